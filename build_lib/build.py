@@ -1,0 +1,126 @@
+"""Build services: find out which have to be built and why, and build them in the order of their graph."""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+
+from build_lib import fingerprint
+from build_lib.builders import Builder
+from build_lib.engine import Engine, Image
+from build_lib.errors import BuildFailed
+from build_lib.graph import Cancel, Outcome, run
+from build_lib.reference import Reference
+from build_lib.services import Service
+from build_lib.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """What is to be done about a service. `reason` is "" where nothing is."""
+
+    service: Service
+    parts: fingerprint.Parts
+    reason: str
+    missing: tuple[Reference, ...]  # images that it needs for being built, and that the engine has not
+    built: bool  # whether there is an image of this name, up to date or not
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """How a service came out: why it was built ("" if it was not) and how long that took."""
+
+    name: str
+    reason: str
+    seconds: float
+
+
+def check(services: Mapping[str, Service], engine: Engine, *, forced: Collection[str] = ()) -> dict[str, Check]:
+    """Compare each service with the image that there is; in the order of `services`.
+
+    All that a service stands on must be among `services`; those that are `forced` are built in any case.
+    """
+    images, platform = engine.images(), engine.platform()
+    checks: dict[str, Check] = {}
+    for name in TopologicalSorter({name: service.needs for name, service in services.items()}).static_order():
+        checks[name] = _check(services[name], checks, images, platform=platform, force=name in forced)
+    return {name: checks[name] for name in services}
+
+
+def _check(
+    service: Service, checks: Mapping[str, Check], images: Mapping[str, Image], *, platform: str, force: bool
+) -> Check:
+    bases = {str(image): images[image.identity].id for image in service.base_images if image.identity in images}
+    missing = tuple(image for image in service.base_images if str(image) not in bases)
+    siblings = {name: checks[name].parts for name in service.needs}
+    parts = fingerprint.parts(service, platform=platform, bases=bases, siblings=siblings)
+    image = images.get(service.image.canonical)
+    old = fingerprint.from_label(image.labels.get(fingerprint.LABEL)) if image else None
+    if old is not None:  # an image that is gone since is no reason to build again
+        parts |= {name: old[name] for name in (f"base image {image}" for image in missing) if name in old}
+    rebuilt = [name for name in service.needs if checks[name].reason]
+    reason = _reason(image, old, parts, rebuilt, force=force)
+    return Check(service=service, parts=parts, reason=reason, missing=missing, built=image is not None)
+
+
+def _reason(
+    image: Image | None, old: fingerprint.Parts | None, new: fingerprint.Parts, rebuilt: list[str], *, force: bool
+) -> str:
+    """Why to build, in words."""
+    if image is None:
+        return "not built yet"
+    if force:
+        return "--force"
+    if rebuilt:
+        return f"stands on {', '.join(rebuilt)}, which is rebuilt"
+    if old is None:
+        return "the image there is was not built by this tool"
+    changed = fingerprint.changes(old, new)
+    return f"changed: {', '.join(changed)}" if changed else ""
+
+
+def build(
+    checks: Mapping[str, Check],
+    builder: Builder,
+    settings: Settings,
+    *,
+    why_missing: Callable[[Reference], str] = lambda _image: "",
+    on_start: Callable[[str], None] = lambda _name: None,
+    on_end: Callable[[Outcome[Built]], None] = lambda _outcome: None,
+    fail_fast: bool = False,
+) -> list[Outcome[Built]]:
+    """Build what has to be built, each service after those it stands on; what fails blocks only what needs it.
+
+    `why_missing` tells why an image could not be brought in, for the error of a service that lacks it.
+    """
+
+    def work(name: str, cancel: Cancel) -> Built:
+        return _build_one(checks[name], builder, settings, why_missing, cancel)
+
+    needs = {name: check.service.needs for name, check in checks.items()}
+    return run(needs, work, jobs=settings.builds_at_once, on_start=on_start, on_end=on_end, fail_fast=fail_fast)
+
+
+def _build_one(
+    check: Check, builder: Builder, settings: Settings, why_missing: Callable[[Reference], str], cancel: Cancel
+) -> Built:
+    began = time.monotonic()
+    name = check.service.name
+    if check.reason:
+        if check.missing:
+            raise _lacks(check, why_missing)
+        log = settings.state_dir / "logs" / f"{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        builder.build(check.service, {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel)
+    return Built(name=name, reason=check.reason, seconds=time.monotonic() - began)
+
+
+def _lacks(check: Check, why_missing: Callable[[Reference], str]) -> BuildFailed:
+    images = []
+    for image in check.missing:
+        why = why_missing(image)
+        images.append(f"{image} ({why})" if why else str(image))
+    return BuildFailed(
+        f"{check.service.name} is not built: it needs {', '.join(images)}",
+        hint="./inv prefetch brings images in; PRIVATE_REGISTRY in .env names a registry that has them",
+    )

@@ -1,0 +1,89 @@
+"""Every dependency image of a repository: who needs it, what for, and where that is written."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from build_lib.errors import InvalidReference
+from build_lib.reference import Reference
+from build_lib.services import Repository
+from build_lib.settings import Settings
+
+Kind = Literal["from", "copy", "mount", "onbuild", "syntax", "run", "extra"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Need:
+    """One place that needs an image. `path` is relative to the repository's root where it lies in it."""
+
+    path: str
+    line: int
+    needed_by: str  # a service's name, also that of a compose service that is only run; EXTRA_IMAGES itself
+    kind: Kind
+    build: bool  # whether a build fails without it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dependency:
+    """An image from outside and all places that need it, in the order of path and line."""
+
+    image: Reference
+    needs: tuple[Need, ...]
+
+    @property
+    def for_build(self) -> bool:
+        """Whether a build needs it, rather than the deployment alone."""
+        return any(need.build for need in self.needs)
+
+
+def find(repository: Repository, settings: Settings, services: Sequence[str] = ()) -> tuple[Dependency, ...]:
+    """All dependency images in the order of their names; with `services`, those that building these takes.
+
+    Raises:
+        BuildError: there is no service of such a name.
+    """
+    chosen = repository.chosen(services)
+    found: defaultdict[Reference, set[Need]] = defaultdict(set)
+    for image, need in (*_build_needs(repository, settings), *_other_needs(repository, settings)):
+        if not services or need.needed_by in chosen:
+            found[image].add(need)
+    return tuple(Dependency(image=image, needs=tuple(sorted(found[image]))) for image in _in_order(found))
+
+
+def _in_order(images: Collection[Reference]) -> list[Reference]:
+    return sorted(images, key=lambda image: image.canonical)
+
+
+def _build_needs(repository: Repository, settings: Settings) -> Iterator[tuple[Reference, Need]]:
+    for service in repository.services.values():
+        where = _relative(service.dockerfile, settings)
+        for use in service.external:
+            need = Need(path=where, line=use.line, needed_by=service.name, kind=use.kind, build=use.reached)
+            yield Reference.parse(use.name), need
+
+
+def _other_needs(repository: Repository, settings: Settings) -> Iterator[tuple[Reference, Need]]:
+    for entry in repository.run_images:
+        try:
+            image = Reference.parse(entry.image)
+        except InvalidReference:
+            continue  # compose.py reports it as a problem
+        if not _is_own(image, repository, settings):
+            where = _relative(entry.path, settings)
+            yield image, Need(path=where, line=entry.line, needed_by=entry.name, kind="run", build=False)
+    for image in settings.extra_images:
+        yield image, Need(path=".env", line=0, needed_by="EXTRA_IMAGES", kind="extra", build=False)
+
+
+def _is_own(image: Reference, repository: Repository, settings: Settings) -> bool:
+    """Whether this repository builds it, or once built it: what bears its prefix comes from nowhere else."""
+    if settings.image_prefix and str(image).startswith(settings.image_prefix):
+        return True
+    return any(service.image.repository == image.repository for service in repository.services.values())
+
+
+def _relative(path: Path, settings: Settings) -> str:
+    root = settings.project_root
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

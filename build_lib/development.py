@@ -1,0 +1,51 @@
+"""What those who work on the program run: its tests and its checks."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from build_lib.errors import BuildError
+
+_TOOLS = ("pytest", "ruff", "mypy", "hypothesis")
+
+
+def test(root: Path, arguments: Sequence[str], say: Callable[[str], None], *, dry: bool) -> None:
+    """Run pytest with the arguments.
+
+    Raises:
+        BuildError: a test failed, or the tools cannot be installed.
+    """
+    _run(root, [["pytest", *arguments]], say, dry=dry)
+
+
+def lint(root: Path, say: Callable[[str], None], *, dry: bool) -> None:
+    """Run the style and the type checker.
+
+    Raises:
+        BuildError: one of them found something, or the tools cannot be installed.
+    """
+    _run(root, [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]], say, dry=dry)
+
+
+def _run(root: Path, commands: Sequence[Sequence[str]], say: Callable[[str], None], *, dry: bool) -> None:
+    failed = []
+    if not dry:
+        _install_tools(root)
+    for command in commands:
+        say(" ".join(command))
+        if not dry and subprocess.run([sys.executable, "-m", *command], cwd=root, check=False).returncode:
+            failed.append(" ".join(command))
+    if failed:
+        raise BuildError(f"{' and '.join(failed)} failed")
+
+
+def _install_tools(root: Path) -> None:
+    try:
+        for name in _TOOLS:
+            distribution(name)
+    except PackageNotFoundError:
+        command = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        if subprocess.run([*command, "--editable", f"{root}[dev]"], check=False).returncode:
+            raise BuildError("the tools for tests and lint cannot be installed") from None

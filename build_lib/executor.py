@@ -1,0 +1,124 @@
+"""How invoke runs the tasks here: pre-tasks get their caller's arguments, and failures end as one line.
+
+The only module that imports invoke. `invoke.yaml` names the Executor as `tasks.executor_class`.
+"""
+
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from invoke.exceptions import Exit
+from invoke.executor import Executor as InvokeExecutor
+from invoke.tasks import Call
+from invoke.tasks import Task as InvokeTask
+from invoke.tasks import task as invoke_task
+
+from build_lib.errors import BuildError, Incomplete
+
+INTERRUPTED = 130  # exit code of a program that ^C ended: 128 + SIGINT
+TERMINATED = 143
+_SHORT_FLAGS = {"tag": "t", "registry": "r", "service": "s", "jobs": "j", "file": "f"}
+
+
+class Task(InvokeTask[Callable[..., None]]):
+    """A task whose short flags are the same everywhere, rather than dependent on the order of parameters."""
+
+    def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
+        """What invoke makes a flag of, with the short flag of our table or none."""
+        self.auto_shortflags = False
+        options: dict[str, Any] = super().arg_opts(name, default, taken_names)
+        if name in _SHORT_FLAGS:
+            options["names"] = (*options["names"], _SHORT_FLAGS[name])
+        return options
+
+
+def task(*args: Any, **options: Any) -> Callable[[Callable[..., None]], Task]:
+    """The decorator of invoke, for this class of tasks."""
+    made: Callable[[Callable[..., None]], Task] = invoke_task(*args, klass=Task, **options)
+    return made
+
+
+class Executor(InvokeExecutor):
+    """See the module."""
+
+    def execute(self, *tasks: Any) -> dict[Any, Any]:
+        """Run the tasks; an expected failure is one line on stderr and exit code 1, ^C is exit code 130."""
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            self._check_flags(tasks)
+            return self._run(tasks)
+        except BuildError as error:
+            tell(error)
+            raise Exit(code=1) from None
+        except KeyboardInterrupt:
+            tell(BuildError("interrupted"))
+            raise Exit(code=INTERRUPTED) from None
+
+    def _check_flags(self, tasks: Any) -> None:
+        from build_lib.settings import check_flags  # noqa: PLC0415  # completion must not wait for it
+
+        for call in self.normalize(tasks):
+            check_flags(call.kwargs)
+
+    def _run(self, tasks: Any) -> dict[Any, Any]:
+        """As invoke does, but a pre-task whose work is incomplete does not keep its caller from the rest."""
+        calls = self.dedupe(self.expand_calls(self.normalize(tasks)))
+        results: dict[Any, Any] = {}
+        incomplete = False
+        for place, call in enumerate(calls):
+            self.config.load_collection(self.collection.configuration(call.called_as))
+            self.config.load_shell_env()
+            context = call.make_context(self.config, core_parse_result=self.core)
+            callers = [later.task for later in calls[place + 1 :] if _is_pre_task(call.task, later.task)]
+            context["caller"] = (callers[0].name or "").replace("_", "-") if callers else ""
+            try:
+                results[call.task] = call.task(context, *call.args, **call.kwargs)
+            except Incomplete as error:
+                if not callers:
+                    raise
+                tell(error)
+                incomplete = True
+        if incomplete:
+            raise Exit(code=1)
+        return results
+
+    def expand_calls(self, calls: list[Any]) -> list[Call]:
+        """Each call after its pre-tasks, which get its arguments."""
+        expanded: list[Call] = []
+        for item in calls:
+            call = Call(item) if isinstance(item, InvokeTask) else item
+            expanded += self.expand_calls([_handed_over(pre, call) for pre in call.pre])
+            expanded.append(call)
+            expanded += self.expand_calls([_handed_over(post, call) for post in call.post])
+        return expanded
+
+
+def _handed_over(item: Any, caller: Call) -> Call:
+    """The call of a pre-task: its defaults, then its caller's arguments of the same name, then its own."""
+    call = Call(item) if isinstance(item, InvokeTask) else item
+    defaults = dict(_defaults(call.task))
+    given = {name: value for name, value in caller.kwargs.items() if name in defaults}
+    return Call(call.task, called_as=call.called_as, args=call.args, kwargs={**defaults, **given, **call.kwargs})
+
+
+def _defaults(of: Any) -> Iterator[tuple[str, object]]:
+    """A task's arguments as the command line gives them if nothing is said: lists are empty, not None."""
+    for name, parameter in of.argspec(of.body).parameters.items():
+        yield name, [] if name in of.iterable else parameter.default
+
+
+def _is_pre_task(one: Any, of: Any) -> bool:
+    return any(pre.task == one if isinstance(pre, Call) else pre == one for pre in of.pre)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    """End as ^C does, cleaning up on the way, but with the exit code of a terminated program."""
+    raise SystemExit(TERMINATED)
+
+
+def tell(error: BuildError) -> None:
+    """An expected failure, on stderr."""
+    from build_lib.report import failure  # noqa: PLC0415  # completion must not wait for it
+
+    failure(error)

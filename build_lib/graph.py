@@ -1,0 +1,188 @@
+"""Run work in dependency order, in parallel, in a way that can be cancelled."""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+from build_lib.errors import BuildError
+
+R = TypeVar("R")
+_UNWIND_SECONDS = 15  # how long cancelled work may take to clean up
+_POLL_SECONDS = 0.05
+
+
+class Cancel:
+    """Tells running work to end early. Work asks `requested`, waits with `sleep`, or leaves a callback."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._callbacks: list[Callable[[], None]] = []
+        self._leaving: set[threading.Thread] = set()
+
+    def requested(self) -> bool:
+        """Whether to end."""
+        return self._event.is_set()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but not past a request to end.
+
+        Raises:
+            BuildError: the request came.
+        """
+        if self._event.wait(seconds):
+            raise BuildError("cancelled")
+
+    def request(self) -> None:
+        """Ask all work to end, once."""
+        with self._lock:
+            self._event.set()
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    @contextmanager
+    def abandoned(self) -> Iterator[None]:
+        """Within, this thread has nothing to clean up: a cancelled run ends without waiting for it."""
+        self._leaving.add(threading.current_thread())
+        try:
+            yield
+        finally:
+            self._leaving.discard(threading.current_thread())
+
+    def join(self, threads: Sequence[threading.Thread]) -> None:
+        """Wait until the threads have cleaned up, though not for ever."""
+        deadline = time.monotonic() + _UNWIND_SECONDS
+        for thread in threads:
+            while thread.is_alive() and thread not in self._leaving and time.monotonic() < deadline:
+                thread.join(_POLL_SECONDS)
+
+    @contextmanager
+    def calling(self, callback: Callable[[], None]) -> Iterator[None]:
+        """Within, a request calls `callback` from the thread that requests; at once if it came already."""
+        with self._lock:
+            late = self._event.is_set()
+            if not late:
+                self._callbacks.append(callback)
+        if late:
+            callback()
+        try:
+            yield
+        finally:
+            with self._lock:
+                if callback in self._callbacks:
+                    self._callbacks.remove(callback)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome(Generic[R]):
+    """How one piece of work ended: with a value, with an error, or not begun."""
+
+    name: str
+    value: R | None = None
+    error: BuildError | None = None
+    blocked_by: tuple[str, ...] = ()  # what it needs and did not come about
+    skipped: bool = False  # not begun, because another piece failed and the run stops at the first failure
+
+    @property
+    def done(self) -> bool:
+        """Whether it came about."""
+        return self.error is None and not self.blocked_by and not self.skipped
+
+
+def run(
+    needs: Mapping[str, Collection[str]],
+    work: Callable[[str, Cancel], R],
+    *,
+    jobs: int,
+    on_start: Callable[[str], None] = lambda _name: None,
+    on_end: Callable[[Outcome[R]], None] = lambda _outcome: None,
+    fail_fast: bool = False,
+) -> list[Outcome[R]]:
+    """Do `work` for each key of `needs`, up to `jobs` at once, each after the keys that it needs.
+
+    A failure (BuildError) blocks only what needs it; with `fail_fast` nothing more is begun. The callbacks
+    run in the calling thread. Outcomes come in the order of the keys. Any other exception, ^C among them,
+    cancels what runs, waits for it to clean up, and is raised.
+    """
+    going = _Run(needs, work, jobs=jobs, on_start=on_start, on_end=on_end, fail_fast=fail_fast)
+    return going.all()
+
+
+class _Run(Generic[R]):
+    def __init__(
+        self,
+        needs: Mapping[str, Collection[str]],
+        work: Callable[[str, Cancel], R],
+        *,
+        jobs: int,
+        on_start: Callable[[str], None],
+        on_end: Callable[[Outcome[R]], None],
+        fail_fast: bool,
+    ) -> None:
+        self.needs = {name: [need for need in wanted if need in needs] for name, wanted in needs.items()}
+        self.work = work
+        self.jobs = jobs
+        self.on_start = on_start
+        self.on_end = on_end
+        self.fail_fast = fail_fast
+        self.sorter = TopologicalSorter(self.needs)
+        self.order = {name: place for place, name in enumerate(needs)}
+        self.outcomes: dict[str, Outcome[R]] = {}
+        self.ended: SimpleQueue[Outcome[R] | BaseException] = SimpleQueue()
+        self.threads: list[threading.Thread] = []
+        self.running = 0
+        self.cancel = Cancel()
+
+    def all(self) -> list[Outcome[R]]:
+        self.sorter.prepare()
+        ready: list[str] = []
+        try:
+            while self.sorter.is_active():
+                ready = sorted([*ready, *self.sorter.get_ready()], key=self.order.__getitem__)
+                while ready and self.running < self.jobs:
+                    self._begin(ready.pop(0))
+                if self.running:
+                    self._finish(self.ended.get())
+        except BaseException:
+            self.cancel.request()
+            self.cancel.join(self.threads)
+            raise
+        return [self.outcomes[name] for name in self.needs]
+
+    def _begin(self, name: str) -> None:
+        blockers = tuple(need for need in self.needs[name] if not self.outcomes[need].done)
+        failed = any(outcome.error for outcome in self.outcomes.values())
+        if blockers or (failed and self.fail_fast):
+            self.running += 1
+            self._finish(Outcome(name=name, blocked_by=blockers, skipped=not blockers))
+            return
+        self.on_start(name)
+        self.running += 1
+        if self.jobs == 1:
+            self._do(name)
+            return
+        thread = threading.Thread(target=self._do, args=(name,), name=name, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def _do(self, name: str) -> None:
+        try:
+            self.ended.put(Outcome(name=name, value=self.work(name, self.cancel)))
+        except BuildError as error:
+            self.ended.put(Outcome(name=name, error=error))
+        except BaseException as error:  # noqa: BLE001  # carried to the calling thread, which raises it
+            self.ended.put(error)
+
+    def _finish(self, ended: Outcome[R] | BaseException) -> None:
+        if isinstance(ended, BaseException):
+            raise ended
+        self.running -= 1
+        self.outcomes[ended.name] = ended
+        self.on_end(ended)
+        self.sorter.done(ended.name)

@@ -1,0 +1,67 @@
+"""Child processes that end when they are told to, with all that they started."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from build_lib.errors import BuildError
+from build_lib.graph import Cancel
+
+_GRACE_SECONDS = 5
+TAIL_LINES = 12  # of a log, in an error
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], cancel: Cancel, **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process in a group of its own; a request to cancel, and leaving the `with`, end the whole group.
+
+    Raises:
+        BuildError: the program is not there.
+    """
+    try:
+        process = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, start_new_session=True, **options)
+    except FileNotFoundError:
+        raise BuildError(f"there is no program {command[0]!r} on this machine") from None
+    try:
+        with cancel.calling(lambda: _signal(process, signal.SIGTERM)):
+            yield process
+    finally:
+        _end(process)
+
+
+def run(
+    command: Sequence[str],
+    *,
+    log: IO[str] | int,
+    cancel: Cancel,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> int:
+    """Run a command to its end, all its output into `log`; its exit code."""
+    with started(command, cancel, stdout=log, stderr=subprocess.STDOUT, env=env, cwd=cwd) as process:
+        return process.wait()
+
+
+def tail(path: Path) -> str:
+    """The last lines of a log file."""
+    lines = path.read_text(errors="replace").splitlines()
+    return "\n".join(lines[-TAIL_LINES:])
+
+
+def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        _signal(process, signal.SIGTERM)
+        try:
+            process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            _signal(process, signal.SIGKILL)
+            process.wait()

@@ -1,0 +1,295 @@
+"""Every printed line: what people read, and what programs read with --json."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from colorama import Fore, Style, just_fix_windows_console
+
+from build_lib.errors import BuildError, Incomplete, Refusal, Unavailable
+
+if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
+    from build_lib.build import Built, Check
+    from build_lib.daemon import Started, Up
+    from build_lib.dependencies import Dependency
+    from build_lib.graph import Outcome
+    from build_lib.prefetch import Fetched
+    from build_lib.release import Result
+    from build_lib.services import Problem, Repository, Service
+    from build_lib.settings import Settings
+    from build_lib.slurm import Copied
+
+_LAST_STEP = 5
+_GAP = "  "  # between the columns of a table
+
+
+class Console:
+    """Prints the course of a run and its end: to stdout, or to stderr where stdout belongs to a JSON document."""
+
+    def __init__(self, settings: Settings, *, json: bool = False, dry: bool = False) -> None:
+        just_fix_windows_console()
+        self.json = json
+        self.dry = dry
+        self._stream = sys.stderr if json else sys.stdout
+        self._colored = _colored(self._stream, settings.environment)
+        self._root = settings.project_root
+
+    def line(self, text: str) -> None:
+        """One line, at once, also into a pipe."""
+        print(text, file=self._stream, flush=True)
+
+    def step(self, number: int, title: str) -> None:
+        """The heading of one of build-all's steps."""
+        self.line(self._paint(f"step {number}/{_LAST_STEP}: {title}", Style.BRIGHT))
+
+    def on_start(self, name: str) -> None:
+        """A piece of work began."""
+        self.line(f"  {name} ...")
+
+    def on_fetched(self, outcome: Outcome[Fetched]) -> None:
+        """An image was brought in, or was not."""
+        if outcome.value is not None:
+            self.line(
+                f"  {outcome.name}: {self._good('from ' + outcome.value.source)}, {seconds(outcome.value.seconds)}"
+            )
+        else:
+            self.line(f"  {outcome.name}: {self._bad('not brought in')}")
+        for refusal in _refusals(outcome):
+            self.line(f"    not from {refusal.source}: {refusal.reason}")
+
+    def on_built(self, outcome: Outcome[Built]) -> None:
+        """A service came out, or did not."""
+        if outcome.value is None:
+            self.line(f"  {outcome.name}: {self._bad(_fate(outcome))}")
+        elif outcome.value.reason:
+            self.line(f"  {outcome.name}: {self._good('built')}, {seconds(outcome.value.seconds)}")
+
+    def checked(self, checks: Mapping[str, Check]) -> None:
+        """What is to be built, and why."""
+        for name, check in checks.items():
+            self.line(f"  {name}: {'to build: ' + check.reason if check.reason else self._good('up to date')}")
+
+    def engine_up(self, up: Up) -> None:
+        """Which engine there is now."""
+        if self.dry and up.started:
+            self.line(f"would {'install and ' if up.installed else ''}start a Docker Engine at {up.address}")
+            return
+        done = "installed and started" if up.installed else "started" if up.started else "already there, used as it is"
+        self.line(f"Docker Engine {up.version} at {up.address}: {self._good(done)}")
+
+    def engine_down(self, ended: Started | None) -> None:
+        """Whether an engine was ended."""
+        self.line(
+            f"Docker Engine {'would be ' if self.dry else ''}ended"
+            if ended
+            else "engine-up started no engine that still runs: nothing to end"
+        )
+
+    def prefetching(self, wanted: Sequence[Dependency], *, caller: str) -> None:
+        """The heading of a prefetch, which is build-all's step 0."""
+        if caller == "build-all":
+            self.step(0, "prefetch")
+        self.line(f"  {len(wanted)} dependency images" if wanted else "  no dependency images")
+
+    def prefetched(self, outcomes: Sequence[Outcome[Fetched]]) -> None:
+        """The end of a prefetch.
+
+        Raises:
+            Incomplete: an image could not be brought in.
+        """
+        here = sum(1 for outcome in outcomes if outcome.value is not None and outcome.value.was_here)
+        if here:
+            self.line(f"  {here} of them in the engine already")
+        if self.json:
+            _document([_fetched_json(outcome) for outcome in outcomes])
+        lacking = [outcome.name for outcome in outcomes if not outcome.done]
+        if lacking:
+            hint = "reachable registries that have them, or PRIVATE_REGISTRY in .env, help"
+            raise Incomplete(f"{len(lacking)} of {len(outcomes)} images are missing: {', '.join(lacking)}", hint=hint)
+
+    def sources(self, plan: Mapping[str, Sequence[str]]) -> None:
+        """From where each image would come."""
+        if self.json:
+            _document([{"image": name, "sources": list(asked)} for name, asked in plan.items()])
+            return
+        for name, asked in plan.items():
+            self.line(f"  {name}: {'would ask ' + ', then '.join(asked) if asked else 'there'}")
+
+    def services(self, repository: Repository) -> None:
+        """What there is to build."""
+        found = repository.services.values()
+        if self.json:
+            _document([_service_json(service) for service in found])
+            return
+        rows = [
+            (
+                service.name,
+                str(service.image),
+                self._below(service.dockerfile) + (f" ({service.target})" if service.target else ""),
+                ", ".join((*service.needs, *(str(image) for image in service.base_images))) or "-",
+            )
+            for service in found
+        ]
+        self._table(("SERVICE", "IMAGE", "DOCKERFILE", "STANDS ON"), rows)
+
+    def dependencies(self, found: Sequence[Dependency]) -> None:
+        """Every dependency image, who needs it, and where."""
+        if self.json:
+            _document([_dependency_json(item) for item in found])
+            return
+        rows = [
+            (
+                str(item.image) if place == 0 else "",
+                need.kind,
+                need.needed_by,
+                f"{need.path}:{need.line}" if need.line else need.path,
+            )
+            for item in found
+            for place, need in enumerate(item.needs)
+        ]
+        self._table(("IMAGE", "KIND", "NEEDED BY", "WHERE"), rows)
+
+    def status(self, checks: Mapping[str, Check]) -> None:
+        """What is built, and what would be rebuilt and why."""
+        head = ("service", "image", "state", "reason")
+        rows = [(name, str(check.service.image), _state(check), check.reason) for name, check in checks.items()]
+        if self.json:
+            _document([dict(zip(head, row, strict=True)) for row in rows])
+        else:
+            self._table(tuple(title.upper() for title in head), rows)
+
+    def copied(self, copied: Copied) -> None:
+        """What became of the Slurm packages."""
+        self.line(f"would be {copied.summary}" if self.dry and copied.changed else copied.summary)
+
+    def result(self, result: Result, repository: Repository) -> None:
+        """The end of a build: what came of each service, then each failure.
+
+        Raises:
+            Incomplete: something failed, or could not be understood.
+        """
+        for outcome in result.outcomes:
+            done = (
+                self._good(f"built, {seconds(outcome.value.seconds)}") if outcome.value else self._bad(_fate(outcome))
+            )
+            kept = outcome.value is not None and not outcome.value.reason
+            self.line(f"  {outcome.name}: {'up to date' if kept else done}")
+        for error in result.failures:
+            failure(error)
+        self.problems(repository)
+        if result.failures:
+            raise Incomplete(f"{len(result.failures)} failed, see above", hint="")
+
+    def problems(self, repository: Repository) -> None:
+        """What could not be understood in the repository's files.
+
+        Raises:
+            Incomplete: there is something.
+        """
+        for problem in repository.problems:
+            _stderr(f"problem: {self._where(problem)}: {problem.reason}")
+        if repository.problems:
+            raise Incomplete(f"{len(repository.problems)} places could not be understood, see above")
+
+    def _where(self, problem: Problem) -> str:
+        path = self._below(problem.path)
+        return f"{path}:{problem.line}" if problem.line else path
+
+    def _below(self, path: Path) -> str:
+        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
+
+    def _table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Columns as wide as their widest cell."""
+        widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+        for row in (head, *rows):
+            self.line(_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    def _paint(self, text: str, style: str) -> str:
+        return f"{style}{text}{Style.RESET_ALL}" if self._colored else text
+
+    def _good(self, text: str) -> str:
+        return self._paint(text, Fore.GREEN)
+
+    def _bad(self, text: str) -> str:
+        return self._paint(text, Fore.RED)
+
+
+def failure(error: BuildError) -> None:
+    """An expected failure and its next step, on stderr."""
+    _stderr(f"error: {error.message}")
+    if error.hint:
+        _stderr(f"  next: {error.hint}")
+
+
+def seconds(count: float) -> str:
+    """A time that people can read: `0.4 s`, `28 s`, `14 min 3 s`."""
+    if count < 10:
+        return f"{count:.1f} s"
+    minutes, rest = divmod(round(count), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:
+    """Whether colours are wanted: at a terminal that knows them, unless NO_COLOR says no (no-color.org)."""
+    return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
+def _stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _document(content: Any) -> None:
+    print(jsonlib.dumps(content, indent=2, ensure_ascii=False))
+
+
+def _fate(outcome: Outcome[Built]) -> str:
+    if outcome.blocked_by:
+        return f"not built, for it stands on {', '.join(outcome.blocked_by)}"
+    return "failed" if outcome.error else "not begun"
+
+
+def _state(check: Check) -> str:
+    if not check.built:
+        return "missing"
+    return "out of date" if check.reason else "built"
+
+
+def _refusals(outcome: Outcome[Fetched]) -> tuple[Refusal, ...]:
+    if outcome.value is not None:
+        return outcome.value.refusals
+    if isinstance(outcome.error, Unavailable):
+        return outcome.error.refusals
+    return (Refusal(source="any source", reason=outcome.error.message if outcome.error else "stopped before"),)
+
+
+def _fetched_json(outcome: Outcome[Fetched]) -> dict[str, Any]:
+    return {
+        "image": outcome.name,
+        "source": outcome.value.source if outcome.value else None,
+        "seconds": round(outcome.value.seconds, 3) if outcome.value else None,
+        "refusals": [{"source": refusal.source, "reason": refusal.reason} for refusal in _refusals(outcome)],
+    }
+
+
+def _service_json(service: Service) -> dict[str, Any]:
+    return {
+        "name": service.name,
+        "image": str(service.image),
+        "context": str(service.context),
+        "dockerfile": str(service.dockerfile),
+        "target": service.target,
+        "args": dict(service.args),
+        "needs": list(service.needs),
+        "base_images": [str(image) for image in service.base_images],
+    }
+
+
+def _dependency_json(item: Dependency) -> dict[str, Any]:
+    needs = [
+        {"needed_by": need.needed_by, "kind": need.kind, "path": need.path, "line": need.line} for need in item.needs
+    ]
+    return {"image": str(item.image), "build": item.for_build, "needs": needs}

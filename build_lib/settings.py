@@ -1,0 +1,316 @@
+"""Settings: one frozen value, read from flags, the process environment, `.env` and defaults, in this order."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self, TypeVar, cast
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from build_lib.errors import InvalidReference, SettingsError
+from build_lib.reference import TAG_RULE, PrivateRegistry, Reference, is_tag
+
+T = TypeVar("T")
+
+COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Key:
+    """One setting as users see it: its name, its default as text, its one line of explanation."""
+
+    name: str
+    default: str
+    help: str
+    parse: Callable[[str], Any]  # raises ValueError with what is allowed
+    flag: str  # the parameter of the tasks that overrides it; "" if none does
+    build_arg: bool  # whether Dockerfiles that declare an ARG of this name get it
+
+
+def _setting(
+    name: str, default: str, parse: Callable[[str], T], *, help: str, flag: str = "", build_arg: bool = False
+) -> T:
+    """A field of Settings, described where it is declared."""
+    key = Key(name=name, default=default, help=help, parse=parse, flag=flag, build_arg=build_arg)
+    return cast(T, field(metadata={"key": key}))
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise ValueError("a whole number from 1 to 1000")
+    return int(text)
+
+
+def _optional_count(text: str) -> int | None:
+    return _count(text) if text else None
+
+
+def _tag(text: str) -> str:
+    if not is_tag(text):
+        raise ValueError(TAG_RULE)
+    return text
+
+
+def _image_prefix(text: str) -> str:
+    try:
+        Reference.parse(f"{text}x:latest")
+    except InvalidReference:
+        raise ValueError("the beginning of an image's name, such as 'ai-infra-' or 'harbor.example/team/'") from None
+    return text
+
+
+def _registry(text: str) -> PrivateRegistry | None:
+    try:
+        return PrivateRegistry.parse(text) if text else None
+    except InvalidReference as error:
+        raise ValueError(error.hint) from None
+
+
+def _image(text: str) -> Reference | None:
+    try:
+        return Reference.parse(text) if text else None
+    except InvalidReference as error:
+        raise ValueError(error.hint or "an image such as debian:bookworm-slim") from None
+
+
+def words(text: str) -> tuple[str, ...]:
+    """A list as settings write it: separated by commas or white space."""
+    return tuple(text.replace(",", " ").split())
+
+
+def _images(text: str) -> tuple[Reference, ...]:
+    try:
+        return tuple(Reference.parse(word) for word in words(text))
+    except InvalidReference as error:
+        raise ValueError(f"images separated by commas or spaces ({error.message})") from None
+
+
+def _apt_mirror(text: str) -> str:
+    url = urlsplit(text)
+    if text and (url.scheme not in ("http", "https") or not url.hostname):
+        raise ValueError("an http or https URL such as http://mirror.example/debian")
+    if url.username or url.password:
+        raise ValueError("a URL without a password, which would stand in the images' history")
+    return text.rstrip("/")
+
+
+def _slurm_from(text: str) -> str:
+    if text not in ("", "source", "distro"):
+        raise ValueError("source or distro")
+    return text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Everything that can be configured. Paths are absolute."""
+
+    project_root: Path
+    environment: Mapping[str, str] = field(repr=False)  # what child processes get: it may hold secrets
+
+    services_dir: str = _setting(
+        "SERVICES_DIR", "src", _text, help="directory whose sub-directories with a Dockerfile are services"
+    )
+    compose_file: str = _setting(
+        "COMPOSE_FILE",
+        "",
+        _text,
+        help=f"compose files, separated by '{os.pathsep}'; empty: the first of {', '.join(COMPOSE_NAMES)} there is",
+    )
+    image_prefix: str = _setting(
+        "IMAGE_PREFIX",
+        "ai-infra-",
+        _image_prefix,
+        build_arg=True,
+        help="what the names of the services' images begin with",
+    )
+    image_tag: str = _setting(
+        "IMAGE_TAG", "v0.3.6-dev", _tag, flag="tag", build_arg=True, help="the release being built"
+    )
+    private_registry: PrivateRegistry | None = _setting(
+        "PRIVATE_REGISTRY",
+        "",
+        _registry,
+        flag="registry",
+        help="your own registry, host[:port]/project, such as harbor.example/aihpc; asked first for every image",
+    )
+    extra_images: tuple[Reference, ...] = _setting(
+        "EXTRA_IMAGES",
+        "",
+        _images,
+        help="images needed besides those that Dockerfiles and compose files name; separated by commas or spaces",
+    )
+    jobs: int | None = _setting(
+        "JOBS", "", _optional_count, flag="jobs", help="how much runs at once, in place of the next two"
+    )
+    pull_jobs: int = _setting("PULL_JOBS", "8", _count, help="how many images are brought in at once")
+    build_jobs: int | None = _setting(
+        "BUILD_JOBS",
+        "",
+        _optional_count,
+        help="how many services are built at once; empty: one for each core",
+    )
+    pull_tries: int = _setting(
+        "PULL_TRIES", "4", _count, help="how often a pull is tried that fails in a way that may pass"
+    )
+    apt_mirror: str = _setting(
+        "APT_MIRROR",
+        "",
+        _apt_mirror,
+        build_arg=True,
+        help="apt archive for builds and base images, such as http://mirror.example/debian; empty: as configured",
+    )
+    slurm_from: str = _setting(
+        "SLURM_FROM",
+        "",
+        _slurm_from,
+        build_arg=True,
+        help="source (the default): build Slurm's packages; distro: take the distribution's own, in seconds",
+    )
+    slurm_base_image: Reference | None = _setting(
+        "SLURM_BASE_IMAGE",
+        "",
+        _image,
+        build_arg=True,
+        help="what Slurm is built on and for, such as ubuntu:22.04; empty: debian:bookworm-slim",
+    )
+    slurm_tarball: str = _setting(
+        "SLURM_TARBALL",
+        "",
+        _text,
+        build_arg=True,
+        help="an upstream tarball with a debian directory, URL or file in src/slurm-build, to build instead",
+    )
+    slurm_jobs: int | None = _setting(
+        "SLURM_JOBS",
+        "",
+        _optional_count,
+        build_arg=True,
+        help="compilers at once in slurm-build; empty: all cores",
+    )
+    apphub_base_image: Reference | None = _setting(
+        "APPHUB_BASE_IMAGE",
+        "",
+        _image,
+        build_arg=True,
+        help="what apphub stands on, such as nginx:stable; empty: debian:bookworm-slim",
+    )
+    docker_host: str = _setting(
+        "DOCKER_HOST", "", _text, help="the engine's address; empty: that of the docker context"
+    )
+    docker_context: str = _setting(
+        "DOCKER_CONTEXT", "", _text, help="the docker context to use; empty: the current one"
+    )
+
+    @classmethod
+    def load(
+        cls, root: Path, flags: Mapping[str, object] | None = None, *, environ: Mapping[str, str] | None = None
+    ) -> Self:
+        """Read all settings, and refuse the first wrong one.
+
+        Flags that are None were not given. `PROJECT_ROOT` in the environment moves `root`, and with it `.env`.
+
+        Raises:
+            SettingsError: a value cannot be used; names the key, where the value came from, and what is allowed.
+        """
+        environ = os.environ if environ is None else environ
+        root = _project_root(root, environ)
+        from_file = _read_env_file(root / ".env")
+        values = {name: _parse(key, *_find(key, flags or {}, environ, from_file)) for name, key in keys().items()}
+        docker = {name: text for name, text in from_file.items() if name in ("DOCKER_HOST", "DOCKER_CONTEXT")}
+        return cls(project_root=root, environment=MappingProxyType(docker | dict(environ)), **values)
+
+    @property
+    def build_args(self) -> dict[str, str]:
+        """The settings that Dockerfiles may declare as ARG, by their name; the empty ones are left out."""
+        named = {key.name: getattr(self, name) for name, key in keys().items() if key.build_arg}
+        return {name: str(value) for name, value in named.items() if value not in ("", None)}
+
+    @property
+    def pulls_at_once(self) -> int:
+        """How many images are brought in at once."""
+        return self.jobs or self.pull_jobs
+
+    @property
+    def builds_at_once(self) -> int:
+        """How many services are built at once."""
+        return self.jobs or self.build_jobs or os.cpu_count() or 1
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the program keeps its own files: logs, records, locks."""
+        return self.project_root / ".build"
+
+    @property
+    def compose_files(self) -> tuple[Path, ...]:
+        """The compose files to read: those named, else the usual ones that exist."""
+        if self.compose_file:
+            named = (part for part in self.compose_file.split(os.pathsep) if part)
+            return tuple(self.project_root / part for part in named)
+        usual = (self.project_root / name for name in COMPOSE_NAMES)
+        return tuple(path for path in usual if path.is_file())[:1]
+
+
+def keys() -> dict[str, Key]:
+    """Every setting's key, by the name of its field in Settings, in the order in which they are documented."""
+    return {item.name: item.metadata["key"] for item in fields(Settings) if "key" in item.metadata}
+
+
+def check_flags(flags: Mapping[str, object]) -> None:
+    """Refuse a wrong flag before any task runs.
+
+    Raises:
+        SettingsError: as for Settings.load.
+    """
+    for key in keys().values():
+        if key.flag and flags.get(key.flag) is not None:
+            _parse(key, str(flags[key.flag]), f"--{key.flag}")
+
+
+def _find(
+    key: Key, flags: Mapping[str, object], environ: Mapping[str, str], from_file: Mapping[str, str]
+) -> tuple[str, str]:
+    """A key's text and where it came from, in words."""
+    if key.flag and flags.get(key.flag) is not None:
+        return str(flags[key.flag]), f"--{key.flag}"
+    if key.name in environ:
+        return environ[key.name], f"{key.name} in the environment"
+    if key.name in from_file:
+        return from_file[key.name], f"{key.name} in .env"
+    return key.default, key.name
+
+
+def _parse(key: Key, text: str, origin: str) -> Any:
+    try:
+        return key.parse(text.strip())
+    except ValueError as error:
+        raise SettingsError(f"{origin} is {_without_password(text)!r}", hint=f"allowed: {error}") from None
+
+
+def _without_password(text: str) -> str:
+    """`user:password@host` with the password hidden; the tag of `name:tag@sha256:…` stays."""
+    return re.sub(r"(?<![^/\s])([^/\s@:]*):[^/\s@]*@(?!sha256:)", r"\1:***@", text)
+
+
+def _project_root(default: Path, environ: Mapping[str, str]) -> Path:
+    root = Path(environ.get("PROJECT_ROOT") or default).expanduser().resolve()
+    if not root.is_dir():
+        raise SettingsError(f"PROJECT_ROOT is {str(root)!r}", hint="allowed: a directory that exists")
+    return root
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    try:
+        found = dotenv_values(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+    return {name: value or "" for name, value in found.items()}

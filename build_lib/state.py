@@ -1,0 +1,58 @@
+"""The program's own files under `.build`: records that are written whole, and locks that end with their holder."""
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from build_lib.errors import BuildError
+
+
+def write(path: Path, content: Any) -> None:
+    """Write a record as JSON: under a temporary name beside it, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1, ensure_ascii=False)
+            file.write("\n")
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path) -> Any:
+    """A record, or None if there is none or it cannot be read: records only save work or explain."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+@contextmanager
+def lock(path: Path, doing: str) -> Iterator[None]:
+    """Hold the lock `path` while `doing` something; the kernel frees it when the process ends, however it does.
+
+    Raises:
+        BuildError: another process holds it; with what it does.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise BuildError(f"{holder} is at work here", hint="try again when it has ended") from None
+        file.truncate(0)
+        file.write(f"{doing}, process {os.getpid()},")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)

@@ -1,0 +1,184 @@
+"""YAML files as nodes that know their lines, with merge keys put in.
+
+Nodes are not turned into values: an alias stays the node that it names, however many places name it, so that a
+file of aliases of aliases ("billion laughs") costs no more than its bytes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.composer import ComposerError
+from yaml.events import AliasEvent
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import ReaderError
+
+from build_lib.errors import BuildError
+
+_MERGE, _NULL, _BOOL = ("tag:yaml.org,2002:" + kind for kind in ("merge", "null", "bool"))
+_LARGEST = 1 << 22  # bytes in a file
+_DEEPEST = 50  # merge keys inside merge keys
+_MOST = 250_000  # parts that are made of all files, a long text counting for several
+
+Report = Callable[[int, str], None]  # takes a line, or 0 for the whole file, and what is wrong there
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Field:
+    """A mapping's entry: its value and the line of its key."""
+
+    node: Node
+    line: int
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file to read; also where a name is longer than names can be, or may not be looked at."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def read_text(path: Path, report: Report) -> str | None:
+    """A text file's content; None, and a report, if it cannot be had."""
+    try:
+        if not is_file(path):
+            report(0, "there is no such file")
+            return None
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) <= _LARGEST:
+            return content.decode("utf-8-sig")
+        report(0, f"the file is larger than {_LARGEST} bytes")
+    except UnicodeDecodeError as error:
+        report(content[: error.start].count(b"\n") + 1, "the file is not UTF-8")
+    except (OSError, ValueError) as error:  # ValueError: a name with a null byte in it
+        report(0, f"the file cannot be read: {error}")
+    return None
+
+
+def read_documents(path: Path, report: Report) -> tuple[Node, ...]:
+    """The file's documents; none, and a report, if it is no YAML."""
+    text = read_text(path, report) or ""
+    try:
+        return _compose(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        reason = " ".join(part for part in (error.problem, error.context) if part)
+        report(mark.line + 1 if mark else 0, f"this is no YAML: {reason}")
+    except ReaderError as error:
+        report(text[: error.position].count("\n") + 1, f"this is no YAML: {error.reason}")
+    except RecursionError:
+        report(0, "this is nested too deeply")
+    return ()
+
+
+def _compose(text: str) -> tuple[Node, ...]:
+    """The documents, by libyaml where PyYAML has it: it is five times as fast."""
+    try:
+        return tuple(yaml.compose_all(text, Loader=getattr(yaml, "CSafeLoader", _Loader)))
+    except ComposerError:
+        return tuple(yaml.compose_all(text, Loader=_Loader))
+
+
+class _Loader(yaml.SafeLoader):
+    """Lets an anchor be set anew, as YAML does ("Anchors and Aliases", 3.2.2.2) and PyYAML's own loaders do not."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if not self.check_event(AliasEvent):
+            event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+            self.anchors.pop(event.anchor, None)
+        return super().compose_node(parent, index)
+
+
+def text_of(node: Node) -> str | None:
+    """A scalar's text as it is written, `True` as `true`; None if it is null or no scalar."""
+    if not isinstance(node, ScalarNode) or is_null(node):
+        return None
+    text = str(node.value)
+    return text.lower() if node.tag == _BOOL and text.lower() in ("true", "false") else text
+
+
+def is_null(node: Node) -> bool:
+    """Whether the node is `null`, `~`, or nothing, also behind a tag of compose's own."""
+    if not isinstance(node, ScalarNode):
+        return False
+    return node.tag == _NULL or (node.tag.startswith("!") and not node.style and node.value in ("", "null", "~"))
+
+
+def items_of(node: Node) -> list[Node]:
+    """A list's items; of a single value, that; of null, none."""
+    if isinstance(node, SequenceNode):
+        return list(node.value)
+    return [] if is_null(node) else [node]
+
+
+def line_of(node: Node) -> int:
+    """The line on which the node begins; an alias begins where its anchor stands."""
+    return int(node.start_mark.line) + 1
+
+
+class TooLarge(BuildError):
+    """The files stand for more than anybody can mean, by aliases, merge keys or variables."""
+
+
+class Budget:
+    """What may be made of some files together."""
+
+    def __init__(self) -> None:
+        self._left = _MOST
+
+    def spend(self, amount: int) -> None:
+        """Take something out of it.
+
+        Raises:
+            TooLarge: it is used up.
+        """
+        self._left -= amount
+        if self._left < 0:
+            raise TooLarge(f"the aliases and variables of these files stand for more than {_MOST} values")
+
+
+class Fields:
+    """Reads the mappings of one file."""
+
+    def __init__(self, report: Report, budget: Budget) -> None:
+        self.budget = budget
+        self._report = report
+        self._known: dict[int, Mapping[str, Field]] = {}
+
+    def of(self, node: MappingNode, above: tuple[Node, ...] = ()) -> Mapping[str, Field]:
+        """The mapping's entries by key, those that `<<` brings included (YAML's merge key, yaml.org/type/merge).
+
+        What the mapping says itself comes first, then the merged mappings in their order. `above` are the
+        mappings that are being merged. A key that stands twice is reported, and its last value counts.
+        """
+        if id(node) not in self._known:
+            self._known[id(node)] = self._read(node, above)
+        return self._known[id(node)]
+
+    def _read(self, node: MappingNode, above: tuple[Node, ...]) -> Mapping[str, Field]:
+        own: dict[str, Field] = {}
+        merged: dict[str, Field] = {}
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                self._merge(value, merged, (*above, node))
+            elif isinstance(key, ScalarNode):
+                if key.value in own:
+                    self._report(line_of(key), f"the key {key.value!r} stands here a second time")
+                own[key.value] = Field(node=value, line=line_of(key))
+        return merged | own
+
+    def _merge(self, node: Node, merged: dict[str, Field], above: tuple[Node, ...]) -> None:
+        for source in items_of(node):
+            if not isinstance(source, MappingNode):
+                self._report(line_of(source), "<< takes a mapping, or a list of mappings")
+            elif source in above or len(above) > _DEEPEST:
+                self._report(line_of(source), f"<< merges a mapping into itself, or is more than {_DEEPEST} deep")
+            else:
+                fields = self.of(source, above)
+                self.budget.spend(1 + len(fields) // 10)
+                for name, field in fields.items():
+                    merged.setdefault(name, field)

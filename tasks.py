@@ -1,0 +1,162 @@
+"""The commands: flags in, one call of build_lib, one report out. `inv --list` shows them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.context import Context
+
+import build_lib as lib
+from build_lib.executor import task
+
+if TYPE_CHECKING:
+    from build_lib.report import Console
+    from build_lib.settings import Settings
+
+ROOT = Path(__file__).resolve().parent
+_HELP = {
+    "tag": "the release, such as v0.3.6-dev (IMAGE_TAG)",
+    "registry": "your own registry, host[:port]/project (PRIVATE_REGISTRY)",
+    "service": "a service's name; may be given several times",
+    "jobs": "how much runs at once (JOBS)",
+    "json": "print JSON for programs",
+    "force": "build also what is up to date",
+    "fail_fast": "stop at the first failure",
+}
+
+
+def _help(*names: str) -> dict[str, str]:
+    return {name: _HELP[name] for name in names}
+
+
+def _load(ctx: Context, *, json: bool = False, **flags: str | None) -> tuple["Settings", "Console"]:
+    """The settings, and a console for the run."""
+    settings = lib.settings.Settings.load(ROOT, flags)
+    return settings, lib.report.Console(settings, json=json, dry=ctx.config.run.dry)
+
+
+@task
+def engine_up(ctx: Context) -> None:
+    """Make sure that a Docker Engine answers; install and start one if there is none."""
+    settings, console = _load(ctx)
+    console.engine_up(lib.daemon.up(settings, dry=console.dry))
+
+
+@task
+def engine_down(ctx: Context) -> None:
+    """End the Docker Engine that engine-up started; any other is left alone."""
+    settings, console = _load(ctx)
+    console.engine_down(lib.daemon.down(settings, dry=console.dry))
+
+
+@task(help=_help("tag", "json"))
+def services(ctx: Context, tag: str | None = None, json: bool = False) -> None:
+    """List the services: what there is to build, and what each stands on."""
+    settings, console = _load(ctx, json=json, tag=tag)
+    repository = lib.services.discover(settings)
+    console.services(repository)
+    console.problems(repository)
+
+
+@task(help=_help("tag", "service", "json"), iterable=["service"])
+def deps(ctx: Context, tag: str | None = None, service: Sequence[str] | None = None, json: bool = False) -> None:
+    """List every dependency image: who needs it, and where that is written."""
+    settings, console = _load(ctx, json=json, tag=tag)
+    repository = lib.services.discover(settings)
+    console.dependencies(lib.dependencies.find(repository, settings, service or ()))
+    console.problems(repository)
+
+
+@task(help=_help("tag", "json"))
+def status(ctx: Context, tag: str | None = None, json: bool = False) -> None:
+    """Show what is built, and what would be rebuilt and why."""
+    settings, console = _load(ctx, json=json, tag=tag)
+    repository = lib.services.discover(settings)
+    with lib.engine.Engine.connect(settings) as engine:
+        console.status(lib.build.check(repository.services, engine))
+    console.problems(repository)
+
+
+@task(help=_help("tag", "registry", "service", "jobs", "fail_fast", "json"), iterable=["service"])
+def prefetch(
+    ctx: Context,
+    tag: str | None = None,
+    registry: str | None = None,
+    service: Sequence[str] | None = None,
+    jobs: str | None = None,
+    fail_fast: bool = False,
+    json: bool = False,
+) -> None:
+    """Bring every dependency image into the engine, from the first source that has it."""
+    settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
+    repository = lib.services.discover(settings)
+    wanted = lib.dependencies.find(repository, settings, service or ())
+    console.prefetching(wanted, caller=ctx.get("caller", ""))
+    with lib.engine.Engine.connect(settings) as engine:
+        if console.dry:
+            console.sources(lib.prefetch.plan(wanted, engine, settings))
+        else:
+            console.prefetched(lib.prefetch.prefetch(wanted, engine, settings, listener=console, fail_fast=fail_fast))
+
+
+@task(pre=[prefetch], help=_help("tag", "registry", "service", "jobs", "force", "fail_fast"), iterable=["service"])
+def build(
+    ctx: Context,
+    tag: str | None = None,
+    registry: str | None = None,
+    service: Sequence[str] | None = None,
+    jobs: str | None = None,
+    force: bool = False,
+    fail_fast: bool = False,
+) -> None:
+    """Build the named services and what they stand on, or all; brings their images in before."""
+    settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
+    repository = lib.services.discover(settings)
+    with lib.engine.Engine.connect(settings) as engine:
+        result = lib.release.build(
+            repository, service or (), engine, settings, console, force=force, fail_fast=fail_fast, dry=console.dry
+        )
+    console.result(result, repository)
+
+
+@task(pre=[prefetch], help=_help("tag", "registry", "jobs", "force", "fail_fast"))
+def build_all(
+    ctx: Context,
+    tag: str | None = None,
+    registry: str | None = None,
+    jobs: str | None = None,
+    force: bool = False,
+    fail_fast: bool = False,
+) -> None:
+    """Do the whole job: prefetch, check, build, copy the Slurm packages, verify, report."""
+    settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
+    repository = lib.services.discover(settings)
+    with lib.engine.Engine.connect(settings) as engine:
+        result = lib.release.build_all(
+            repository, engine, settings, console, force=force, fail_fast=fail_fast, dry=console.dry
+        )
+    console.step(5, "report")
+    console.result(result, repository)
+
+
+@task(help=_help("tag"))
+def copy_slurm(ctx: Context, tag: str | None = None) -> None:
+    """Put slurm-build's packages into apphub, which serves them to apt."""
+    settings, console = _load(ctx, tag=tag)
+    repository = lib.services.discover(settings)
+    with lib.engine.Engine.connect(settings) as engine:
+        console.copied(lib.slurm.copy(repository, engine, settings, dry=console.dry))
+
+
+@task
+def test(ctx: Context) -> None:
+    """Run the tests, those with a real engine too; what follows `--` goes to pytest."""
+    _, console = _load(ctx)
+    lib.development.test(ROOT, ctx.remainder.split(), console.line, dry=console.dry)
+
+
+@task
+def lint(ctx: Context) -> None:
+    """Check style and types."""
+    _, console = _load(ctx)
+    lib.development.lint(ROOT, console.line, dry=console.dry)

@@ -1,0 +1,51 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# a busy machine is no failure
+hypothesis.settings.register_profile("patient", deadline=None, max_examples=200)
+hypothesis.settings.load_profile("patient")
+
+Inv = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """An empty repository to work on."""
+    (tmp_path / "src").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def inv(project: Path) -> Inv:
+    """The command line, run in the project by the interpreter of this test."""
+
+    def call(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return run_inv(project, arguments, environment)
+
+    return call
+
+
+def run_inv(
+    project: Path, arguments: tuple[str, ...], environment: dict[str, str]
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        inv_command(*arguments),
+        cwd=project,
+        env={**os.environ, "PROJECT_ROOT": str(project), **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def inv_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *arguments]

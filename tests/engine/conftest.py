@@ -1,0 +1,230 @@
+"""A real engine, a real registry, real images; everything that is made here is removed here, by name."""
+
+import contextlib
+import io
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import pytest
+
+from build_lib import apt, daemon
+from build_lib.engine import Engine
+from build_lib.errors import BuildError, EngineError
+from build_lib.graph import Cancel
+from build_lib.reference import Reference
+from build_lib.settings import Settings
+
+_READY_SECONDS = 60
+_SUBNET = "10.213.77"
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings with an engine that answers: the one that runs, else one started for these tests."""
+    settings = Settings.load(tmp_path_factory.mktemp("machine"), environ=dict(os.environ))
+    try:
+        daemon.up(settings)
+    except BuildError as error:
+        pytest.skip(f"no Docker Engine can be had here: {error.message}")
+    yield settings
+    daemon.down(settings)
+
+
+@pytest.fixture(scope="session")
+def engine(machine: Settings) -> Iterator[Engine]:
+    with Engine.connect(machine) as connected:
+        yield connected
+
+
+def needs_root() -> None:
+    if not apt.available():
+        pytest.skip("needs root and apt")
+
+
+def install(program: str, package: str, settings: Settings) -> str:
+    """The program's path; its package is installed if it is not there."""
+    if shutil.which(program) is None:
+        needs_root()
+        apt.install([package], settings, Cancel())
+    found = shutil.which(program)
+    assert found
+    return found
+
+
+def tiny_image(engine: Engine, name: str, settings: Settings, **files: str) -> None:
+    """An image of a static busybox, and text files below /: a name's __ stands for /."""
+    busybox = install("busybox", "busybox-static", settings)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(busybox, "bin/busybox")
+        for link in ("sh", "cat", "ls", "sleep", "touch", "mkdir", "grep", "echo", "true", "false"):
+            info = tarfile.TarInfo(f"bin/{link}")
+            info.type, info.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(info)
+        for path, text in files.items():
+            info = tarfile.TarInfo(path.replace("__", "/"))
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+    archive.seek(0)
+    engine.import_root(archive, Reference.parse(name), ['CMD ["sh"]'])
+
+
+@pytest.fixture
+def tiny(engine: Engine, machine: Settings) -> Iterator[str]:
+    """The name of a tiny image in the engine."""
+    name = f"blt-{secrets.token_hex(4)}/tiny:1"
+    tiny_image(engine, name, machine)
+    yield name
+    engine.remove(Reference.parse(name))
+
+
+@pytest.fixture
+def prefix(engine: Engine) -> Iterator[str]:
+    """A prefix for images of one test alone; all images that bear it are removed."""
+    name = f"blt-{secrets.token_hex(4)}-"
+    yield name
+    remove_images(engine, name)
+
+
+def remove_images(engine: Engine, prefix: str) -> None:
+    for image in engine.images():
+        reference = Reference.parse(image)
+        if str(reference).startswith(prefix) and reference.tag:
+            engine.remove(reference)
+
+
+@dataclass(frozen=True)
+class Registry:
+    host: str
+    log: Path
+
+
+@pytest.fixture
+def registry(machine: Settings, tmp_path: Path) -> Iterator[Registry]:
+    """An empty registry on a free port of the loopback."""
+    program = install("docker-registry", "docker-registry", machine)
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{probe.getsockname()[1]}"
+    config = tmp_path / "registry.yml"
+    config.write_text(
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path / 'registry'}}}}}\nhttp: {{addr: '{host}'}}\n"
+    )
+    log = tmp_path / "registry.log"
+    with log.open("w") as file:
+        process = subprocess.Popen([program, "serve", str(config)], stdout=file, stderr=subprocess.STDOUT)
+    try:
+        _wait_for(f"http://{host}/v2/", process)
+        yield Registry(host, log)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(url: str, process: "subprocess.Popen[bytes] | None" = None) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline:
+        if process is not None and process.poll() is not None:
+            raise AssertionError(f"{process.args!r} ended with {process.returncode}")
+        try:
+            with urlopen(url, timeout=5):
+                return
+        except HTTPError:
+            return
+        except (URLError, ConnectionError):
+            time.sleep(0.05)
+    raise AssertionError(f"{url} does not answer")
+
+
+@pytest.fixture(scope="session")
+def empty_engine(machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """An engine of its own without any image, beside the machine's; the environment that leads to it."""
+    needs_root()
+    install("ip", "iproute2", machine)
+    with contextlib.ExitStack() as stack:
+        bridge = stack.enter_context(_bridge())
+        data = stack.enter_context(_data_directory(machine))
+        address = f"unix://{data}/docker.sock"
+        command = ["dockerd", f"--host={address}", f"--data-root={data}/data", f"--exec-root={data}/exec"]
+        command += [f"--pidfile={data}/pid", f"--bridge={bridge}", "--iptables=false", "--ip-masq=false"]
+        # where containerd is a service of the machine, the two engines share it
+        command += [f"--containerd-namespace={bridge}", f"--containerd-plugins-namespace={bridge}-plugins"]
+        log = tmp_path_factory.mktemp("empty-engine") / "log"
+        with log.open("w") as file:
+            process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        stack.callback(_end, process)
+        environment = {"DOCKER_HOST": address}
+        _wait_for_engine({**os.environ, **environment}, process, log)
+        yield environment
+
+
+def _wait_for_engine(environment: dict[str, str], process: "subprocess.Popen[bytes]", log: Path) -> None:
+    settings = Settings.load(log.parent, environ=environment)
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        try:
+            Engine.connect(settings).__exit__(None, None, None)
+        except EngineError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    process.wait(60)
+
+
+@contextlib.contextmanager
+def _bridge() -> Iterator[str]:
+    """A bridge with a way out, for an engine that must leave the machine's iptables alone."""
+    name = f"blt{secrets.token_hex(3)}"
+    rules = [
+        ["-t", "nat", "POSTROUTING", "-s", f"{_SUBNET}.0/24", "!", "-o", name, "-j", "MASQUERADE"],
+        ["-t", "filter", "FORWARD", "-i", name, "-j", "ACCEPT"],
+        ["-t", "filter", "FORWARD", "-o", name, "-j", "ACCEPT"],
+    ]
+    with contextlib.ExitStack() as stack:
+        _run("ip", "link", "add", name, "type", "bridge")
+        stack.callback(_run, "ip", "link", "delete", name)
+        _run("ip", "address", "add", f"{_SUBNET}.1/24", "dev", name)
+        _run("ip", "link", "set", name, "up")
+        for table, kind, *rule in ((rule[0:2], *rule[2:]) for rule in rules):
+            _run("iptables", *table, "-I", str(kind), *map(str, rule))
+            stack.callback(_run, "iptables", *table, "-D", str(kind), *map(str, rule))
+        yield name
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def _data_directory(machine: Settings) -> Iterator[Path]:
+    """A directory that overlay can stand on: not the overlay of a container, where the engine's own root helps."""
+    with Engine.connect(machine) as engine:
+        root = engine.root_directory()
+    place = next(path for path in (Path("/var/tmp"), root) if _file_system(path) != "overlayfs")
+    data = place / f"build-lib-test-{secrets.token_hex(4)}"
+    data.mkdir()
+    try:
+        yield data
+    finally:
+        shutil.rmtree(data)
+
+
+def _file_system(path: Path) -> str:
+    command = ["stat", "--file-system", "--format=%T", str(path)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

@@ -1,0 +1,94 @@
+"""Which Debian archive a machine uses, from real sources files."""
+
+from pathlib import Path
+
+import pytest
+
+from build_lib.apt import Archive, debian_archive
+from build_lib.bootstrap import suite
+from build_lib.reference import Reference
+from build_lib.settings import Settings
+
+DEBIAN = 'ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME="Debian"\n'
+OFFICIAL = """Types: deb
+# a comment
+URIs: http://deb.debian.org/debian
+Suites: bookworm bookworm-updates
+Components: main
+
+Types: deb
+URIs: http://deb.debian.org/debian-security/
+Suites: bookworm-security
+Components: main
+"""
+
+
+def archive(tmp_path: Path, files: dict[str, str], release: str = DEBIAN, mirror: str = "") -> Archive | None:
+    (tmp_path / "os-release").write_text(release)
+    config = tmp_path / "apt"
+    (config / "sources.list.d").mkdir(parents=True)
+    for name, text in files.items():
+        (config / name).write_text(text)
+    return debian_archive(Settings.load(tmp_path, environ={"APT_MIRROR": mirror}), config)
+
+
+def test_the_official_deb822_sources(tmp_path: Path) -> None:
+    found = archive(tmp_path, {"sources.list.d/debian.sources": OFFICIAL})
+    assert found == Archive(main="http://deb.debian.org/debian", security="http://deb.debian.org/debian-security")
+
+
+def test_one_line_sources_with_options_and_other_archives_before(tmp_path: Path) -> None:
+    text = (
+        "# deb http://old.example/debian bookworm main\n"
+        "deb [arch=amd64 signed-by=/k.gpg] https://tools.example/apt stable-tools main\n"
+        "deb-src http://mirror.example/debian bookworm main\n"
+        "deb [arch=amd64] http://mirror.example/debian/ bookworm main contrib\n"
+    )
+    assert archive(tmp_path, {"sources.list": text}) == Archive(main="http://mirror.example/debian", security="")
+
+
+def test_a_disabled_stanza_and_source_packages_are_no_archive(tmp_path: Path) -> None:
+    text = OFFICIAL.replace("Types: deb\n#", "Enabled: no\nTypes: deb\n#").replace(
+        "Types: deb\nURIs", "Types: deb-src\nURIs"
+    )
+    assert archive(tmp_path, {"sources.list.d/debian.sources": text}) is None
+
+
+def test_a_cloud_image_s_list_of_mirrors(tmp_path: Path) -> None:
+    (tmp_path / "mirrors").write_text("# first\nhttps://cdn.example/debian priority:1\nhttp://b.example/debian\n")
+    text = f"deb mirror+file://{tmp_path}/mirrors bookworm main\n"
+    found = archive(tmp_path, {"sources.list": text})
+    assert found == Archive(main="https://cdn.example/debian", security="")
+
+
+def test_an_address_with_a_password_is_not_put_into_an_image(tmp_path: Path) -> None:
+    assert archive(tmp_path, {"sources.list": "deb http://me:geheim@mirror.example/debian bookworm main\n"}) is None
+
+
+def test_another_distribution_has_no_debian_archive_but_a_configured_one(tmp_path: Path) -> None:
+    ubuntu = "ID=ubuntu\nVERSION_CODENAME=jammy\n"
+    sources = {"sources.list": "deb http://archive.ubuntu.com/ubuntu jammy main\n"}
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    assert archive(tmp_path / "a", sources, ubuntu) is None
+    assert archive(tmp_path / "b", sources, ubuntu, "http://mirror.example/debian/") == Archive(
+        main="http://mirror.example/debian", security="http://mirror.example/debian-security"
+    )
+
+
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        ("debian:bookworm-slim", "bookworm"),
+        ("docker.io/library/debian:trixie", "trixie"),
+        ("debian:12-slim", None),
+        ("debian", None),
+        ("debian:bookworm-20250520-slim", None),
+        ("ubuntu:jammy", None),
+        ("harbor.example/debian:bookworm", None),
+        ("me/debian:bookworm", None),
+        (f"debian:bookworm@sha256:{'0' * 64}", None),
+    ],
+)
+def test_only_plain_debian_images_can_be_made(image: str, found: str | None) -> None:
+    assert suite(Reference.parse(image)) == found

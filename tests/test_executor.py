@@ -1,0 +1,105 @@
+"""invoke itself runs these task files, from the command line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TASKS = """
+from build_lib.errors import BuildError, Incomplete
+from build_lib.executor import task
+
+@task(iterable=["service"])
+def fetch(ctx, tag="none", service=None, json=False):
+    print("fetch", tag, service, json, ctx.get("caller"))
+    if tag == "broken":
+        raise BuildError("fetch broke", hint="mend it")
+    if tag == "partly":
+        raise Incomplete("fetch lacks one")
+
+@task(pre=[fetch], iterable=["service"])
+def build(ctx, tag="none", service=None, force=False):
+    print("build", tag, service)
+
+@task(pre=[build])
+def ship(ctx, tag="none"):
+    print("ship", tag)
+
+@task
+def other(ctx):
+    print("other")
+
+@task
+def bug(ctx):
+    raise ZeroDivisionError("a bug")
+
+@task
+def hang(ctx):
+    import os, signal
+    os.kill(os.getpid(), signal.SIGINT)
+    import threading
+    threading.Event().wait(30)
+"""
+
+
+@pytest.fixture
+def call(tmp_path: Path):  # type: ignore[no-untyped-def]  # a function of many forms
+    (tmp_path / "tasks.py").write_text(TASKS)
+    (tmp_path / "invoke.yaml").write_text("tasks:\n  executor_class: build_lib.executor.Executor\n")
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "invoke", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_a_pre_task_gets_its_caller_s_arguments(call) -> None:  # type: ignore[no-untyped-def]
+    assert call("build", "-t", "x", "-s", "a", "-s", "b").stdout.splitlines() == [
+        "fetch x ['a', 'b'] False build",
+        "build x ['a', 'b']",
+    ]
+
+
+def test_arguments_go_through_a_chain_of_pre_tasks(call) -> None:  # type: ignore[no-untyped-def]
+    assert call("ship", "--tag", "x").stdout.splitlines() == ["fetch x [] False build", "build x []", "ship x"]
+
+
+def test_the_same_pre_task_runs_once(call) -> None:  # type: ignore[no-untyped-def]
+    assert call("fetch", "-t", "x", "build", "-t", "x").stdout.splitlines() == ["fetch x [] False build", "build x []"]
+    assert len(call("fetch", "-t", "y", "build", "-t", "x").stdout.splitlines()) == 3
+
+
+def test_a_failure_is_one_line_with_its_next_step_and_exit_code_1(call) -> None:  # type: ignore[no-untyped-def]
+    done = call("build", "-t", "broken", "other")
+    assert (done.returncode, done.stderr) == (1, "error: fetch broke\n  next: mend it\n")
+    assert done.stdout.splitlines() == ["fetch broken [] False build"]
+
+
+def test_an_incomplete_pre_task_does_not_keep_its_caller_from_the_rest(call) -> None:  # type: ignore[no-untyped-def]
+    done = call("build", "-t", "partly")
+    assert done.stdout.splitlines() == ["fetch partly [] False build", "build partly []"]
+    assert (done.returncode, done.stderr) == (1, "error: fetch lacks one\n")
+
+
+def test_an_incomplete_task_keeps_the_next_one_of_the_line_from_running(call) -> None:  # type: ignore[no-untyped-def]
+    done = call("fetch", "-t", "partly", "other")
+    assert (done.returncode, done.stdout) == (1, "fetch partly [] False \n")
+
+
+def test_a_wrong_flag_is_refused_before_any_task_runs(call) -> None:  # type: ignore[no-untyped-def]
+    done = call("other", "build", "-t", "a b")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: --tag is 'a b'\n  next: allowed: ")
+
+
+def test_an_unexpected_error_keeps_its_traceback(call) -> None:  # type: ignore[no-untyped-def]
+    done = call("bug")
+    assert done.returncode == 1
+    assert "ZeroDivisionError: a bug" in done.stderr
+
+
+def test_interrupting_ends_with_130(call) -> None:  # type: ignore[no-untyped-def]
+    done = call("hang")
+    assert (done.returncode, done.stderr) == (130, "error: interrupted\n")
