@@ -20,6 +20,8 @@ _HELP = {
     "service": "a service's name; may be given several times",
     "jobs": "how much runs at once (JOBS)",
     "json": "print JSON for programs",
+    "kind": "build or runtime: only images that Dockerfiles need, or that are only run",
+    "plain": "print the images' names alone, one a line",
     "force": "build also what is up to date",
     "fail_fast": "stop at the first failure",
 }
@@ -58,12 +60,19 @@ def services(ctx: Context, tag: str | None = None, json: bool = False) -> None:
     console.problems(repository)
 
 
-@task(help=_help("tag", "service", "json"), iterable=["service"])
-def deps(ctx: Context, tag: str | None = None, service: Sequence[str] | None = None, json: bool = False) -> None:
+@task(help=_help("tag", "service", "kind", "plain", "json"), iterable=["service"])
+def deps(
+    ctx: Context,
+    tag: str | None = None,
+    service: Sequence[str] | None = None,
+    kind: str | None = None,
+    plain: bool = False,
+    json: bool = False,
+) -> None:
     """List every dependency image: who needs it, and where that is written."""
     settings, console = _load(ctx, json=json, tag=tag)
     repository = lib.services.discover(settings)
-    console.dependencies(lib.dependencies.find(repository, settings, service or ()))
+    console.dependencies(lib.dependencies.find(repository, settings, service or (), kind=kind), plain=plain)
     console.problems(repository)
 
 
@@ -160,3 +169,10 @@ def lint(ctx: Context) -> None:
     """Check style and types."""
     _, console = _load(ctx)
     lib.development.lint(ROOT, console.line, dry=console.dry)
+
+
+@task
+def bench(ctx: Context) -> None:
+    """Run the benchmarks, which print ratios; names of `bench/` behind `--` choose some."""
+    _, console = _load(ctx)
+    lib.development.bench(ROOT, ctx.remainder.split(), console.line, dry=console.dry)

@@ -17,6 +17,7 @@ from build_lib.services import Service
 from build_lib.settings import Settings
 
 _LAST_WITH_BUILDKIT = 22  # later CLIs leave BuildKit to the buildx plugin
+_GET_BUILDX = "install docker-buildx"
 _GET_BUILDKIT = "install docker-buildx, or on Debian 12 and older docker.io: ./inv engine-up does it where it can"
 
 
@@ -42,9 +43,12 @@ class CommandLine:
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    contexts: bool  # whether it knows additional build contexts
 
     def build(self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel) -> None:
         """See Builder."""
+        if not self.contexts:
+            _refuse_contexts(service, self.name)
         with _dockerfile(service, log) as path, log.open("w", encoding="utf-8") as file:
             command = [*self.command, *_options(service, labels), "--file", str(path), str(service.context)]
             code = run(command, log=file, cancel=cancel, env=self.environment)
@@ -61,6 +65,7 @@ class Classic:
 
     def build(self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel) -> None:
         """See Builder."""
+        _refuse_contexts(service, self.name)
         for line, feature in service.reading.buildkit:
             raise BuildFailed(
                 f"{service.dockerfile}:{line}: {feature} needs BuildKit, and only the classic builder is here",
@@ -92,14 +97,16 @@ def choose(settings: Settings, engine: Engine) -> Builder:
         version = _first_line([program, "buildx", "version"], environment)
         if version:
             buildx = (program, "buildx", "--builder", _builder(settings), "build", "--load", "--progress=plain")
-            return CommandLine(name=f"buildx {version.split()[1]}", command=buildx, environment=environment)
+            return CommandLine(
+                name=f"buildx {version.split()[1]}", command=buildx, environment=environment, contexts=True
+            )
     for program in programs:
         version = _first_line([program, "--version"], environment)
         found = re.search(r"version (\d+)\.\S+?,", version)
         if found and int(found[1]) <= _LAST_WITH_BUILDKIT:
             built_in = (program, "build", "--progress=plain")
             name = f"BuildKit by docker {found[0].split()[1].rstrip(',')}"
-            return CommandLine(name=name, command=built_in, environment=environment)
+            return CommandLine(name=name, command=built_in, environment=environment, contexts=False)
     return Classic(name="classic builder", engine=engine)
 
 
@@ -149,6 +156,15 @@ def _options(service: Service, labels: Mapping[str, str]) -> Iterator[str]:
         yield from ("--label", f"{name}={value}")
     for name, value in service.additional_contexts:
         yield from ("--build-context", f"{name}={value}")
+
+
+def _refuse_contexts(service: Service, builder: str) -> None:
+    for name, _ in service.additional_contexts:
+        raise BuildFailed(
+            f"{service.origin}:{service.line}: service {service.name}: the additional context {name} needs buildx, "
+            f"and only the {builder} is here",
+            hint=_GET_BUILDX,
+        )
 
 
 def _failed(service: Service, log: Path) -> BuildFailed:

@@ -6,23 +6,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from build_lib.errors import InvalidReference
+from build_lib.errors import BuildError, InvalidReference
 from build_lib.reference import Reference
 from build_lib.services import Repository
 from build_lib.settings import Settings
 
-Kind = Literal["from", "copy", "mount", "onbuild", "syntax", "run", "extra"]
+Kind = Literal["from", "copy", "mount", "onbuild", "syntax", "context", "run", "extra"]
+KINDS = ("build", "runtime")  # what `find` can be limited to
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Need:
-    """One place that needs an image. `path` is relative to the repository's root where it lies in it."""
+    """One place that needs an image.
+
+    `path` is relative to the repository's root where it lies in it, and "" for a setting; line 0 is the whole file.
+    """
 
     path: str
     line: int
     needed_by: str  # a service's name, also that of a compose service that is only run; EXTRA_IMAGES itself
     kind: Kind
     build: bool  # whether a build fails without it
+
+    @property
+    def wanted_for(self) -> str:
+        """One of KINDS: a Dockerfile names it for a build; compose files and settings name it for what runs."""
+        return "runtime" if self.kind in ("run", "extra") else "build"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,16 +47,22 @@ class Dependency:
         return any(need.build for need in self.needs)
 
 
-def find(repository: Repository, settings: Settings, services: Sequence[str] = ()) -> tuple[Dependency, ...]:
-    """All dependency images in the order of their names; with `services`, those that building these takes.
+def find(
+    repository: Repository, settings: Settings, services: Sequence[str] = (), *, kind: str | None = None
+) -> tuple[Dependency, ...]:
+    """All dependency images in the order of their names.
+
+    With `services`, those that building these takes; with `kind`, one of KINDS, those needed for that.
 
     Raises:
-        BuildError: there is no service of such a name.
+        BuildError: there is no service of such a name, or no such kind.
     """
+    if kind not in (None, *KINDS):
+        raise BuildError(f"--kind is {kind!r}", hint=f"allowed: {' or '.join(KINDS)}")
     chosen = repository.chosen(services)
     found: defaultdict[Reference, set[Need]] = defaultdict(set)
     for image, need in (*_build_needs(repository, settings), *_other_needs(repository, settings)):
-        if not services or need.needed_by in chosen:
+        if (not services or need.needed_by in chosen) and kind in (None, need.wanted_for):
             found[image].add(need)
     return tuple(Dependency(image=image, needs=tuple(sorted(found[image]))) for image in _in_order(found))
 
@@ -58,8 +73,8 @@ def _in_order(images: Collection[Reference]) -> list[Reference]:
 
 def _build_needs(repository: Repository, settings: Settings) -> Iterator[tuple[Reference, Need]]:
     for service in repository.services.values():
-        where = _relative(service.dockerfile, settings)
         for use in service.external:
+            where = _relative(service.origin if use.kind == "context" else service.dockerfile, settings)
             need = Need(path=where, line=use.line, needed_by=service.name, kind=use.kind, build=use.reached)
             yield Reference.parse(use.name), need
 
@@ -74,7 +89,7 @@ def _other_needs(repository: Repository, settings: Settings) -> Iterator[tuple[R
             where = _relative(entry.path, settings)
             yield image, Need(path=where, line=entry.line, needed_by=entry.name, kind="run", build=False)
     for image in settings.extra_images:
-        yield image, Need(path=".env", line=0, needed_by="EXTRA_IMAGES", kind="extra", build=False)
+        yield image, Need(path="", line=0, needed_by="EXTRA_IMAGES", kind="extra", build=False)
 
 
 def _is_own(image: Reference, repository: Repository, settings: Settings) -> bool:

@@ -1,4 +1,4 @@
-"""What those who work on the program run: its tests and its checks."""
+"""What those who work on the program run: its tests, its checks, its benchmarks."""
 
 import subprocess
 import sys
@@ -27,6 +27,19 @@ def lint(root: Path, say: Callable[[str], None], *, dry: bool) -> None:
         BuildError: one of them found something, or the tools cannot be installed.
     """
     _run(root, [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]], say, dry=dry)
+
+
+def bench(root: Path, names: Sequence[str], say: Callable[[str], None], *, dry: bool) -> None:
+    """Run the named benchmarks of `bench/`, or all.
+
+    Raises:
+        BuildError: one failed, or there is none of that name.
+    """
+    known = sorted(path.stem for path in (root / "bench").glob("[!_]*.py"))
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise BuildError(f"there is no benchmark {unknown[0]!r}", hint=f"there are: {', '.join(known)}")
+    _run(root, [[f"bench.{name}"] for name in names or known], say, dry=dry)
 
 
 def _run(root: Path, commands: Sequence[Sequence[str]], say: Callable[[str], None], *, dry: bool) -> None:

@@ -13,7 +13,7 @@ from build_lib.reference import Reference
 from build_lib.shell_pattern import Refused, shortened
 from build_lib.shell_word import Expansion, Variable, expand
 
-Kind = Literal["from", "copy", "mount", "onbuild", "syntax"]
+Kind = Literal["from", "copy", "mount", "onbuild", "syntax", "context"]  # context: compose gives it a name
 
 _EMPTY = "scratch"  # what stands for no image at all
 _INDEX = re.compile(r"[+-]?[0-9]{1,18}")

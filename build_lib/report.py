@@ -136,8 +136,12 @@ class Console:
         ]
         self._table(("SERVICE", "IMAGE", "DOCKERFILE", "STANDS ON"), rows)
 
-    def dependencies(self, found: Sequence[Dependency]) -> None:
-        """Every dependency image, who needs it, and where."""
+    def dependencies(self, found: Sequence[Dependency], *, plain: bool = False) -> None:
+        """Every dependency image, who needs it, and where; `plain`, its name alone."""
+        if plain:
+            for item in found:
+                self.line(str(item.image))
+            return
         if self.json:
             _document([_dependency_json(item) for item in found])
             return
@@ -146,7 +150,7 @@ class Console:
                 str(item.image) if place == 0 else "",
                 need.kind,
                 need.needed_by,
-                f"{need.path}:{need.line}" if need.line else need.path,
+                f"{need.path}:{need.line}" if need.line else need.path or "settings",
             )
             for item in found
             for place, need in enumerate(item.needs)

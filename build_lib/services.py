@@ -8,9 +8,12 @@ from pathlib import Path
 
 from build_lib import compose
 from build_lib.dockerfile import ImageUse, Reading, read
-from build_lib.errors import BuildError
+from build_lib.dockerfile_images import wrong_with
+from build_lib.errors import BuildError, InvalidReference
 from build_lib.reference import Reference
 from build_lib.settings import Settings
+
+_SERVICE, _IMAGE = "service:", "docker-image://"  # how a build context names another service, and an image
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +28,9 @@ class Service:
     text: str  # the Dockerfile's
     target: str | None
     args: Mapping[str, str]  # the build arguments that its Dockerfile declares, with their values
-    additional_contexts: tuple[tuple[str, str], ...]
+    additional_contexts: tuple[tuple[str, str], ...]  # a sibling's or an outside image is `docker-image://NAME`
+    origin: Path  # where the service is declared: the compose file, or its Dockerfile
+    line: int
     reading: Reading
     external: tuple[ImageUse, ...] = ()  # the uses of images from outside
     needs: tuple[str, ...] = ()  # the sibling services that it stands on
@@ -90,7 +95,9 @@ def discover(settings: Settings) -> Repository:
         problems += (
             Problem(path=service.dockerfile, line=item.line, reason=item.reason) for item in service.reading.problems
         )
-    services = {name: _linked(drafts[name], drafts) for name in sorted(drafts)}
+        problems += _wrong_contexts(service, drafts)
+    owner = {service.image.repository: service.name for service in drafts.values()}
+    services = {name: _linked(drafts[name], drafts, owner) for name in sorted(drafts)}
     _refuse_circle(services)
     return Repository(services=services, run_images=composed.images, problems=tuple(problems))
 
@@ -140,6 +147,8 @@ def _service(entry: compose.BuildEntry, settings: Settings) -> Service | Problem
         target=entry.target,
         args=args,
         additional_contexts=entry.additional_contexts,
+        origin=entry.path,
+        line=entry.line,
         reading=read(text, args, entry.target),
     )
 
@@ -154,19 +163,62 @@ def _problem(entry: compose.BuildEntry, reason: str) -> Problem:
     return Problem(path=entry.path, line=entry.line, reason=reason)
 
 
-def _linked(service: Service, all_services: Mapping[str, Service]) -> Service:
-    """The service with its images told apart: those of siblings are edges, the others come from outside."""
-    owner = {other.image.repository: other.name for other in all_services.values()}
-    replaced = {name for name, _ in service.additional_contexts}
-    siblings: set[str] = set()
-    external = []
-    for use in service.reading.images:
-        sibling = owner.get(Reference.parse(use.name).repository)
-        if sibling is None and use.name not in replaced:
-            external.append(use)
-        elif sibling is not None and use.reached:
-            siblings.add(sibling)
-    return replace(service, external=tuple(external), needs=tuple(sorted(siblings)))
+def _linked(service: Service, all_services: Mapping[str, Service], owner: Mapping[str, str]) -> Service:
+    """The service with its images told apart: those of siblings are edges, the others come from outside.
+
+    `owner` names the service of each repository that is built here.
+    """
+    contexts = tuple((name, _context_place(place, all_services)) for name, place in service.additional_contexts)
+    replaced = {_context_name(name) for name, _ in contexts}
+    written = [use for use in service.reading.images if _context_name(use.name) not in replaced]
+    uses = [*written, *_context_images(service, contexts)]
+    siblings = {owner[place] for use in uses if (place := _repository(use)) in owner and use.reached}
+    external = tuple(use for use in uses if _repository(use) not in owner)
+    return replace(service, additional_contexts=contexts, external=external, needs=tuple(sorted(siblings)))
+
+
+def _repository(use: ImageUse) -> str:
+    return Reference.parse(use.name).repository
+
+
+def _context_place(place: str, all_services: Mapping[str, Service]) -> str:
+    """Another service as a context is its image ("additional_contexts" of the compose specification)."""
+    other = all_services.get(place.removeprefix(_SERVICE)) if place.startswith(_SERVICE) else None
+    return f"{_IMAGE}{other.image}" if other else place
+
+
+def _context_name(name: str) -> str:
+    """What BuildKit compares a context's name and an image's by (dockerui/namedcontext.go)."""
+    try:
+        return str(Reference.parse(name)).removesuffix(":latest")
+    except InvalidReference:
+        return name
+
+
+def _context_images(service: Service, contexts: Iterable[tuple[str, str]]) -> Iterator[ImageUse]:
+    """The images that contexts are; one that is no image's name is reported by `_wrong_contexts`."""
+    for _, place in contexts:
+        if place.startswith(_IMAGE) and not wrong_with(place.removeprefix(_IMAGE)):
+            yield ImageUse(
+                name=place.removeprefix(_IMAGE),
+                kind="context",
+                line=service.line,
+                stage="",
+                platform=None,
+                reached=True,
+            )
+
+
+def _wrong_contexts(service: Service, all_services: Collection[str]) -> Iterator[Problem]:
+    for name, place in service.additional_contexts:
+        wrong = ""
+        if place.startswith(_SERVICE) and place.removeprefix(_SERVICE) not in all_services:
+            wrong = f"there is no service {place.removeprefix(_SERVICE)!r} that is built here"
+        elif place.startswith(_IMAGE):
+            wrong = wrong_with(place.removeprefix(_IMAGE))
+        if wrong:
+            reason = f"service {service.name}: the additional context {name}: {wrong}"
+            yield Problem(path=service.origin, line=service.line, reason=reason)
 
 
 def _refuse_circle(services: Mapping[str, Service]) -> None:

@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,42 +13,15 @@ from build_lib import dependencies
 from build_lib.errors import BuildError
 from build_lib.services import Repository, discover
 from build_lib.settings import Settings
-from tests.conftest import Inv
+from tests.conftest import ROOT, Inv
 
-FILES = {
-    "src/backend/Dockerfile": """\
-        ARG GO_VERSION=1.22
-        FROM golang:${GO_VERSION}-alpine AS build
-        COPY . /src
-        FROM build AS backend
-        COPY --from=quay.io/tools/migrate:v4 /migrate /
-        FROM build AS backend-init
-        RUN --mount=type=bind,from=busybox:1.36,target=/b true
-        """,
-    "src/nginx/Dockerfile": "FROM nginx:stable\nCOPY src/frontend /usr/share/nginx/html\n",
-    "src/base/Dockerfile": "FROM debian:bookworm-slim\n",
-    "src/worker/Dockerfile": "ARG IMAGE_PREFIX\nARG IMAGE_TAG\nFROM ${IMAGE_PREFIX}base:${IMAGE_TAG}\n",
-    "compose.yaml": """\
-        services:
-          backend: {build: {context: src/backend, target: backend}}
-          backend-init: {build: {context: src/backend, target: backend-init}}
-          nginx: {build: {context: ., dockerfile: src/nginx/Dockerfile}}
-          ghost: {build: src/ghost}
-          minio: {image: "minio/minio:latest"}
-          cache: {image: "redis:${REDIS:-7-alpine}"}
-          proxy: {image: tecnativa/tcp-proxy}
-          again: {image: "ai-infra-worker:v0.3.6-dev"}
-        """,
-}
+EXAMPLE = Path(__file__).parent / "example"
 
 
 @pytest.fixture
-def repository(project: Path) -> Path:
-    for name, text in FILES.items():
-        path = project / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(line.removeprefix(" " * 8) for line in text.splitlines()) + "\n")
-    return project
+def repository(tmp_path: Path) -> Path:
+    """A copy of the example, to change."""
+    return shutil.copytree(EXAMPLE, tmp_path / "example")
 
 
 def look(root: Path, **environment: str) -> Repository:
@@ -107,7 +83,7 @@ def test_a_missing_context_is_a_problem_with_its_place_and_the_others_stay(repos
 
 
 def test_deps_says_where_each_image_is_needed_and_tells_problems_at_the_end(repository: Path, inv: Inv) -> None:
-    done = inv("deps", "--json")
+    done = inv("deps", "--json", PROJECT_ROOT=str(repository))
     assert done.returncode == 1
     found = {item["image"]: item["needs"] for item in json.loads(done.stdout)}
     assert found["minio/minio:latest"] == [
@@ -117,6 +93,70 @@ def test_deps_says_where_each_image_is_needed_and_tells_problems_at_the_end(repo
         "quay.io/tools/migrate:v4"
     ]
     assert done.stderr.startswith("problem: compose.yaml:5: service ghost: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--kind", "runtime"], ["redis:7-alpine", "minio/minio:latest", "tecnativa/tcp-proxy:latest", "x/y:1"]),
+        (["-s", "worker"], ["debian:bookworm-slim"]),
+        (["-s", "backend-init", "--kind", "build"], ["busybox:1.36", "golang:1.22-alpine", "quay.io/tools/migrate:v4"]),
+    ],
+)
+def test_deps_plain_is_for_shell_loops(repository: Path, inv: Inv, arguments: list[str], said: list[str]) -> None:
+    done = inv("deps", "--plain", *arguments, PROJECT_ROOT=str(repository), EXTRA_IMAGES="x/y:1")
+    assert done.stdout.splitlines() == said
+
+
+def test_an_unknown_kind_is_refused_with_what_is_allowed(repository: Path, inv: Inv) -> None:
+    done = inv("deps", "--kind", "tests", PROJECT_ROOT=str(repository))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: --kind is 'tests'\n  next: allowed: build or runtime\n"
+
+
+def test_additional_contexts_replace_images_and_may_be_a_sibling_or_an_image(repository: Path) -> None:
+    (repository / "compose.yaml").write_text(
+        """\
+services:
+  site:
+    build:
+      context: src/nginx
+      dockerfile_inline: |
+        FROM nginx:latest
+        COPY --from=tools /x /
+        COPY --from=sources /y /
+      additional_contexts:
+        nginx: docker-image://harbor.example/nginx:9
+        tools: service:base
+        sources: ./src
+  wrong: {build: {context: src/worker, additional_contexts: {a: "service:nobody", b: "docker-image://NO"}}}
+"""
+    )
+    found = look(repository)
+    site = found.services["site"]
+    assert site.needs == ("base",)
+    assert [(use.name, use.kind, use.line) for use in site.external] == [("harbor.example/nginx:9", "context", 2)]
+    assert dict(site.additional_contexts) == {
+        "nginx": "docker-image://harbor.example/nginx:9",
+        "tools": "docker-image://ai-infra-base:v0.3.6-dev",
+        "sources": str(repository / "src"),
+    }
+    assert [(problem.line, problem.reason.partition(": the additional")[0]) for problem in found.problems] == [
+        (13, "service wrong"),
+        (13, "service wrong"),
+    ]
+
+
+@pytest.mark.parametrize("command", ["deps", "services"])
+def test_nothing_of_the_docker_sdk_is_imported_to_read_files(repository: Path, command: str) -> None:
+    code = (
+        "import sys; from invoke.main import program;"
+        f"program.run(['inv', {command!r}], exit=False); print('imported:', 'docker' in sys.modules)"
+    )
+    environment = {"PROJECT_ROOT": str(repository), "PATH": ""}
+    program = [sys.executable, "-c", code]
+    done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("imported: False\n"), done.stderr
 
 
 def test_a_circle_is_refused_with_the_circle_spelled_out(project: Path, inv: Inv) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -98,13 +99,20 @@ def test_interrupting_a_build_ends_it_with_130_and_the_next_run_picks_up(
     ) as process:
         assert process.stdout is not None
         assert any("base ..." in line for line in process.stdout)
+        _wait_until_in(log, "sleep 600")
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[1]
     assert (process.returncode, said) == (130, "error: interrupted\n")
-    assert log.exists()
     needs(project, "base", tiny)
     needs(project, "app", tiny)
     assert inv("build-all", **two).returncode == 0
+
+
+def _wait_until_in(log: Path, text: str) -> None:
+    deadline = time.monotonic() + 60
+    while not log.exists() or text not in log.read_text():
+        assert time.monotonic() < deadline, f"{text!r} never came into {log}"
+        time.sleep(0.05)
 
 
 def test_settings_reach_the_dockerfiles_that_declare_them(project: Path, prefix: str, tiny: str, inv: Inv) -> None:
@@ -131,6 +139,19 @@ def test_the_classic_builder_refuses_what_needs_buildkit_by_line(
     assert done.returncode == 1
     assert f"error: {project}/src/one/Dockerfile:3: RUN --mount needs BuildKit" in done.stderr
     assert "next: install docker-buildx" in done.stderr
+
+
+def test_an_additional_context_without_buildx_is_refused_by_service(
+    project: Path, prefix: str, tiny: str, inv: Inv
+) -> None:
+    needs(project, "one", tiny)
+    (project / "compose.yaml").write_text(
+        "services:\n  one:\n    build: {context: src/one, additional_contexts: {extra: ./src}}\n"
+    )
+    done = inv("build-all", PATH="/nowhere", IMAGE_PREFIX=prefix)
+    assert done.returncode == 1
+    said = f"error: {project}/compose.yaml:2: service one: the additional context extra needs buildx"
+    assert said in done.stderr
 
 
 def test_a_cli_that_can_build_is_found_behind_one_that_cannot(
