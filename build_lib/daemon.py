@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import time
 from contextlib import suppress
@@ -11,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from build_lib import apt
+from build_lib import apt, background
 from build_lib.engine import Engine, endpoint
 from build_lib.errors import BuildError, EngineError
 from build_lib.graph import Cancel
@@ -22,8 +21,6 @@ _SOCKET = "unix:///var/run/docker.sock"
 _PACKAGES = ("docker.io",)
 _PACKAGES_IF_KNOWN = ("docker-cli", "docker-buildx")  # newer releases split them from docker.io
 _START_SECONDS = 60
-_STOP_SECONDS = 60
-_POLL_SECONDS = 0.1
 _BY_HAND = "install and start one by hand: https://docs.docker.com/engine/install/"
 
 
@@ -33,7 +30,12 @@ class Started:
 
     by: Literal["systemd", "process"]
     pid: int = 0
-    born: int = 0  # clock ticks after boot; with the pid it names one process for ever
+    born: int = 0
+
+    @property
+    def process(self) -> background.Process:
+        """The process, if it is one."""
+        return background.Process(pid=self.pid, born=self.born)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +80,7 @@ def down(settings: Settings, *, dry: bool = False) -> Started | None:
     if not record.is_file():
         return None
     started = Started(**json.loads(record.read_text()))
-    gone = started.by == "process" and _born(started.pid) != started.born
+    gone = started.by == "process" and not started.process.runs()
     if not dry:
         _end(started, gone=gone)
         record.unlink()
@@ -89,7 +91,7 @@ def _end(started: Started, *, gone: bool) -> None:
     if started.by == "systemd":
         subprocess.run(["systemctl", "stop", "docker.service", "docker.socket"], check=True)
     elif not gone:
-        _stop_process(started)
+        started.process.stop("the Docker Engine")
 
 
 def _installable() -> bool:
@@ -129,14 +131,8 @@ def _start(settings: Settings) -> Started:
 def _spawn(settings: Settings, log: Path) -> Started:
     """A dockerd that outlives this program."""
     program = shutil.which("dockerd") or "/usr/sbin/dockerd"
-    write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    files = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, str(log), write, 0o644),
-        (os.POSIX_SPAWN_DUP2, 1, 2),
-    ]
-    pid = os.posix_spawn(program, [program], settings.environment, file_actions=files, setsid=True)
-    return Started(by="process", pid=pid, born=_born(pid) or 0)
+    process = background.start([program], log, settings.environment)
+    return Started(by="process", pid=process.pid, born=process.born)
 
 
 def _wait(settings: Settings, started: Started, log: Path) -> None:
@@ -145,29 +141,11 @@ def _wait(settings: Settings, started: Started, log: Path) -> None:
         with suppress(EngineError), Engine.connect(settings):
             return
         ours = started.by == "process"
-        if (ours and _born(started.pid) != started.born) or time.monotonic() > deadline:
+        if (ours and not started.process.runs()) or time.monotonic() > deadline:
             last = f":\n{tail(log)}" if ours else ""
             hint = f"its log: {log}" if ours else "its log: journalctl --unit docker"
             raise EngineError(f"the Docker Engine did not come up{last}", hint=hint)
-        time.sleep(_POLL_SECONDS)
-
-
-def _stop_process(started: Started) -> None:
-    os.kill(started.pid, signal.SIGTERM)
-    deadline = time.monotonic() + _STOP_SECONDS
-    while _born(started.pid) == started.born:
-        if time.monotonic() > deadline:
-            raise EngineError(f"the Docker Engine, process {started.pid}, does not end", hint=f"kill {started.pid}")
-        time.sleep(_POLL_SECONDS)
-
-
-def _born(pid: int) -> int | None:
-    """When the process started, in clock ticks after boot (proc(5), field 22 of stat), or None if it is gone."""
-    try:
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if after_name[0] == "Z" else int(after_name[19])
+        time.sleep(background.POLL_SECONDS)
 
 
 def _record(settings: Settings) -> Path:

@@ -21,6 +21,7 @@ from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
+from build_lib.credentials import Login
 from build_lib.errors import EngineError
 from build_lib.reference import Reference
 from build_lib.settings import Settings
@@ -146,15 +147,30 @@ class Engine:
         with _translated(f"cannot look at {image}"):
             return tuple(self._api.inspect_image(image)["RootFS"].get("Layers") or ())
 
-    def pull(self, image: Reference, *, cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Have the engine pull an image.
+    def pull(
+        self, image: Reference, login: Login | None = None, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Have the engine pull an image; without a login, with what the docker config says.
 
         Raises:
             EngineError: it could not; the message is the engine's own.
         """
         with _translated(""):
-            stream = self._api.pull(image.familiar, tag=image.digest or image.tag, stream=True, decode=True)
+            name = image.digest or image.tag
+            config = _auth_config(login) if login else None
+            stream = self._api.pull(image.familiar, tag=name, stream=True, decode=True, auth_config=config)
             _follow(stream, cancelled=cancelled)
+
+    def push(self, image: Reference, login: Login | None) -> None:
+        """Have the engine push an image to the registry that it names.
+
+        Raises:
+            EngineError: it could not; the message is the engine's own.
+        """
+        config = _auth_config(login) if login else {}  # without any, newer engines refuse (docker-py#3348)
+        with _translated(""):
+            stream = self._api.push(image.familiar, tag=image.tag, stream=True, decode=True, auth_config=config)
+            _follow(stream)
 
     def tag(self, image: str, name: Reference) -> None:
         """Give an image (a name or an id) one more name."""
@@ -175,6 +191,15 @@ class Engine:
             chunks = iter(lambda: archive.read(_CHUNK), b"")  # a pipe has no length to be told
             answer = self._api.import_image(chunks, repository=name.familiar, tag=name.tag, changes=list(changes))
             _follow(_json_lines(answer))
+
+    def load(self, archive: Iterable[bytes]) -> None:
+        """Take in the images of an archive such as `docker save` writes, while it is being made.
+
+        Raises:
+            EngineError: the engine does not take it. What making the archive raises comes out as it is.
+        """
+        with _translated("cannot load images"):
+            _follow(self._api.load_image(iter(archive)))
 
     def build(
         self, *, log: IO[str] | None = None, cancelled: Callable[[], bool] = lambda: False, **options: Any
@@ -240,6 +265,12 @@ def endpoint(settings: Settings) -> str:
         return environment["DOCKER_HOST"]
     context = ContextAPI.get_context(environment.get("DOCKER_CONTEXT") or None)
     return str(context.Host) if context is not None and context.Host else "unix:///var/run/docker.sock"
+
+
+def _auth_config(login: Login) -> dict[str, str]:
+    if login.identity_token:
+        return {"identitytoken": login.identity_token}
+    return {"username": login.username, "password": login.password}
 
 
 def _no_answer(address: str, reason: str) -> EngineError:

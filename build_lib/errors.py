@@ -32,6 +32,18 @@ class EngineError(BuildError):
     """The Docker Engine cannot be reached, or refused what was asked of it."""
 
 
+class RegistryError(BuildError):
+    """A registry refused something, or could not be asked.
+
+    `status` is that of its answer, 0 if there was none; `retry_after` is how many seconds it asks to wait.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.retry_after = retry_after
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
     """A source that did not give an image, and its own reason."""

@@ -103,14 +103,16 @@ def run(
     on_start: Callable[[str], None] = lambda _name: None,
     on_end: Callable[[Outcome[R]], None] = lambda _outcome: None,
     fail_fast: bool = False,
+    cancel: Cancel | None = None,
 ) -> list[Outcome[R]]:
     """Do `work` for each key of `needs`, up to `jobs` at once, each after the keys that it needs.
 
     A failure (BuildError) blocks only what needs it; with `fail_fast` nothing more is begun. The callbacks
     run in the calling thread. Outcomes come in the order of the keys. Any other exception, ^C among them,
-    cancels what runs, waits for it to clean up, and is raised.
+    cancels what runs, waits for it to clean up, and is raised. `cancel` is what work is handed: one of its own if None.
     """
-    going = _Run(needs, work, jobs=jobs, on_start=on_start, on_end=on_end, fail_fast=fail_fast)
+    cancel = cancel or Cancel()
+    going = _Run(needs, work, jobs=jobs, on_start=on_start, on_end=on_end, fail_fast=fail_fast, cancel=cancel)
     return going.all()
 
 
@@ -124,6 +126,7 @@ class _Run(Generic[R]):
         on_start: Callable[[str], None],
         on_end: Callable[[Outcome[R]], None],
         fail_fast: bool,
+        cancel: Cancel,
     ) -> None:
         self.needs = {name: [need for need in wanted if need in needs] for name, wanted in needs.items()}
         self.work = work
@@ -137,7 +140,7 @@ class _Run(Generic[R]):
         self.ended: SimpleQueue[Outcome[R] | BaseException] = SimpleQueue()
         self.threads: list[threading.Thread] = []
         self.running = 0
-        self.cancel = Cancel()
+        self.cancel = cancel
 
     def all(self) -> list[Outcome[R]]:
         self.sorter.prepare()

@@ -1,6 +1,5 @@
 """The source chain: bring dependency images into the engine, from the first source that has them."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -8,6 +7,7 @@ from functools import partial
 from typing import Protocol
 
 from build_lib import bootstrap, retry, state
+from build_lib.credentials import Credentials
 from build_lib.dependencies import Dependency
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, Refusal, Unavailable
@@ -99,14 +99,14 @@ def reasons(image: Reference, settings: Settings) -> str:
 
 
 class _Chain:
-    """The sources for this run, and which hosts turned out to be out of reach."""
+    """The sources for this run."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self.engine = engine
         self.settings = settings
         self.present = frozenset(engine.images())
-        self._dead: dict[str, str] = {}
-        self._lock = threading.Lock()
+        self._hosts = retry.Hosts()
+        self._credentials = Credentials(settings)
 
     def present_one(self, image: Reference) -> Fetched:
         return Fetched(image=image, source=HERE, seconds=0.0)
@@ -135,23 +135,19 @@ class _Chain:
 
     def _try(self, source: _Source, cancel: Cancel) -> str:
         """Take the image from the source; "" or the reason why not."""
-        with self._lock:
-            if source.host in self._dead:
-                return f"{self._dead[source.host]} (not asked again)"
         try:
-            retry.call(source.take, tries=self.settings.pull_tries, cancel=cancel)
+            self._hosts.check(source.host)
+            retry.call(source.take, tries=self.settings.tries, cancel=cancel)
         except BuildError as error:
             if cancel.requested():
                 raise
-            if source.host and retry.classify(error.message) is retry.Kind.UNREACHABLE:
-                with self._lock:
-                    self._dead[source.host] = error.message
+            self._hosts.note(source.host, error)
             return error.message
         return ""
 
     def _pull(self, image: Reference, cancel: Cancel) -> None:
         with cancel.abandoned():  # the engine gives up by itself once nobody listens
-            self.engine.pull(image, cancelled=cancel.requested)
+            self.engine.pull(image, self._credentials.of(image.host), cancelled=cancel.requested)
 
     def _pull_as(self, place: Reference, image: Reference, cancel: Cancel) -> None:
         """Pull from `place`, and leave the image under its own name alone."""

@@ -2,17 +2,20 @@
 
 import random
 import re
+import threading
 from collections.abc import Callable
 from enum import Enum
 from typing import TypeVar
 
-from build_lib.errors import BuildError
+from build_lib.errors import BuildError, RegistryError
 from build_lib.graph import Cancel
 
 T = TypeVar("T")
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
+_LONGEST_ASKED_SECONDS = 120.0  # a registry that asks for more is not waited for
+_MAY_PASS = frozenset([408, 425, 429, 500, 502, 503, 504])  # HTTP statuses
 
 
 class Kind(Enum):
@@ -25,21 +28,29 @@ class Kind(Enum):
 
 # The first pattern that is found decides. What no pattern knows is final: a retry must have a reason.
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
-    (Kind.UNREACHABLE, r"no such host|server misbehaving|Temporary failure in name resolution"),
+    (Kind.PASSING, r"blob upload (unknown|invalid)|other bytes than its digest"),
+    (Kind.UNREACHABLE, r"no such host|server misbehaving|name resolution|name or service not known|no address assoc"),
     (Kind.UNREACHABLE, r"connection refused|no route to host|network is unreachable"),
     (Kind.UNREACHABLE, r"server gave HTTP response to HTTPS client|x509:|certificate signed by unknown"),
+    (Kind.UNREACHABLE, r"certificate verify failed|wrong version number"),
+    (Kind.PASSING, r"toomanyrequests|too many requests|\b429\b"),
     (Kind.FINAL, r"unauthorized|authentication required|incorrect username or password|access denied|\b40[13]\b"),
     (Kind.FINAL, r"manifest unknown|not found|does not exist|name unknown|\b404\b|no matching manifest"),
-    (Kind.PASSING, r"toomanyrequests|too many requests|\b429\b"),
-    (Kind.PASSING, r"\b50[0-4]\b|internal server error|bad gateway|service unavailable|gateway time-?out"),
-    (Kind.PASSING, r"\bEOF\b|connection reset|broken pipe|time-?out|deadline exceeded|TLS handshake|IncompleteRead"),
+    (Kind.FINAL, r"no space left|quota|denied:|immutable"),
+    (Kind.PASSING, r"\b50[0234]\b|internal server error|bad gateway|service unavailable|gateway time-?out"),
+    (Kind.PASSING, r"\bEOF\b|connection reset|connection aborted|broken pipe|time-?out|timed out|deadline exceeded"),
+    (Kind.PASSING, r"TLS handshake|IncompleteRead|stream error|http2: |closed the connection"),
 )
 _COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _PATTERNS)
 
 
-def classify(message: str) -> Kind:
-    """What kind of failure an engine's or a registry's message tells of."""
-    return next((kind for kind, pattern in _COMPILED if pattern.search(message)), Kind.FINAL)
+def classify(error: BuildError) -> Kind:
+    """What kind of failure it is: by a registry's HTTP status, else by the engine's or the network's message."""
+    status = error.status if isinstance(error, RegistryError) else 0
+    by_message = next((kind for kind, pattern in _COMPILED if pattern.search(error.message)), Kind.FINAL)
+    if not status:
+        return by_message
+    return Kind.PASSING if status in _MAY_PASS or by_message is Kind.PASSING else Kind.FINAL
 
 
 def wait_seconds(tries: int) -> float:
@@ -49,16 +60,52 @@ def wait_seconds(tries: int) -> float:
 
 
 def call(action: Callable[[], T], *, tries: int, cancel: Cancel) -> T:
-    """Do `action`, again while its failure may pass, at most `tries` times.
+    """Do `action`, again while its failure may pass, at most `tries` times, waiting as long as a registry asks.
 
     Raises:
         BuildError: the last failure.
     """
-    for done in range(1, tries):
+    done = 0
+    while True:
         try:
             return action()
         except BuildError as error:
-            if cancel.requested() or classify(error.message) is not Kind.PASSING:
-                raise
-            cancel.sleep(wait_seconds(done))
-    return action()
+            done += 1
+            pause(error, done=done, tries=tries, cancel=cancel)
+
+
+def pause(error: BuildError, *, done: int, tries: int, cancel: Cancel) -> None:
+    """Wait before the next try, after `done` of `tries`; as long as a registry asks.
+
+    Raises:
+        BuildError: the error itself, where another try is of no use, or none is left.
+    """
+    asked = getattr(error, "retry_after", None) or 0.0
+    if done >= tries or cancel.requested() or classify(error) is not Kind.PASSING or asked > _LONGEST_ASKED_SECONDS:
+        raise error
+    cancel.sleep(max(asked, wait_seconds(done)))
+
+
+class Hosts:
+    """Which hosts turned out to be out of reach; for one run, and for several threads."""
+
+    def __init__(self) -> None:
+        self._dead: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def check(self, host: str) -> None:
+        """Do not ask a host again that could not be reached.
+
+        Raises:
+            RegistryError: it could not; with the reason that was found then.
+        """
+        with self._lock:
+            reason = self._dead.get(host)
+        if reason is not None:
+            raise RegistryError(f"{reason} (not asked again)")
+
+    def note(self, host: str, error: BuildError) -> None:
+        """Remember a host whose failure says that it is out of reach."""
+        if host and classify(error) is Kind.UNREACHABLE:
+            with self._lock:
+                self._dead.setdefault(host, error.message)

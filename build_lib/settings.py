@@ -29,14 +29,22 @@ class Key:
     parse: Callable[[str], Any]  # raises ValueError with what is allowed
     flag: str  # the parameter of the tasks that overrides it; "" if none does
     build_arg: bool  # whether Dockerfiles that declare an ARG of this name get it
+    secret: bool  # whether no output may show it
 
 
 def _setting(
-    name: str, default: str, parse: Callable[[str], T], *, help: str, flag: str = "", build_arg: bool = False
+    name: str,
+    default: str,
+    parse: Callable[[str], T],
+    *,
+    help: str,
+    flag: str = "",
+    build_arg: bool = False,
+    secret: bool = False,
 ) -> T:
     """A field of Settings, described where it is declared."""
-    key = Key(name=name, default=default, help=help, parse=parse, flag=flag, build_arg=build_arg)
-    return cast(T, field(metadata={"key": key}))
+    key = Key(name=name, default=default, help=help, parse=parse, flag=flag, build_arg=build_arg, secret=secret)
+    return cast(T, field(metadata={"key": key}, repr=not secret))
 
 
 def _text(text: str) -> str:
@@ -93,6 +101,24 @@ def _images(text: str) -> tuple[Reference, ...]:
         raise ValueError(f"images separated by commas or spaces ({error.message})") from None
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    try:
+        found = tuple(PrivateRegistry.parse(word) for word in words(text))
+    except InvalidReference as error:
+        raise ValueError(
+            f"hosts such as harbor.example:8080, separated by commas or spaces ({error.message})"
+        ) from None
+    if any(registry.project for registry in found):
+        raise ValueError("hosts alone, host[:port], without a project")
+    return tuple(registry.host for registry in found)
+
+
+def _file(text: str) -> Path | None:
+    if text and not Path(text).expanduser().is_file():
+        raise ValueError("a file that exists")
+    return Path(text).expanduser().absolute() if text else None
+
+
 def _apt_mirror(text: str) -> str:
     url = urlsplit(text)
     if text and (url.scheme not in ("http", "https") or not url.hostname):
@@ -141,6 +167,24 @@ class Settings:
         flag="registry",
         help="your own registry, host[:port]/project, such as harbor.example/aihpc; asked first for every image",
     )
+    private_registry_username: str = _setting(
+        "PRIVATE_REGISTRY_USERNAME", "", _text, help="who logs in there; empty: as the docker config says"
+    )
+    private_registry_password: str = _setting(
+        "PRIVATE_REGISTRY_PASSWORD", "", _text, secret=True, help="the password or access token for it"
+    )
+    insecure_registries: tuple[str, ...] = _setting(
+        "INSECURE_REGISTRIES",
+        "",
+        _hosts,
+        help="registries, host[:port], that speak plain http or have no valid certificate; loopback needs no entry",
+    )
+    registry_ca_file: Path | None = _setting(
+        "REGISTRY_CA_FILE",
+        "",
+        _file,
+        help="certificates (PEM) to trust besides the system's; /etc/docker/certs.d is read too",
+    )
     extra_images: tuple[Reference, ...] = _setting(
         "EXTRA_IMAGES",
         "",
@@ -148,18 +192,18 @@ class Settings:
         help="images needed besides those that Dockerfiles and compose files name; separated by commas or spaces",
     )
     jobs: int | None = _setting(
-        "JOBS", "", _optional_count, flag="jobs", help="how much runs at once, in place of the next two"
+        "JOBS", "", _optional_count, flag="jobs", help="how much runs at once, in place of the next three"
     )
     pull_jobs: int = _setting("PULL_JOBS", "8", _count, help="how many images are brought in at once")
+    push_jobs: int = _setting("PUSH_JOBS", "8", _count, help="how many transfers to the private registry run at once")
     build_jobs: int | None = _setting(
         "BUILD_JOBS",
         "",
         _optional_count,
         help="how many services are built at once; empty: one for each core",
     )
-    pull_tries: int = _setting(
-        "PULL_TRIES", "4", _count, help="how often a pull is tried that fails in a way that may pass"
-    )
+    tries: int = _setting("TRIES", "4", _count, help="how often a transfer is tried that fails in a way that may pass")
+    stall_seconds: int = _setting("STALL_SECONDS", "60", _count, help="how long a transfer may be silent")
     apt_mirror: str = _setting(
         "APT_MIRROR",
         "",
@@ -239,6 +283,11 @@ class Settings:
         return self.jobs or self.pull_jobs
 
     @property
+    def pushes_at_once(self) -> int:
+        """How many transfers to the private registry run at once."""
+        return self.jobs or self.push_jobs
+
+    @property
     def builds_at_once(self) -> int:
         """How many services are built at once."""
         return self.jobs or self.build_jobs or os.cpu_count() or 1
@@ -291,7 +340,8 @@ def _parse(key: Key, text: str, origin: str) -> Any:
     try:
         return key.parse(text.strip())
     except ValueError as error:
-        raise SettingsError(f"{origin} is {_without_password(text)!r}", hint=f"allowed: {error}") from None
+        shown = "***" if key.secret else _without_password(text)
+        raise SettingsError(f"{origin} is {shown!r}", hint=f"allowed: {error}") from None
 
 
 def _without_password(text: str) -> str:

@@ -11,23 +11,26 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = [
     {"errors"},
-    {"reference", "graph", "interpolation", "yamlfile", "dockerignore", "state", "shell_pattern"},
-    {"settings", "compose_service", "process", "retry", "shell_word"},
-    {"compose_files", "dockerfile_directives"},
+    {"reference", "graph", "interpolation", "yamlfile", "dockerignore", "state", "shell_pattern", "oci"},
+    {"settings", "compose_service", "process", "retry", "shell_word", "blobs"},
+    {"compose_files", "dockerfile_directives", "credentials", "background", "layout"},
+    {"registry_session"},
+    {"registry"},
     {"compose", "dockerfile_syntax"},
     {"dockerfile_arguments"},
     {"dockerfile_stages"},
     {"dockerfile_images"},
     {"dockerfile"},
     {"services", "apt", "engine"},
-    {"dependencies", "fingerprint", "daemon", "bootstrap", "builders"},
-    {"prefetch", "build", "slurm"},  # the verbs: they do not import each other
+    {"dependencies", "fingerprint", "daemon", "bootstrap", "builders", "harbor", "local_registry", "copies"},
+    {"prefetch", "build", "slurm", "publish"},  # the verbs: they do not import each other
     {"release"},
     {"report"},
     {"executor", "development"},
 ]
 ONLY_IN = {
-    "docker": {"engine"},
+    "docker": {"engine", "credentials"},
+    "requests": {"engine", "registry_session", "registry"},
     "invoke": {"executor"},
     "yaml": {"yamlfile", "compose_files", "compose_service"},
     "colorama": {"report"},

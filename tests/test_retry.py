@@ -27,7 +27,7 @@ MESSAGES = [
 
 @pytest.mark.parametrize(("kind", "message"), MESSAGES)
 def test_real_messages_are_told_apart(kind: Kind, message: str) -> None:
-    assert classify(message) is kind
+    assert classify(BuildError(message)) is kind
 
 
 class Failing:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import secrets
 import shutil
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -25,6 +27,8 @@ from build_lib.reference import Reference
 from build_lib.settings import Settings
 
 _READY_SECONDS = 60
+_LABEL = "build-lib.test"  # on each image that a test makes, and on what is built from it
+_RUN = secrets.token_hex(8)
 _SUBNET = "10.213.77"
 
 
@@ -37,7 +41,14 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     except BuildError as error:
         pytest.skip(f"no Docker Engine can be had here: {error.message}")
     yield settings
+    _remove_made()
     daemon.down(settings)
+
+
+def _remove_made() -> None:
+    """All images that stand on a tiny image of this run, also those that have lost their names."""
+    command = ["docker", "image", "prune", "--all", "--force", "--filter", f"label={_LABEL}={_RUN}"]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +87,7 @@ def tiny_image(engine: Engine, name: str, settings: Settings, **files: str) -> N
             info.size = len(text)
             tar.addfile(info, io.BytesIO(text.encode()))
     archive.seek(0)
-    engine.import_root(archive, Reference.parse(name), ['CMD ["sh"]'])
+    engine.import_root(archive, Reference.parse(name), ['CMD ["sh"]', f"LABEL {_LABEL}={_RUN}"])
 
 
 @pytest.fixture
@@ -109,26 +120,58 @@ class Registry:
     log: Path
 
 
-@pytest.fixture
-def registry(machine: Settings, tmp_path: Path) -> Iterator[Registry]:
-    """An empty registry on a free port of the loopback."""
-    program = install("docker-registry", "docker-registry", machine)
+def free_place() -> str:
+    """A free port of the loopback, with its host."""
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{probe.getsockname()[1]}"
-    config = tmp_path / "registry.yml"
-    config.write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path / 'registry'}}}}}\nhttp: {{addr: '{host}'}}\n"
-    )
-    log = tmp_path / "registry.log"
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def wait_for_port(host: str) -> None:
+    """Wait until somebody listens there."""
+    name, _, port = host.partition(":")
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        with contextlib.closing(socket.socket()) as probe:
+            if probe.connect_ex((name, int(port))) == 0:
+                return
+        assert time.monotonic() < deadline, f"nobody listens at {host}"
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def running_registry(machine: Settings, directory: Path, **config: Any) -> Iterator[Registry]:
+    """A registry on a free port of the loopback, with what it holds in `directory`; `config` adds to its config."""
+    program = install("docker-registry", "docker-registry", machine)
+    host = free_place()
+    directory.mkdir(parents=True, exist_ok=True)
+    storage = {"filesystem": {"rootdirectory": str(directory / "data")}}
+    content = {"version": "0.1", "storage": storage, "http": {"addr": host}, **config}
+    (directory / "config.json").write_text(json.dumps(content))
+    log = directory / "log"
     with log.open("w") as file:
-        process = subprocess.Popen([program, "serve", str(config)], stdout=file, stderr=subprocess.STDOUT)
+        command = [program, "serve", str(directory / "config.json")]
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
     try:
         _wait_for(f"http://{host}/v2/", process)
         yield Registry(host, log)
     finally:
         process.terminate()
         process.wait()
+
+
+@pytest.fixture
+def registry(machine: Settings, tmp_path: Path) -> Iterator[Registry]:
+    """An empty registry: the one that images name."""
+    with running_registry(machine, tmp_path / "registry") as running:
+        yield running
+
+
+@pytest.fixture
+def private(machine: Settings, tmp_path: Path) -> Iterator[Registry]:
+    """Another one: the user's own."""
+    with running_registry(machine, tmp_path / "private") as running:
+        yield running
 
 
 def _wait_for(url: str, process: "subprocess.Popen[bytes] | None" = None) -> None:

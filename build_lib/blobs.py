@@ -1,0 +1,196 @@
+"""Blobs on disk by their digests, and the check that content is what its descriptor says."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from io import FileIO
+from pathlib import Path
+from typing import IO
+
+from build_lib.errors import BuildError
+from build_lib.oci import Descriptor
+
+_CHUNK = 1 << 20
+
+
+class WrongContent(BuildError):
+    """Bytes that are not those of their descriptor; nothing of them is kept."""
+
+
+class Truncated(BuildError):
+    """Content that ended too early, with no error of its own."""
+
+
+class Check:
+    """Looks at content as it goes by."""
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        self._digest = descriptor.digest
+        self._limit = descriptor.size
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def passing(self, chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
+        """The chunks themselves, checked to their end; a generator of them is closed on every way out."""
+        try:
+            for chunk in filter(None, chunks):
+                self.add(chunk)
+                yield chunk
+        finally:
+            if isinstance(chunks, Generator):
+                chunks.close()
+        self.end()
+
+    def add(self, chunk: bytes) -> None:
+        """Look at some more.
+
+        Raises:
+            WrongContent: that is too much.
+        """
+        self.size += len(chunk)
+        if self.size > self._limit:
+            raise WrongContent(f"other bytes than its digest: {self._digest} has {self._limit}B, and more came")
+        self._hash.update(chunk)
+
+    def end(self) -> None:
+        """That was all.
+
+        Raises:
+            WrongContent, Truncated: it is not what the descriptor says.
+        """
+        # a number never stands alone here: it could be taken for an HTTP status
+        if self.size < self._limit:
+            raise Truncated(f"unexpected EOF after {self.size}B of the {self._limit}B of {self._digest}")
+        found = f"sha256:{self._hash.hexdigest()}"
+        if found != self._digest:
+            raise WrongContent(f"other bytes than its digest: expected {self._digest}, got {found}")
+
+
+class Blobs:
+    """Blobs on disk by their digests, complete ones in `sha256` and begun ones in `partial`.
+
+    All methods may be called from several threads and processes at once.
+    """
+
+    def __init__(self, directory: Path, *, partial: Path | None = None) -> None:
+        self._complete = directory / "sha256"
+        self._partial = partial or directory / "partial"  # in the same file system
+
+    @classmethod
+    def of_layout(cls, directory: Path) -> "Blobs":
+        """The blobs of an image layout, whose `blobs` directory may hold complete ones only."""
+        return cls(directory / "blobs", partial=directory / "partial")
+
+    def path(self, descriptor: Descriptor) -> Path:
+        """Where the blob is, once it is complete."""
+        return self._complete / hex_of(descriptor)
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """Whether it is complete. The size is looked at too: a power cut may have cut off what was written."""
+        return _size(self.path(descriptor)) == descriptor.size
+
+    def partial_size(self, descriptor: Descriptor) -> int:
+        """How many bytes of a blob that is not complete are there."""
+        return _size(self._partial / hex_of(descriptor)) or 0
+
+    def open(self, descriptor: Descriptor) -> IO[bytes]:
+        """The complete blob as a file.
+
+        Raises:
+            BuildError: it is not there.
+        """
+        try:
+            return self.path(descriptor).open("rb")
+        except FileNotFoundError:
+            raise BuildError(f"{descriptor.digest} is not in {self._complete.parent}") from None
+
+    def chunks(self, descriptor: Descriptor) -> Iterator[bytes]:
+        """The complete blob's bytes, as `stream` wants them.
+
+        Raises:
+            BuildError: it is not there.
+        """
+        with self.open(descriptor) as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+    def remove(self, descriptor: Descriptor) -> None:
+        """Remove the complete blob. Not there is no error, and who reads it may go on."""
+        self.path(descriptor).unlink(missing_ok=True)
+
+    def fetch(self, descriptor: Descriptor, read: Callable[[int], Iterable[bytes]]) -> Path:
+        """Make the blob complete, and say where it is; whoever else asks for it meanwhile waits.
+
+        `read` gives the bytes from an offset on. When it fails (BuildError), what came is kept, and the next
+        call goes on from there.
+
+        Raises:
+            WrongContent: there are more bytes than the descriptor says, or others.
+            Truncated: there are fewer.
+            BuildError: the disk is full, or what `read` raises.
+        """
+        begun = self._partial / hex_of(descriptor)
+        for directory in (self._complete, self._partial):
+            directory.mkdir(parents=True, exist_ok=True)
+        while not self.has(descriptor):
+            with begun.open("a+b", buffering=0) as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # the kernel frees it with the file, however the holder ends
+                if _is_at(file, begun):  # else who held the lock completed or removed it
+                    self._fill(descriptor, file, read)
+        return self.path(descriptor)
+
+    def _fill(self, descriptor: Descriptor, file: FileIO, read: Callable[[int], Iterable[bytes]]) -> None:
+        begun = self._partial / hex_of(descriptor)
+        if self.has(descriptor):  # completed between the look and the lock
+            begun.unlink()
+            return
+        try:
+            _append_rest(descriptor, file, read)
+        except WrongContent:
+            begun.unlink()
+            raise
+        begun.replace(self.path(descriptor))
+
+
+def _append_rest(descriptor: Descriptor, file: FileIO, read: Callable[[int], Iterable[bytes]]) -> None:
+    check = Check(descriptor)
+    file.seek(0)
+    while chunk := file.read(_CHUNK):
+        check.add(chunk)
+    if check.size == descriptor.size:  # also of an empty one: there is nothing to ask for
+        check.end()
+        return
+    with closing(check.passing(read(check.size))) as chunks:
+        for chunk in chunks:
+            _append(file, chunk)
+
+
+def _append(file: FileIO, chunk: bytes) -> None:
+    rest = memoryview(chunk)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError as error:
+        raise BuildError(f"cannot write {file.name}: {error.strerror}", hint="make room there") from error
+
+
+def hex_of(descriptor: Descriptor) -> str:
+    """The name of a blob's file in a layout."""
+    return descriptor.digest.removeprefix("sha256:")
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _is_at(file: FileIO, path: Path) -> bool:
+    """Whether the open file still bears this name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

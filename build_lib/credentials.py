@@ -1,0 +1,83 @@
+"""Who logs in at which registry: from the settings, or from the docker config and its credential helpers."""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from docker.auth import AuthConfig, load_config
+from docker.errors import DockerException
+
+from build_lib.errors import RegistryError, SettingsError
+from build_lib.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Login:
+    """A user and a password, or an identity token in place of both."""
+
+    username: str
+    password: str = field(repr=False)
+    identity_token: str = field(default="", repr=False)
+
+
+class Credentials:
+    """The logins of one run; each helper is asked once for each host."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._own = _own(settings)
+        self._path = _config_path(settings)
+        self._config: AuthConfig | None = None
+        self._known: dict[str, Login | None] = {}
+        self._lock = threading.Lock()
+
+    def of(self, host: str) -> Login | None:
+        """The login for a registry's host, or None to be anonymous.
+
+        Raises:
+            RegistryError: the docker config or its credential helper does not work.
+        """
+        if self._own and host == self._own[0]:
+            return self._own[1]
+        with self._lock:
+            if host not in self._known:
+                self._known[host] = self._look_up(host)
+            return self._known[host]
+
+    def _look_up(self, host: str) -> Login | None:
+        try:
+            if self._config is None:
+                self._config = load_config(config_path=str(self._path)) if self._path.is_file() else AuthConfig({})
+            found = self._config.resolve_authconfig(host)
+        except (DockerException, OSError, ValueError) as error:
+            reason = f"the docker config {self._path} gives no login for {host}: {error}"
+            raise RegistryError(reason, hint="docker login writes a new one") from None
+        if not found:
+            return None
+        return Login(
+            username=found.get("username") or found.get("Username") or "",
+            password=found.get("password") or found.get("Password") or "",
+            identity_token=found.get("IdentityToken") or "",
+        )
+
+
+def _own(settings: Settings) -> tuple[str, Login] | None:
+    """The private registry's login, if the settings have one.
+
+    Raises:
+        SettingsError: there is a name without a password, or the other way round.
+    """
+    username, password = settings.private_registry_username, settings.private_registry_password
+    if bool(username) != bool(password):
+        lacking = "PRIVATE_REGISTRY_PASSWORD" if username else "PRIVATE_REGISTRY_USERNAME"
+        raise SettingsError(f"{lacking} is empty", hint="a login needs both PRIVATE_REGISTRY_USERNAME and …_PASSWORD")
+    if not username or settings.private_registry is None:
+        return None
+    return settings.private_registry.host, Login(username=username, password=password)
+
+
+def _config_path(settings: Settings) -> Path:
+    """Where the docker CLI keeps its config."""
+    environment = settings.environment
+    if environment.get("DOCKER_CONFIG"):
+        return Path(environment["DOCKER_CONFIG"]) / "config.json"
+    return Path(environment.get("HOME") or Path.home()) / ".docker/config.json"
