@@ -20,6 +20,8 @@ _HELP = {
     "service": "a service's name; may be given several times",
     "jobs": "how much runs at once (JOBS)",
     "json": "print JSON for programs",
+    "platform": "copy images for this platform alone, such as linux/amd64; may be given several times",
+    "create_project": "make the project in a Harbor that has none of that name",
     "kind": "build or runtime: only images that Dockerfiles need, or that are only run",
     "plain": "print the images' names alone, one a line",
     "force": "build also what is up to date",
@@ -155,6 +157,50 @@ def copy_slurm(ctx: Context, tag: str | None = None) -> None:
     repository = lib.services.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
         console.copied(lib.slurm.copy(repository, engine, settings, dry=console.dry))
+
+
+@task(
+    help=_help("tag", "registry", "service", "jobs", "platform", "create_project", "json"),
+    iterable=["service", "platform"],
+)
+def deps_push(
+    ctx: Context,
+    tag: str | None = None,
+    registry: str | None = None,
+    service: Sequence[str] | None = None,
+    jobs: str | None = None,
+    platform: Sequence[str] | None = None,
+    create_project: bool = False,
+    json: bool = False,
+) -> None:
+    """Copy the dependency images into the private registry, unchanged, and only what is missing there."""
+    settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
+    repository = lib.services.discover(settings)
+    wanted = lib.dependencies.find(repository, settings, service or ())
+    outcomes = lib.publish.push(
+        wanted,
+        settings,
+        lambda: lib.engine.Engine.connect(settings),
+        console,
+        platforms=platform or (),
+        create_project=create_project,
+        dry=console.dry,
+    )
+    console.pushed(outcomes, repository)
+
+
+@task(help={"password": "let nobody in without the login that .build/registry/login then has"})
+def registry_up(ctx: Context, password: bool = False) -> None:
+    """Start a registry on this machine's loopback, to try deps-push without a Harbor."""
+    settings, console = _load(ctx)
+    console.registry_up(lib.local_registry.up(settings, password=password, dry=console.dry))
+
+
+@task
+def registry_down(ctx: Context) -> None:
+    """End the registry that registry-up started; what it holds stays in .build/registry."""
+    settings, console = _load(ctx)
+    console.registry_down(ended=lib.local_registry.down(settings, dry=console.dry))
 
 
 @task

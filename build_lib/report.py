@@ -17,7 +17,9 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.daemon import Started, Up
     from build_lib.dependencies import Dependency
     from build_lib.graph import Outcome
+    from build_lib.local_registry import LocalRegistry
     from build_lib.prefetch import Fetched
+    from build_lib.publish import Pushed
     from build_lib.release import Result
     from build_lib.services import Problem, Repository, Service
     from build_lib.settings import Settings
@@ -170,6 +172,62 @@ class Console:
         """What became of the Slurm packages."""
         self.line(f"would be {copied.summary}" if self.dry and copied.changed else copied.summary)
 
+    def on_pushed(self, outcome: Outcome[Pushed]) -> None:
+        """An image is in the private registry, or could not be brought there."""
+        if outcome.value is None:
+            self.line(f"  {outcome.name}: {self._bad('not pushed')}")
+            if isinstance(outcome.error, Unavailable):
+                for refusal in outcome.error.refusals:
+                    self.line(f"    not from {refusal.source}: {refusal.reason}")
+            elif outcome.error is not None:
+                self.line(f"    {outcome.error.message}")
+
+    def pushed(self, outcomes: Sequence[Outcome[Pushed]], repository: Repository) -> None:
+        """The end of a push: every image with its digest and its bytes.
+
+        Raises:
+            Incomplete: an image is not in the private registry.
+        """
+        if self.json:
+            _document([_pushed_json(outcome) for outcome in outcomes])
+        elif outcomes:
+            rows = [self._pushed_row(outcome) for outcome in outcomes]
+            self._table(("IMAGE", "RESULT", "FROM", "MOVED", "SAVED", "DIGEST"), rows)
+        else:
+            self.line("no dependency images")
+        failed = [outcome for outcome in outcomes if not outcome.done]
+        for hint in dict.fromkeys(outcome.error.hint for outcome in failed if outcome.error and outcome.error.hint):
+            _stderr(f"  next: {hint}")
+        self.problems(repository)
+        if failed:
+            names = ", ".join(outcome.name for outcome in failed)
+            raise Incomplete(f"{len(failed)} of {len(outcomes)} images are not in the registry: {names}")
+
+    def _pushed_row(self, outcome: Outcome[Pushed]) -> tuple[str, ...]:
+        pushed = outcome.value
+        if pushed is None:
+            return (outcome.name, "failed", "", "", "", "")
+        if pushed.result == "pushed":
+            result = "would be pushed by the engine" if self.dry else "pushed by the engine, new digest"
+            return (outcome.name, result, "engine", "", "", pushed.digest)
+        result = "would be copied" if self.dry and pushed.result == "copied" else pushed.result
+        return (outcome.name, result, pushed.source, size(pushed.moved), size(pushed.saved), pushed.digest)
+
+    def registry_up(self, up: LocalRegistry) -> None:
+        """Where the local registry is, and how to use it."""
+        done = "would be started" if self.dry else "started" if up.started else "already there"
+        self.line(f"registry at {up.host}: {self._good(done)}")
+        if up.login_file is not None:
+            self.line(f"  login: PRIVATE_REGISTRY_USERNAME and PRIVATE_REGISTRY_PASSWORD are in {up.login_file}")
+        self.line(f"  try it: ./inv deps-push -r {up.host}/aihpc")
+
+    def registry_down(self, *, ended: bool) -> None:
+        """Whether the local registry was ended."""
+        if not ended:
+            self.line("registry-up started no registry that still runs: nothing to end")
+        else:
+            self.line("registry would be ended" if self.dry else "registry ended")
+
     def result(self, result: Result, repository: Repository) -> None:
         """The end of a build: what came of each service, then each failure.
 
@@ -237,6 +295,16 @@ def seconds(count: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def size(count: int) -> str:
+    """Bytes that people can read: `0 B`, `12.3 MB`."""
+    amount, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
 def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:
     """Whether colours are wanted: at a terminal that knows them, unless NO_COLOR says no (no-color.org)."""
     return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
@@ -276,6 +344,20 @@ def _fetched_json(outcome: Outcome[Fetched]) -> dict[str, Any]:
         "source": outcome.value.source if outcome.value else None,
         "seconds": round(outcome.value.seconds, 3) if outcome.value else None,
         "refusals": [{"source": refusal.source, "reason": refusal.reason} for refusal in _refusals(outcome)],
+    }
+
+
+def _pushed_json(outcome: Outcome[Pushed]) -> dict[str, Any]:
+    pushed = outcome.value
+    return {
+        "image": outcome.name,
+        "result": pushed.result if pushed else "failed",
+        "places": [str(place) for place in pushed.places] if pushed else [],
+        "source": pushed.source if pushed else None,
+        "digest": pushed.digest if pushed else None,
+        "bytes_moved": pushed.moved if pushed else None,
+        "bytes_saved": pushed.saved if pushed else None,
+        "error": None if pushed or not outcome.error else outcome.error.message,
     }
 
 
