@@ -1,7 +1,7 @@
-"""A far-away host: `python -m bench._delay PORT TO_HOST TO_PORT SECONDS` passes bytes on, each half a round trip late.
+"""A far-away host: `python -m bench._delay PORT TO_HOST TO_PORT SECONDS [RATE]`, bytes come half a round trip late.
 
-Bytes wait, they do not queue up behind each other: the delay says nothing about bandwidth. A new connection waits a
-whole round trip first, as its handshake would.
+Bytes wait, they do not queue up behind each other, unless RATE, in bytes a second, caps what a connection carries. A
+new connection waits a whole round trip first, as its handshake would.
 """
 
 import asyncio
@@ -10,9 +10,9 @@ import sys
 _CHUNK = 1 << 18
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float, rate: float) -> None:
     loop = asyncio.get_running_loop()
-    waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=256)
+    waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=1024)
 
     async def write() -> None:
         while True:
@@ -25,10 +25,11 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, d
             await writer.drain()
 
     async def read() -> None:
-        chunk = b"first"
+        chunk, free = b"first", 0.0
         while chunk:
-            chunk = await reader.read(_CHUNK)
-            await waiting.put((loop.time() + delay, chunk))
+            chunk = await reader.read(_CHUNK if not rate else min(_CHUNK, int(rate / 50)))
+            free = max(free, loop.time()) + (len(chunk) / rate if rate else 0)
+            await waiting.put((free + delay, chunk))
 
     try:
         await asyncio.gather(read(), write())
@@ -36,15 +37,18 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, d
         writer.close()
 
 
-async def _serve(port: int, host: str, to_port: int, seconds: float) -> None:
+async def _serve(port: int, host: str, to_port: int, seconds: float, rate: float) -> None:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(seconds)
         there_reader, there_writer = await asyncio.open_connection(host, to_port)
-        await asyncio.gather(_pass_on(reader, there_writer, seconds / 2), _pass_on(there_reader, writer, seconds / 2))
+        await asyncio.gather(
+            _pass_on(reader, there_writer, seconds / 2, rate), _pass_on(there_reader, writer, seconds / 2, rate)
+        )
 
     server = await asyncio.start_server(connected, "127.0.0.1", port)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))
+    _, port, host, to_port, seconds, *rate = sys.argv
+    asyncio.run(_serve(int(port), host, int(to_port), float(seconds), float(rate[0]) if rate else 0.0))

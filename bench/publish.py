@@ -5,98 +5,45 @@
 skopeo.
 """
 
-import contextlib
-import gzip
 import json
 import os
 import re
-import secrets
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from bench._transfers import IMAGES, LAYER, far, images, project_of, run
 from build_lib import daemon
-from build_lib.registry import Registries
 from build_lib.settings import Settings
 from tests.conftest import inv_command
-from tests.engine.conftest import Registry, free_place, install, running_registry, wait_for_port
-from tests.engine.images import layer, make, write
+from tests.engine.conftest import Registry, install, running_registry
 
-_IMAGES = 20
-_LAYER = 4_000_000  # bytes, two in each image
 _ROUND_TRIP = 0.05  # seconds
-_LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 
 Way = Callable[[Path, str, list[str], str], None]  # takes the project, the source's host, the names, the target's host
 
 
-def _run(*command: str, **environment: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **environment})
-
-
 def _deps_push(project: Path, _source: str, _names: list[str], target: str) -> None:
-    _run(*inv_command("deps-push", "-r", f"{target}/p"), PROJECT_ROOT=str(project))
+    run(*inv_command("deps-push", "-r", f"{target}/p"), PROJECT_ROOT=str(project))
 
 
 def _skopeo(_project: Path, source: str, names: list[str], target: str) -> None:
     for name in names:
         flags = ("--all", "--src-tls-verify=false", "--dest-tls-verify=false")
-        _run("skopeo", "copy", *flags, f"docker://{source}/{name}", f"docker://{target}/p/{name}")
+        run("skopeo", "copy", *flags, f"docker://{source}/{name}", f"docker://{target}/p/{name}")
 
 
 def _engine(_project: Path, source: str, names: list[str], target: str) -> None:
     for name in names:
-        _run("docker", "pull", f"{source}/{name}")
-        _run("docker", "tag", f"{source}/{name}", f"{target}/p/{name}")
-        _run("docker", "push", f"{target}/p/{name}")
+        run("docker", "pull", f"{source}/{name}")
+        run("docker", "tag", f"{source}/{name}", f"{target}/p/{name}")
+        run("docker", "push", f"{target}/p/{name}")
 
 
 _WAYS: dict[str, Way] = {"deps-push": _deps_push, "skopeo loop": _skopeo, "pull, tag, push": _engine}
-
-
-def _layer() -> bytes:
-    """A layer that no compression makes smaller, as a registry's layers are."""
-    return gzip.decompress(layer(data=secrets.token_bytes(_LAYER)))
-
-
-def _images(registry: Registry, settings: Settings) -> list[str]:
-    """Write the images; their names without a host."""
-    with Registries(settings) as registries:
-        names = [f"blb/image-{number}:1" for number in range(_IMAGES)]
-        for name in names:
-            layers = [_layer() for _ in range(2)]
-            write(registries, f"{registry.host}/{name}", make(layers, layer_type=_LAYER_TYPE))
-    return names
-
-
-@contextlib.contextmanager
-def _far(registry: Registry, round_trip: float) -> Iterator[str]:
-    """The registry's host, or that of a proxy that makes it far away."""
-    if not round_trip:
-        yield registry.host
-        return
-    host = free_place()
-    port = host.rpartition(":")[2]
-    command = [sys.executable, "-m", "bench._delay", port, *registry.host.split(":"), str(round_trip)]
-    process = subprocess.Popen(command)
-    try:
-        wait_for_port(host)
-        yield host
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _project(root: Path, source: str, names: list[str]) -> Path:
-    for number, name in enumerate(names):
-        directory = root / f"src/service-{number}"
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "Dockerfile").write_text(f"FROM {source}/{name}\n")
-    return root
 
 
 def _forget(hosts: tuple[str, str], names: list[str]) -> None:
@@ -107,13 +54,13 @@ def _forget(hosts: tuple[str, str], names: list[str]) -> None:
 
 
 def _measure(root: Path, settings: Settings, canonical: Registry, names: list[str], round_trip: float) -> None:
-    print(f"{_IMAGES} images, {2 * _IMAGES * _LAYER / 1e6:.0f} MB, {round_trip * 1000:.0f} ms added to each round trip")
+    print(f"{IMAGES} images, {2 * IMAGES * LAYER / 1e6:.0f} MB, {round_trip * 1000:.0f} ms added to each round trip")
     seconds: dict[str, float] = {}
-    with _far(canonical, round_trip) as source:
-        project = _project(root / "project", source, names)
+    with far(canonical, round_trip) as source:
+        project = project_of(root / "project", source, names)
         for number, (name, way) in enumerate(_WAYS.items()):
             place = root / f"target-{round_trip}-{number}"
-            with running_registry(settings, place) as empty, _far(empty, round_trip) as target:
+            with running_registry(settings, place) as empty, far(empty, round_trip) as target:
                 began = time.perf_counter()
                 way(project, source, names, target)
                 seconds[name] = time.perf_counter() - began
@@ -143,7 +90,7 @@ def main() -> None:
         daemon.up(settings)
         install("skopeo", "skopeo", settings)
         with running_registry(settings, root / "canonical") as canonical:
-            names = _images(canonical, settings)
+            names = images(canonical, settings)
             for round_trip in (0.0, _ROUND_TRIP):
                 _measure(root, settings, canonical, names, round_trip)
         daemon.down(settings)

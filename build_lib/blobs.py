@@ -116,6 +116,18 @@ class Blobs:
             while chunk := file.read(_CHUNK):
                 yield chunk
 
+    def fetched(self, descriptor: Descriptor, read: Callable[[int], Iterable[bytes]]) -> IO[bytes]:
+        """The blob as a file, complete: as `fetch` does, also if another process removes it in between.
+
+        Raises:
+            BuildError: as for `fetch`.
+        """
+        while True:
+            try:
+                return self.fetch(descriptor, read).open("rb")
+            except FileNotFoundError:
+                continue
+
     def remove(self, descriptor: Descriptor) -> None:
         """Remove the complete blob. Not there is no error, and who reads it may go on."""
         self.path(descriptor).unlink(missing_ok=True)

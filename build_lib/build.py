@@ -1,17 +1,18 @@
 """Build services: find out which have to be built and why, and build them in the order of their graph."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
 from build_lib import fingerprint
 from build_lib.builders import Builder
+from build_lib.dockerfile import ImageUse
 from build_lib.engine import Engine, Image
 from build_lib.errors import BuildFailed
 from build_lib.graph import Cancel, Outcome, run
-from build_lib.reference import Reference
-from build_lib.services import Service
+from build_lib.reference import Reference, local_names
+from build_lib.services import Service, with_images
 from build_lib.settings import Settings
 
 
@@ -24,6 +25,7 @@ class Check:
     reason: str
     missing: tuple[Reference, ...]  # images that it needs for being built, and that the engine has not
     built: bool  # whether there is an image of this name, up to date or not
+    pins: tuple[tuple[ImageUse, str], ...]  # images that the engine has under another name than the Dockerfile's
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +52,8 @@ def check(services: Mapping[str, Service], engine: Engine, *, forced: Collection
 def _check(
     service: Service, checks: Mapping[str, Check], images: Mapping[str, Image], *, platform: str, force: bool
 ) -> Check:
-    bases = {str(image): images[image.identity].id for image in service.base_images if image.identity in images}
+    names = {str(image): _name_in(images, image) for image in service.base_images}
+    bases = {base: images[name.identity].id for base, name in names.items() if name is not None}
     missing = tuple(image for image in service.base_images if str(image) not in bases)
     siblings = {name: checks[name].parts for name in service.needs}
     parts = fingerprint.parts(service, platform=platform, bases=bases, siblings=siblings)
@@ -60,7 +63,21 @@ def _check(
         parts |= {name: old[name] for name in (f"base image {image}" for image in missing) if name in old}
     rebuilt = [name for name in service.needs if checks[name].reason]
     reason = _reason(image, old, parts, rebuilt, force=force)
-    return Check(service=service, parts=parts, reason=reason, missing=missing, built=image is not None)
+    pins = tuple(_pins(service, names))
+    return Check(service=service, parts=parts, reason=reason, missing=missing, built=image is not None, pins=pins)
+
+
+def _name_in(images: Mapping[str, Image], image: Reference) -> Reference | None:
+    """The name by which the engine finds the image, if it has it."""
+    return next((name for name in local_names(image) if name.identity in images), None)
+
+
+def _pins(service: Service, names: Mapping[str, Reference | None]) -> Iterator[tuple[ImageUse, str]]:
+    for use in service.external:
+        image = Reference.parse(use.name)
+        name = names.get(str(image))
+        if name is not None and name != image and use.kind != "syntax":
+            yield use, str(name)
 
 
 def _reason(
@@ -111,7 +128,9 @@ def _build_one(
             raise _lacks(check, why_missing)
         log = settings.state_dir / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        builder.build(check.service, {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel)
+        builder.build(
+            with_images(check.service, check.pins), {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel
+        )
     return Built(name=name, reason=check.reason, seconds=time.monotonic() - began)
 
 

@@ -112,16 +112,20 @@ def choose(settings: Settings, engine: Engine) -> Builder:
 
 @contextmanager
 def _dockerfile(service: Service, log: Path) -> Iterator[Path]:
-    """The file to build from: the service's own, for its ignore file lies beside it, or a copy of an inline one."""
+    """The file to build from: the service's own, or a copy of a text that is in no file, its ignore file beside it."""
     if not service.inline:
         yield service.dockerfile
         return
-    copy = log.with_suffix(".Dockerfile")
-    copy.write_text(service.text, encoding="utf-8")
+    copy, ignore = log.with_suffix(".Dockerfile"), log.with_suffix(".Dockerfile.dockerignore")
+    copy.write_text(service.text, encoding="utf-8", errors="surrogateescape")
+    own_ignore = service.dockerfile.with_name(service.dockerfile.name + ".dockerignore")
     try:
+        if own_ignore.is_file():
+            ignore.write_bytes(own_ignore.read_bytes())
         yield copy
     finally:
         copy.unlink()
+        ignore.unlink(missing_ok=True)
 
 
 def _builder(settings: Settings) -> str:

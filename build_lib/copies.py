@@ -1,6 +1,6 @@
 """What has to be copied for an image to be in the private registry under all its names; nothing is written here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from build_lib.errors import Refusal, RegistryError, SettingsError, Unavailable
@@ -55,18 +55,23 @@ def places(image: Reference, registry: PrivateRegistry, release: str) -> tuple[R
 
 
 def find(
-    image: Reference, targets: tuple[Reference, ...], registries: Registries, *, platforms: Sequence[str] = ()
+    image: Reference,
+    sources: Iterable[Reference],
+    targets: tuple[Reference, ...],
+    registries: Registries,
+    *,
+    platforms: Sequence[str] = (),
 ) -> Copy:
-    """Look the image up at its source and at its places: by HEADs alone, if nothing is to do.
+    """Look the image up at its sources, in order, and at its places: by HEADs alone, if nothing is to do.
 
     `platforms` limits an index to some, though not one that is pinned by its digest.
 
     Raises:
         Unavailable: no registry has the image; with the reason of each.
-        RegistryError: the private registry cannot be asked, or a source gives another image than the pinned one.
+        RegistryError: the private registry cannot be asked.
     """
     refusals = []
-    for source in _sources(image):
+    for source in sources:
         try:
             top = registries.resolve(source)
         except RegistryError as error:
@@ -74,15 +79,13 @@ def find(
                 raise
             refusals.append(Refusal(source=source.host, reason=error.message))
             continue
-        if top is not None:
+        if top is not None and image.digest and top.digest != image.digest:
+            refusals.append(Refusal(source=source.host, reason=f"it has another image there, {top.digest}: refused"))
+        elif top is not None:
             return _compared(image, source, top, targets, registries, () if image.digest else platforms)
-        refusals.append(Refusal(source=source.host, reason="there is no such image"))
+        else:
+            refusals.append(Refusal(source=source.host, reason="there is no such image"))
     raise Unavailable(str(image), refusals)
-
-
-def _sources(image: Reference) -> Iterator[Reference]:
-    """The registries that may have the image: the one that it names."""
-    yield image
 
 
 def _compared(
@@ -93,8 +96,6 @@ def _compared(
     registries: Registries,
     platforms: Sequence[str],
 ) -> Copy:
-    if image.digest and top.digest != image.digest:
-        raise RegistryError(f"{source.host} gives {top.digest} for {image}: that is another image")
     manifests: tuple[Manifest, ...] = ()
     if platforms:
         manifests = tuple(_of_platforms(source, top.digest, registries, platforms))

@@ -1,6 +1,7 @@
 """Who logs in at which registry: from the settings, or from the docker config and its credential helpers."""
 
 import threading
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,7 +48,9 @@ class Credentials:
         try:
             if self._config is None:
                 self._config = load_config(config_path=str(self._path)) if self._path.is_file() else AuthConfig({})
-            found = self._config.resolve_authconfig(host)
+            with warnings.catch_warnings():  # of a helper that is not there; the error says it too
+                warnings.simplefilter("ignore", UserWarning)
+                found = self._config.resolve_authconfig(host)
         except (DockerException, OSError, ValueError) as error:
             reason = f"the docker config {self._path} gives no login for {host}: {error}"
             raise RegistryError(reason, hint="docker login writes a new one") from None

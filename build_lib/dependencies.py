@@ -27,6 +27,7 @@ class Need:
     needed_by: str  # a service's name, also that of a compose service that is only run; EXTRA_IMAGES itself
     kind: Kind
     build: bool  # whether a build fails without it
+    platform: str = ""  # that it names, such as `linux/arm64`
 
     @property
     def wanted_for(self) -> str:
@@ -40,6 +41,12 @@ class Dependency:
 
     image: Reference
     needs: tuple[Need, ...]
+
+    @property
+    def platform(self) -> str | None:
+        """The platform for which it is needed, if all places name the same one; else it is that of the engine."""
+        named = {need.platform for need in self.needs}
+        return named.pop() or None if len(named) == 1 else None
 
     @property
     def for_build(self) -> bool:
@@ -75,7 +82,14 @@ def _build_needs(repository: Repository, settings: Settings) -> Iterator[tuple[R
     for service in repository.services.values():
         for use in service.external:
             where = _relative(service.origin if use.kind == "context" else service.dockerfile, settings)
-            need = Need(path=where, line=use.line, needed_by=service.name, kind=use.kind, build=use.reached)
+            need = Need(
+                path=where,
+                line=use.line,
+                needed_by=service.name,
+                kind=use.kind,
+                build=use.reached,
+                platform=use.platform or "",
+            )
             yield Reference.parse(use.name), need
 
 
@@ -86,8 +100,9 @@ def _other_needs(repository: Repository, settings: Settings) -> Iterator[tuple[R
         except InvalidReference:
             continue  # compose.py reports it as a problem
         if not _is_own(image, repository, settings):
-            where = _relative(entry.path, settings)
-            yield image, Need(path=where, line=entry.line, needed_by=entry.name, kind="run", build=False)
+            where, platform = _relative(entry.path, settings), entry.platform or ""
+            need = Need(path=where, line=entry.line, needed_by=entry.name, kind="run", build=False, platform=platform)
+            yield image, need
     for image in settings.extra_images:
         yield image, Need(path="", line=0, needed_by="EXTRA_IMAGES", kind="extra", build=False)
 

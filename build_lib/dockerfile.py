@@ -6,7 +6,7 @@ The standard is BuildKit's own `frontend/dockerfile`, whose order is kept: a tex
 what can be told all the same is told; but an instruction that BuildKit refuses names no image.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from build_lib.dockerfile_arguments import variables
@@ -14,7 +14,7 @@ from build_lib.dockerfile_images import BuildKitFeature, ImageUse, Resolver, wro
 from build_lib.dockerfile_stages import outline
 from build_lib.dockerfile_syntax import Problem, parse
 
-__all__ = ["BuildKitFeature", "ImageUse", "Problem", "Reading", "external_images", "read"]
+__all__ = ["BuildKitFeature", "ImageUse", "Problem", "Reading", "external_images", "read", "with_names"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +67,17 @@ def external_images(text: str, build_args: Mapping[str, str] = {}, target: str |
     return sorted({image.name for image in images if image.kind != "syntax" and (image.reached or not target)})
 
 
+def with_names(text: str, names: Iterable[tuple[ImageUse, str]]) -> str:
+    """The Dockerfile with other names for some of its images; every line stays where it is."""
+    lines = text.split("\n")
+    for use, name in names:
+        for place in range(max(use.line - 1, 0), len(lines)):
+            if use.written in lines[place]:
+                lines[place] = lines[place].replace(use.written, name, 1)
+                break
+    return "\n".join(lines)
+
+
 def _frontend(directive: tuple[int, str] | None, build_args: Mapping[str, str]) -> tuple[list[ImageUse], list[Problem]]:
     """The image that BuildKit reads the file with: the argument BUILDKIT_SYNTAX wins (builder/build.go)."""
     line, name = directive or (1, "")
@@ -76,4 +87,4 @@ def _frontend(directive: tuple[int, str] | None, build_args: Mapping[str, str]) 
     wrong = wrong_with(name)
     if wrong:
         return [], [Problem(line=line, reason=f"syntax={name}: {wrong}")]
-    return [ImageUse(name=name, kind="syntax", line=line, stage="", platform=None, reached=True)], []
+    return [ImageUse(name=name, written=name, kind="syntax", line=line, stage="", platform=None, reached=True)], []

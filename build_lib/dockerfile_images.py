@@ -24,7 +24,8 @@ _PLATFORM = re.compile(r"[A-Za-z0-9_.+-]+(\([A-Za-z0-9_.+-]*\))?(/[A-Za-z0-9_.-]
 class ImageUse:
     """A place that names an image from outside."""
 
-    name: str  # with variables replaced, otherwise as written
+    name: str  # with variables replaced
+    written: str  # as it stands in the text
     kind: Kind
     line: int  # the first one of the instruction
     stage: str  # the name of the stage in which it stands, or the stage's index; "" for a front end's
@@ -47,6 +48,7 @@ class _Found:
     name: str
     kind: Kind
     line: int
+    written: str
     platform: str | None = None
 
 
@@ -78,6 +80,7 @@ class Resolver:
             stage = found.node % len(self._stages)
             yield ImageUse(
                 name=found.name,
+                written=found.written,
                 kind=found.kind,
                 line=found.line,
                 stage=self._stages[stage].name or str(stage),
@@ -136,7 +139,7 @@ class Resolver:
         elif base.text != _EMPTY:
             wrong = wrong_with(base.text)
             if not wrong:
-                self._found.append(_Found(index, base.text, "from", stage.line, platform))
+                self._found.append(_Found(index, base.text, "from", stage.line, stage.base or "", platform))
         self._explain(index, f"FROM {shortened(stage.base or '')}", base, wrong)
 
     def _platform(self, index: int, stage: Stage) -> str | None:
@@ -180,7 +183,7 @@ class Resolver:
         if wrong:
             self._report(node, source.line, f"from={shortened(source.name)}: {wrong}")
         else:
-            self._found.append(_Found(node, source.name, kind, source.line))
+            self._found.append(_Found(node, source.name, kind, source.line, source.name))
 
     def _from(self, target: str | None) -> set[int]:
         """The nodes that a target needs: a stage's index is no name for it (resolveTarget)."""

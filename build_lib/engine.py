@@ -10,7 +10,7 @@ import socket
 import tarfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -120,6 +120,16 @@ class Engine:
             found = self._api.version()
             return f"{found['Os']}/{found['Arch']}"
 
+    def keeps_content(self) -> bool:
+        """Whether it has the containerd image store, which keeps manifests and compressed layers as they came."""
+        with _translated("cannot ask the engine for its store"):
+            status = self._api.info().get("DriverStatus") or []
+        return ["driver-type", "io.containerd.snapshotter.v1"] in [list(pair) for pair in status]
+
+    def is_here(self) -> bool:
+        """Whether it is on this machine, as far as its address says."""
+        return str(self._api.base_url).startswith(("http+docker://", "http://127.0.0.1", "http://localhost"))
+
     def root_directory(self) -> Path:
         """Where the engine keeps its data, on its own machine."""
         with _translated("cannot ask the engine for its root directory"):
@@ -137,6 +147,16 @@ class Engine:
             for name in (*(item.get("RepoTags") or ()), *(item.get("RepoDigests") or ()))
             if "<none>" not in name
         }
+
+    def layer_chains(self) -> set[tuple[str, ...]]:
+        """The layers of every image, as `layers` gives them; one call for each image."""
+        with _translated("cannot list the engine's images"):
+            ids = {item["Id"] for item in self._api.images(all=False)}
+        chains = set()
+        for id in ids:
+            with suppress(EngineError):  # removed since by somebody else
+                chains.add(self.layers(id))
+        return chains
 
     def layers(self, image: str) -> tuple[str, ...]:
         """The digests of the image's uncompressed layers, lowest first.

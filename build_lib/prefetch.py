@@ -1,30 +1,45 @@
-"""The source chain: bring dependency images into the engine, from the first source that has them."""
+"""The source chain: bring dependency images into the engine, from the first source that has them.
 
+All names are looked up at once. Then every blob that the engine lacks is a piece of work, and every image one that
+waits for its blobs: it is loaded while others still download. `PULL_THROUGH` chooses the engine's own pulls instead.
+"""
+
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Protocol
 
 from build_lib import bootstrap, retry, state
-from build_lib.credentials import Credentials
+from build_lib.blobs import Blobs
 from build_lib.dependencies import Dependency
 from build_lib.engine import Engine
-from build_lib.errors import BuildError, Refusal, Unavailable
+from build_lib.errors import BuildError, Refusal, RegistryError, Unavailable
 from build_lib.graph import Cancel, Outcome, run
-from build_lib.reference import TAG_LIMIT, Reference
+from build_lib.incoming import Found, Incoming, NotLoadable
+from build_lib.oci import Descriptor
+from build_lib.reference import Reference, local_names, pinned
+from build_lib.registry import Registries
 from build_lib.settings import Settings
+from build_lib.sources import chain
 
 HERE = "engine"  # the source of an image that needed no fetching
+_BOOTSTRAP = "apt archive"
+_LOOK_UPS = 4  # at once, for each connection that carries blobs: they are small, and wait for round trips
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fetched:
-    """Where an image came from, how long that took, and which sources had refused before."""
+    """Where an image came from, how long that took, and which sources had refused before.
+
+    `size` is what had to be downloaded, in bytes; None where that is not known, for the engine pulled it itself.
+    """
 
     image: Reference
     source: str
     seconds: float
+    size: int | None = None
     refusals: tuple[Refusal, ...] = ()
 
     @property
@@ -43,13 +58,6 @@ class Listener(Protocol):
         """It was brought in, or could not be."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Source:
-    name: str
-    host: str
-    take: Callable[[], object]
-
-
 def prefetch(
     wanted: Sequence[Dependency],
     engine: Engine,
@@ -60,35 +68,43 @@ def prefetch(
 ) -> list[Outcome[Fetched]]:
     """Bring all images into the engine under their own names; the outcomes in the order of `wanted`.
 
-    What failed stands in the record that `reasons` reads, so that a later build can say why it lacks an image.
+    What is pinned by a digest gets the name that `reference.pinned` gives, if the engine did not pull it from its own
+    registry. What failed stands in the record that `reasons` reads: a later build can say why it lacks an image.
     """
-    chain = _Chain(engine, settings)
-    images = {str(dependency.image): dependency.image for dependency in wanted}
-    here = [name for name, image in images.items() if image.identity in chain.present]
-    outcomes = {name: Outcome(name=name, value=chain.present_one(images[name])) for name in here}
-    absent: dict[str, tuple[str, ...]] = {name: () for name in images if name not in outcomes}
-    fetched = run(
-        absent,
-        lambda name, cancel: chain.fetch(images[name], cancel),
-        jobs=settings.pulls_at_once,
-        on_start=listener.on_start,
-        on_end=listener.on_fetched,
-        fail_fast=fail_fast,
-    )
-    outcomes |= {outcome.name: outcome for outcome in fetched}
-    _remember([outcomes[name] for name in images], settings)
-    return [outcomes[name] for name in images]
+    present = engine.images()
+    outcomes = {str(item.image): _there(item) for item in wanted if is_present(item.image, present)}
+    absent = [item for item in wanted if str(item.image) not in outcomes]
+    if absent:
+        cancel = Cancel()
+        with Registries(settings, cancel, connections=_LOOK_UPS * settings.pulls_at_once) as registries:
+            work = _Prefetch(absent, engine, settings, registries, cancel)
+            outcomes |= {outcome.name: outcome for outcome in work.run(listener, fail_fast=fail_fast)}
+    ordered = [outcomes[str(item.image)] for item in wanted]
+    _remember(ordered, settings)
+    return ordered
 
 
-def plan(wanted: Sequence[Dependency], engine: Engine, settings: Settings) -> dict[str, tuple[str, ...]]:
-    """For each image the sources that would be asked, in order; none for what is in the engine."""
-    chain = _Chain(engine, settings)
-    return {
-        str(item.image): ()
-        if item.image.identity in chain.present
-        else tuple(source.name for source in chain.sources(item.image, Cancel()))
-        for item in wanted
-    }
+def plan(wanted: Sequence[Dependency], engine: Engine, settings: Settings) -> dict[str, tuple[tuple[str, str], ...]]:
+    """For each image every source with its answer, by a HEAD: "" where it has the image, else why not.
+
+    Nothing is asked about what is in the engine. Nothing is downloaded.
+    """
+    present = engine.images()
+    with Registries(settings, connections=settings.pulls_at_once) as registries:
+
+        def work(name: str, _cancel: Cancel) -> tuple[tuple[str, str], ...]:
+            if is_present(images[name], present):
+                return ((HERE, ""),)
+            return tuple(_asked(images[name], settings, registries))
+
+        images = {str(item.image): item.image for item in wanted}
+        outcomes = run(dict.fromkeys(images, ()), work, jobs=settings.pulls_at_once)
+    return {outcome.name: outcome.value or () for outcome in outcomes}
+
+
+def is_present(image: Reference, images: Mapping[str, object]) -> bool:
+    """Whether the engine, whose images these are, has the image under a name by which a build finds it."""
+    return any(name.identity in images for name in local_names(image))
 
 
 def reasons(image: Reference, settings: Settings) -> str:
@@ -98,77 +114,218 @@ def reasons(image: Reference, settings: Settings) -> str:
     return "; ".join(f"{refusal['source']}: {refusal['reason']}" for refusal in refusals)
 
 
-class _Chain:
-    """The sources for this run."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Looked:
+    """How far an image was looked for: found, to be pulled by the engine from `place`, or in no registry."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    refusals: tuple[Refusal, ...]
+    rest: tuple[Reference, ...]  # the sources that were not asked
+    found: Found | None = None
+    place: Reference | None = None
+
+
+class _Prefetch:
+    def __init__(
+        self,
+        absent: Sequence[Dependency],
+        engine: Engine,
+        settings: Settings,
+        registries: Registries,
+        cancel: Cancel,
+    ) -> None:
+        self.images = {str(item.image): item.image for item in absent}
+        self.platforms = {str(item.image): item.platform for item in absent}
         self.engine = engine
         self.settings = settings
-        self.present = frozenset(engine.images())
-        self._hosts = retry.Hosts()
-        self._credentials = Credentials(settings)
+        self.registries = registries
+        self.cancel = cancel
+        self.began = time.monotonic()
+        self.blobs = Blobs(settings.state_dir / "blobs")
+        self.incoming = self._incoming()
+        self._failed: dict[tuple[str, str], BuildError] = {}  # blobs by host and digest
+        self._lock = threading.Lock()
 
-    def present_one(self, image: Reference) -> Fetched:
-        return Fetched(image=image, source=HERE, seconds=0.0)
+    def _incoming(self) -> Incoming | None:
+        """The content path, where it is the better one: for an engine here, and by itself only for a classic store."""
+        through = self.settings.pull_through
+        if through == "engine" or not self.engine.is_here():
+            return None
+        keeps = self.engine.keeps_content()
+        if through == "auto" and keeps:
+            return None
+        return Incoming(self.engine, self.registries, self.blobs, classic=not keeps)
 
-    def fetch(self, image: Reference, cancel: Cancel) -> Fetched:
-        began = time.monotonic()
+    def run(self, listener: Listener, *, fail_fast: bool) -> list[Outcome[Fetched]]:
+        """Look for all, then fetch blobs and load images, one limit for both."""
+        names: Mapping[str, Sequence[str]] = dict.fromkeys(self.images, ())
+        looked = {
+            outcome.name: outcome.value
+            for outcome in run(
+                names,
+                lambda name, _cancel: self._look(self.images[name], tuple(chain(self.images[name], self.settings))),
+                jobs=_LOOK_UPS * self.settings.pulls_at_once,
+                on_start=listener.on_start,
+                cancel=self.cancel,
+            )
+        }
+        found = {name: item.found for name, item in looked.items() if item is not None and item.found is not None}
+        blobs = {blob.digest: (item.source, blob) for item in found.values() for blob in item.blobs}
+        needs: dict[str, Sequence[str]] = {}
+        for name in self.images:  # each image right behind its blobs: it is loaded before others' are fetched
+            own = [blob.digest for blob in found[name].blobs] if name in found else []
+            needs |= {digest: () for digest in own if digest not in needs}
+            needs[name] = own
+        users = Counter(blob.digest for item in found.values() for blob in item.blobs)
+
+        def work(key: str, cancel: Cancel) -> Fetched | None:
+            if key in blobs:
+                self._fetch_blob(*blobs[key])
+                return None
+            looked_for = looked[key]
+            assert looked_for is not None
+            return self._take(self.images[key], looked_for, cancel)
+
+        def ended(outcome: Outcome[Fetched | None]) -> None:
+            if outcome.name not in self.images:
+                return
+            listener.on_fetched(_of_image(outcome))
+            if outcome.done and outcome.name in found:
+                self._release(found[outcome.name], users)
+
+        outcomes = run(
+            needs,
+            work,
+            jobs=self.settings.pulls_at_once,
+            on_end=ended,
+            fail_fast=fail_fast,
+            cancel=self.cancel,
+        )
+        return [_of_image(outcome) for outcome in outcomes if outcome.name in self.images]
+
+    def _look(self, image: Reference, sources: Sequence[Reference]) -> _Looked:
+        """Ask the sources in order, down to the first that has the image."""
         refusals: list[Refusal] = []
-        for source in self.sources(image, cancel):
-            reason = self._try(source, cancel)
-            if not reason:
-                seconds = time.monotonic() - began
-                return Fetched(image=image, source=source.name, seconds=seconds, refusals=tuple(refusals))
-            refusals.append(Refusal(source=source.name, reason=reason))
+        for place, source in enumerate(sources):
+            rest = tuple(sources[place + 1 :])
+            if self.incoming is None:
+                return _Looked(refusals=(), rest=rest, place=source)
+            try:
+                found = self.incoming.find(image, source, self.platforms[str(image)])
+                return _Looked(refusals=tuple(refusals), rest=rest, found=found)
+            except NotLoadable:
+                return _Looked(refusals=tuple(refusals), rest=rest, place=source)
+            except BuildError as error:
+                if self.cancel.requested():
+                    raise
+                refusals.append(Refusal(source=self._source(source, image), reason=error.message))
+        return _Looked(refusals=tuple(refusals), rest=())
+
+    def _take(self, image: Reference, looked: _Looked, cancel: Cancel) -> Fetched:
+        """Bring the image in from where it was found; if that fails, from the sources after that."""
+        refusals = list(looked.refusals)
+        while looked.found is not None or looked.place is not None:
+            place = looked.found.source if looked.found else looked.place
+            assert place is not None
+            source = self._source(place, image)
+            try:
+                size = self._bring(image, looked, cancel)
+                return self._fetched(image, source, refusals, size)
+            except BuildError as error:
+                if cancel.requested():
+                    raise
+                self.registries.session.hosts.note(place.host, error)
+                refusals.append(Refusal(source=source, reason=error.message))
+            looked = self._look(image, looked.rest)
+            refusals += looked.refusals
+        return self._bootstrap(image, refusals, cancel)
+
+    def _bring(self, image: Reference, looked: _Looked, cancel: Cancel) -> int | None:
+        if looked.found is None:
+            assert looked.place is not None
+            self._pull(image, looked.place, cancel)
+            return None
+        assert self.incoming is not None
+        with self._lock:
+            failed = [self._failed.get((looked.found.source.host, blob.digest)) for blob in looked.found.blobs]
+        for error in failed:
+            if error is not None:
+                raise error
+        self.incoming.load(looked.found)
+        return looked.found.size
+
+    def _bootstrap(self, image: Reference, refusals: list[Refusal], cancel: Cancel) -> Fetched:
+        if bootstrap.suite(image):
+            try:
+                bootstrap.make(image, self.engine, self.settings, cancel)
+                return self._fetched(image, _BOOTSTRAP, refusals, None)
+            except BuildError as error:
+                if cancel.requested():
+                    raise
+                refusals.append(Refusal(source=_BOOTSTRAP, reason=error.message))
         raise Unavailable(str(image), refusals)
 
-    def sources(self, image: Reference, cancel: Cancel) -> Iterator[_Source]:
-        """Private registry, canonical registry, apt archive: those that can have the image at all."""
-        registry = self.settings.private_registry
-        if registry is not None and not registry.holds(image):
-            for place in _places(image, self.settings):
-                yield _Source(name=str(place), host=place.host, take=partial(self._pull_as, place, image, cancel))
-        yield _Source(name=image.host, host=image.host, take=partial(self._pull, image, cancel))
-        if bootstrap.suite(image):
-            make = partial(bootstrap.make, image, self.engine, self.settings, cancel)
-            yield _Source(name="apt archive", host="", take=make)
+    def _fetched(self, image: Reference, source: str, refusals: Sequence[Refusal], size: int | None) -> Fetched:
+        seconds = time.monotonic() - self.began
+        return Fetched(image=image, source=source, seconds=seconds, size=size, refusals=tuple(refusals))
 
-    def _try(self, source: _Source, cancel: Cancel) -> str:
-        """Take the image from the source; "" or the reason why not."""
+    def _source(self, place: Reference, image: Reference) -> str:
+        """A source in words: a host, or the whole name where it is another than the image's own."""
+        return place.host if place == image else str(place)
+
+    def _fetch_blob(self, source: Reference, blob: Descriptor) -> None:
+        """Fetch a blob; why it failed is for the images that need it to say."""
+        assert self.incoming is not None
         try:
-            self._hosts.check(source.host)
-            retry.call(source.take, tries=self.settings.tries, cancel=cancel)
+            self.incoming.fetch(source, blob).close()
         except BuildError as error:
-            if cancel.requested():
+            if self.cancel.requested():
                 raise
-            self._hosts.note(source.host, error)
-            return error.message
-        return ""
+            with self._lock:
+                self._failed[source.host, blob.digest] = error
 
-    def _pull(self, image: Reference, cancel: Cancel) -> None:
-        with cancel.abandoned():  # the engine gives up by itself once nobody listens
-            self.engine.pull(image, self._credentials.of(image.host), cancelled=cancel.requested)
+    def _release(self, found: Found, users: "Counter[str]") -> None:
+        """Remove the blobs that no other image waits for."""
+        if self.settings.keep_blobs:
+            return
+        for blob in found.blobs:
+            users[blob.digest] -= 1
+            if not users[blob.digest]:
+                self.blobs.remove(blob)
 
-    def _pull_as(self, place: Reference, image: Reference, cancel: Cancel) -> None:
-        """Pull from `place`, and leave the image under its own name alone."""
-        self._pull(place, cancel)
-        self.engine.tag(str(place), image)
-        if place.identity not in self.present:
-            self.engine.remove(place)
+    def _pull(self, image: Reference, place: Reference, cancel: Cancel) -> None:
+        """Have the engine pull; what is called otherwise there gets its own name, and that alone."""
+        login = self.registries.session.login(place.host)
+
+        def pull() -> None:
+            self.registries.session.hosts.check(place.host)
+            with cancel.abandoned():  # the engine gives up by itself once nobody listens
+                self.engine.pull(place, login, cancelled=cancel.requested)
+
+        had = place.identity in self.engine.images()
+        retry.call(pull, tries=self.settings.tries, cancel=cancel)
+        if place != image:
+            self.engine.tag(str(place), pinned(image) or image)
+            if not had:
+                self.engine.remove(place)
 
 
-def _places(image: Reference, settings: Settings) -> Iterator[Reference]:
-    """The names to ask the private registry for: the release's own first (design, decision 8).
+def _there(item: Dependency) -> Outcome[Fetched]:
+    return Outcome(name=str(item.image), value=Fetched(image=item.image, source=HERE, seconds=0.0))
 
-    An image pinned by digest is found by builds only under its own repository, so none is asked for there.
-    """
-    if settings.private_registry is None or image.digest or not image.tag:
-        return
-    place = settings.private_registry.place(image)
-    released = f"{image.tag}-{settings.image_tag}"
-    if len(released) <= TAG_LIMIT:
-        yield place.with_tag(released)
-    yield place
+
+def _asked(image: Reference, settings: Settings, registries: Registries) -> Iterator[tuple[str, str]]:
+    for place in chain(image, settings):
+        name = place.host if place == image else str(place)
+        try:
+            yield name, "" if registries.resolve(place) else "there is no such image"
+        except RegistryError as error:
+            yield name, error.message
+    if bootstrap.suite(image):
+        yield _BOOTSTRAP, ""
+
+
+def _of_image(outcome: "Outcome[Fetched | None]") -> Outcome[Fetched]:
+    return Outcome(name=outcome.name, value=outcome.value, error=outcome.error, skipped=outcome.skipped)
 
 
 def _remember(outcomes: Sequence[Outcome[Fetched]], settings: Settings) -> None:

@@ -21,6 +21,7 @@ from build_lib.oci import Manifest
 from build_lib.reference import Reference
 from build_lib.registry import Registries
 from build_lib.settings import Settings
+from build_lib.sources import upstream
 
 Connect = Callable[[], AbstractContextManager[Engine]]
 Result = Literal["copied", "there", "pushed"]  # "pushed": by the engine, which alone had it, under a digest of its own
@@ -99,6 +100,7 @@ class _Push:
                 "there is no private registry to push to",
                 hint="-r host[:port]/project names one, or PRIVATE_REGISTRY in .env",
             )
+        self.settings = settings
         self.registry = settings.private_registry
         self.images = {str(item.image): item.image for item in wanted}
         self.places = {
@@ -128,7 +130,9 @@ class _Push:
         """Look every name up."""
 
         def work(name: str, _cancel: Cancel) -> Copy:
-            return copies.find(self.images[name], self.places[name], self.registries, platforms=platforms)
+            image = self.images[name]
+            sources = upstream(image, self.settings)
+            return copies.find(image, sources, self.places[name], self.registries, platforms=platforms)
 
         return run(dict.fromkeys(self.images, ()), work, jobs=self.jobs, on_start=on_start, cancel=self.cancel)
 

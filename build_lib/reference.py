@@ -145,6 +145,55 @@ class PrivateRegistry:
         return image.host == self.host and image.path.startswith(below)
 
 
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A registry that has another one's images under their own full paths, such as a pull-through cache."""
+
+    of: str  # the host whose images it has
+    registry: PrivateRegistry
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `host[:port][/path]`, a mirror of Docker Hub, or `quay.io=host[:port][/path]`; `https://` is allowed.
+
+        Raises:
+            InvalidReference: the text is no such place.
+        """
+        of, equals, place = text.rpartition("=")
+        if equals and not _is_host(of):
+            raise InvalidReference(f"{text!r} is no mirror", hint="write host[/path], or quay.io=host[/path]")
+        of = DOCKER_HUB if not of or of in _HUB_ALIASES else of
+        return cls(of, PrivateRegistry.parse(place.removeprefix("https://")))
+
+    def __str__(self) -> str:
+        """As settings write it."""
+        return str(self.registry) if self.of == DOCKER_HUB else f"{self.of}={self.registry}"
+
+    def place(self, image: Reference) -> Reference | None:
+        """Where the mirror has the image; None if it is of another registry."""
+        if image.host != self.of:
+            return None
+        prefix = f"{self.registry.project}/" if self.registry.project else ""
+        return replace(image, host=self.registry.host, path=prefix + image.path)
+
+
+def pinned(image: Reference) -> Reference | None:
+    """The local tag of an image that is pinned by its digest; None if it is not.
+
+    An engine finds `x@sha256:…` only after its own pull from x itself (moby#43570). Whatever else brought the image in
+    gives it this name, by which every builder finds it.
+    """
+    if not image.digest:
+        return None
+    return Reference(DOCKER_HUB, "build-lib/pinned", image.digest.replace(":", "-"))
+
+
+def local_names(image: Reference) -> tuple[Reference, ...]:
+    """The names under which an engine may have the image: its own, and what `pinned` gives."""
+    local = pinned(image)
+    return (image,) if local is None else (image, local)
+
+
 TAG_RULE = f"a tag has up to {TAG_LIMIT} letters, digits, '_', '.' and '-', and begins with none of '.' and '-'"
 
 

@@ -28,6 +28,27 @@ _NO_MOUNT = (401, 403, 404, 405)  # a repository that the user may not read (go-
 _BINARY = {"Content-Type": "application/octet-stream"}
 
 
+class _WrongBytes(RegistryError):
+    """A blob came as a whole, and is not what its digest says."""
+
+
+class _Source:
+    """Where the bytes of an upload come from; it has tries of its own, and when they are used up, it gave up."""
+
+    def __init__(self, read: Callable[[], Iterable[bytes]]) -> None:
+        self._read = read
+        self.gave_up: BuildError | None = None
+
+    def __call__(self) -> Iterator[bytes]:
+        try:
+            yield from self._read()
+        except _WrongBytes:
+            raise
+        except BuildError as error:
+            self.gave_up = error
+            raise
+
+
 class Registries:
     """Every registry, as one run sees them. A `place` is a repository: a reference's tag or digest does not count."""
 
@@ -90,7 +111,7 @@ class Registries:
                 yield held
             held = chunk
         if not offset and f"sha256:{digest.hexdigest()}" != blob.digest:
-            raise RegistryError(f"{place.host} gave other bytes than its digest says for {blob.digest}")
+            raise _WrongBytes(f"{place.host} gave other bytes than its digest says for {blob.digest}")
         if held:
             yield held
 
@@ -99,12 +120,19 @@ class Registries:
     ) -> bool:
         """Bring a blob into a repository: by having the registry take it over from its repository `mount`, else sent.
 
-        `read` gives its bytes from the beginning, and again for each try. Whether it was taken over.
+        `read` gives its bytes from the beginning, and again for each try; what it raises is not tried again, unless it
+        is of wrong bytes. Whether it was taken over.
 
         Raises:
             RegistryError: the registry refused it, or `read` failed.
         """
-        return self._retried(lambda: self._put_blob(place, blob, read, mount))
+        source = _Source(read)
+        return retry.call(
+            lambda: self._put_blob(place, blob, source, mount),
+            tries=self._tries,
+            cancel=self.cancel,
+            final=lambda error: error is source.gave_up,
+        )
 
     def _retried(self, action: Callable[[], T]) -> T:
         return retry.call(action, tries=self._tries, cancel=self.cancel)

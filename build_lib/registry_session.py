@@ -20,10 +20,11 @@ from urllib.parse import urljoin, urlsplit
 from urllib.request import parse_http_list, parse_keqv_list
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, _basic_auth_str
 from requests.exceptions import RequestException
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
 from build_lib.credentials import Credentials, Login
 from build_lib.errors import RegistryError
@@ -139,16 +140,12 @@ class Session:
             RegistryError: the status is none of `expect`, or the host cannot be asked.
         """
         self.hosts.check(host)
-        try:
-            for last in (False, True):
-                header = self._authorization(host, tuple(scopes))
-                response = self._exchange(method, host, path, header, headers or {}, body, size, stream=stream)
-                if response.status_code != 401 or last or not self._challenged(host, tuple(scopes), response, header):
-                    break
-                response.close()
-        except RegistryError as error:
-            self.hosts.note(host, error)
-            raise
+        for last in (False, True):
+            header = self._authorization(host, tuple(scopes))
+            response = self._exchange(method, host, path, header, headers or {}, body, size, stream=stream)
+            if response.status_code != 401 or last or not self._challenged(host, tuple(scopes), response, header):
+                break
+            response.close()
         if response.status_code in expect:
             return response
         with response:
@@ -183,19 +180,20 @@ class Session:
     ) -> requests.Response:
         """One request; to a host that may be insecure by https if that is what it speaks."""
         scheme = self._scheme(host)
-        response = self._request(method, f"{scheme}://{_api(host)}", path, header, headers, body, size, stream=stream)
+        response = self._request(method, scheme, host, path, header, headers, body, size, stream=stream)
         speaks_https = response.status_code == 400 and scheme == "http" and b"HTTPS server" in response.content[:_SHOWN]
         if not speaks_https:
             return response
         response.close()
         with self._lock:
             self._schemes[host] = "https"
-        return self._request(method, f"https://{_api(host)}", path, header, headers, body, size, stream=stream)
+        return self._request(method, "https", host, path, header, headers, body, size, stream=stream)
 
     def _request(
         self,
         method: str,
-        base: str,
+        scheme: str,
+        registry: str,
         path: str,
         header: str,
         headers: Mapping[str, str],
@@ -204,12 +202,12 @@ class Session:
         *,
         stream: bool,
     ) -> requests.Response:
-        url = urljoin(base, path)
+        url = urljoin(f"{scheme}://{_api(registry)}", path)
         host = urlsplit(url).netloc
-        elsewhere = host != urlsplit(base).netloc
+        elsewhere = host != _api(registry)
         if not elsewhere:  # behind a proxy, a registry may think that it is asked by http
-            url = urlsplit(url)._replace(scheme=urlsplit(base).scheme).geturl()
-        with _translated(host):
+            url = urlsplit(url)._replace(scheme=scheme).geturl()
+        with _translated(host, self.hosts, registry):
             return self._session(host).request(
                 method,
                 url,
@@ -217,6 +215,7 @@ class Session:
                 data=_Sized(body(), size) if callable(body) and size else b"" if callable(body) else body,
                 auth=_Authorization("" if elsewhere else header),
                 timeout=self._timeout,
+                verify=self._verify(host),
                 proxies={"no_proxy": _name(host)} if _is_loopback(host) else None,
                 stream=stream,
             )
@@ -231,7 +230,7 @@ class Session:
                 session.mount("http://", HTTPAdapter(pool_maxsize=self._connections))
                 session.mount("https://", HTTPAdapter(pool_maxsize=self._connections))
                 if self._may_be_insecure(host):
-                    session.verify = False
+                    urllib3.disable_warnings(InsecureRequestWarning)  # that is what the user asked for
                 else:
                     session.mount("https://", _Adapter(self._context(host), self._connections))
                 self._sessions[host] = session
@@ -246,6 +245,10 @@ class Session:
             except (OSError, ssl.SSLError) as error:
                 raise RegistryError(f"the certificates in {file} cannot be read: {error}") from None
         return context
+
+    def _verify(self, host: str) -> bool:
+        """For each request, for REQUESTS_CA_BUNDLE in the environment wins over what a session says."""
+        return not self._may_be_insecure(host)
 
     def _may_be_insecure(self, host: str) -> bool:
         return host in self._insecure or _is_loopback(host)
@@ -292,7 +295,7 @@ class Session:
         realm = urlsplit(challenge.realm)
         if realm.scheme != "https" and login and not (self._may_be_insecure(host) or _is_loopback(realm.netloc)):
             raise RegistryError(f"{host} wants the login sent to {challenge.realm}, which is not encrypted")
-        with _translated(f"token from {realm.netloc}"):
+        with _translated(f"token from {realm.netloc}", self.hosts, host):
             response = self._ask_realm(challenge, scopes, login)
         with response:
             if response.status_code != 200:
@@ -306,7 +309,7 @@ class Session:
 
     def _ask_realm(self, challenge: _Challenge, scopes: tuple[str, ...], login: Login | None) -> requests.Response:
         host = urlsplit(challenge.realm).netloc
-        options: dict[str, Any] = {"timeout": self._timeout}
+        options: dict[str, Any] = {"timeout": self._timeout, "verify": self._verify(host)}
         if _is_loopback(host):
             options["proxies"] = {"no_proxy": _name(host)}
         if login and login.identity_token:
@@ -320,17 +323,26 @@ class Session:
 
 
 class _translated:  # noqa: N801  # used as a with statement's function
-    """The network's failures as RegistryError: what was asked of whom, and the innermost reason."""
+    """The network's failures as RegistryError: what was asked of whom, and the innermost reason.
 
-    def __init__(self, what: str) -> None:
+    A host that is out of reach is noted; a failure of the source of what is sent comes as RegistryError already, and
+    says nothing of the host.
+    """
+
+    def __init__(self, what: str, hosts: Hosts | None = None, host: str = "") -> None:
         self._what = what
+        self._hosts = hosts
+        self._host = host
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, (RequestException, HTTPError, OSError)):
-            raise RegistryError(f"{self._what}: {_innermost(error)}") from None
+            translated = RegistryError(f"{self._what}: {_innermost(error)}")
+            if self._hosts is not None:
+                self._hosts.note(self._host, translated)
+            raise translated from None
 
 
 def broken(host: str) -> _translated:

@@ -106,20 +106,35 @@ class Console:
         here = sum(1 for outcome in outcomes if outcome.value is not None and outcome.value.was_here)
         if here:
             self.line(f"  {here} of them in the engine already")
+        fetched = [item.value for item in outcomes if item.value is not None and not item.value.was_here]
         if self.json:
             _document([_fetched_json(outcome) for outcome in outcomes])
+        elif fetched:
+            rows = [(f"  {item.image}", item.source, size(item.size), seconds(item.seconds)) for item in fetched]
+            self._table(("  IMAGE", "FROM", "SIZE", "AFTER"), rows)
         lacking = [outcome.name for outcome in outcomes if not outcome.done]
         if lacking:
             hint = "reachable registries that have them, or PRIVATE_REGISTRY in .env, help"
             raise Incomplete(f"{len(lacking)} of {len(outcomes)} images are missing: {', '.join(lacking)}", hint=hint)
 
-    def sources(self, plan: Mapping[str, Sequence[str]]) -> None:
-        """From where each image would come."""
+    def sources(self, plan: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+        """From where each image would come, and what each source says.
+
+        Raises:
+            Incomplete: no source has an image.
+        """
         if self.json:
-            _document([{"image": name, "sources": list(asked)} for name, asked in plan.items()])
-            return
-        for name, asked in plan.items():
-            self.line(f"  {name}: {'would ask ' + ', then '.join(asked) if asked else 'there'}")
+            _document([_plan_json(name, asked) for name, asked in plan.items()])
+        for name, asked in {} if self.json else plan.items():
+            source = next((source for source, refusal in asked if not refusal), None)
+            there = "there" if source == "engine" else f"would come from {source}"
+            self.line(f"  {name}: {there if source else self._bad('nobody has it')}")
+            for other, refusal in asked:
+                if refusal:
+                    self.line(f"    not from {other}: {refusal}")
+        lacking = [name for name, asked in plan.items() if all(refusal for _, refusal in asked)]
+        if lacking:
+            raise Incomplete(f"{len(lacking)} of {len(plan)} images are to be had from no source: {', '.join(lacking)}")
 
     def services(self, repository: Repository) -> None:
         """What there is to build."""
@@ -295,8 +310,10 @@ def seconds(count: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def size(count: int) -> str:
-    """Bytes that people can read: `0 B`, `12.3 MB`."""
+def size(count: int | None) -> str:
+    """Bytes that people can read: `0 B`, `12.3 MB`; `-` where they are not known."""
+    if count is None:
+        return "-"
     amount, unit = float(count), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if amount < 1000:
@@ -343,7 +360,16 @@ def _fetched_json(outcome: Outcome[Fetched]) -> dict[str, Any]:
         "image": outcome.name,
         "source": outcome.value.source if outcome.value else None,
         "seconds": round(outcome.value.seconds, 3) if outcome.value else None,
+        "bytes": outcome.value.size if outcome.value else None,
         "refusals": [{"source": refusal.source, "reason": refusal.reason} for refusal in _refusals(outcome)],
+    }
+
+
+def _plan_json(name: str, asked: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "image": name,
+        "source": next((source for source, refusal in asked if not refusal), None),
+        "refusals": [{"source": source, "reason": refusal} for source, refusal in asked if refusal],
     }
 
 

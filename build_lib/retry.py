@@ -29,6 +29,7 @@ class Kind(Enum):
 # The first pattern that is found decides. What no pattern knows is final: a retry must have a reason.
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
     (Kind.PASSING, r"blob upload (unknown|invalid)|other bytes than its digest"),
+    (Kind.PASSING, r"IncompleteRead|closed (the )?connection"),  # first, for it counts bytes: `404 bytes read`
     (Kind.UNREACHABLE, r"no such host|server misbehaving|name resolution|name or service not known|no address assoc"),
     (Kind.UNREACHABLE, r"connection refused|no route to host|network is unreachable"),
     (Kind.UNREACHABLE, r"server gave HTTP response to HTTPS client|x509:|certificate signed by unknown"),
@@ -39,7 +40,7 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
     (Kind.FINAL, r"no space left|quota|denied:|immutable"),
     (Kind.PASSING, r"\b50[0234]\b|internal server error|bad gateway|service unavailable|gateway time-?out"),
     (Kind.PASSING, r"\bEOF\b|connection reset|connection aborted|broken pipe|time-?out|timed out|deadline exceeded"),
-    (Kind.PASSING, r"TLS handshake|IncompleteRead|stream error|http2: |closed the connection"),
+    (Kind.PASSING, r"TLS handshake|stream error|http2: "),
 )
 _COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _PATTERNS)
 
@@ -59,8 +60,12 @@ def wait_seconds(tries: int) -> float:
     return random.uniform(longest / 2, longest)
 
 
-def call(action: Callable[[], T], *, tries: int, cancel: Cancel) -> T:
+def call(
+    action: Callable[[], T], *, tries: int, cancel: Cancel, final: Callable[[BuildError], bool] = lambda _error: False
+) -> T:
     """Do `action`, again while its failure may pass, at most `tries` times, waiting as long as a registry asks.
+
+    A failure that is `final` is not tried again, whatever it is.
 
     Raises:
         BuildError: the last failure.
@@ -70,6 +75,8 @@ def call(action: Callable[[], T], *, tries: int, cancel: Cancel) -> T:
         try:
             return action()
         except BuildError as error:
+            if final(error):
+                raise
             done += 1
             pause(error, done=done, tries=tries, cancel=cancel)
 

@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from build_lib import compose
-from build_lib.dockerfile import ImageUse, Reading, read
+from build_lib.dockerfile import ImageUse, Reading, read, with_names
 from build_lib.dockerfile_images import wrong_with
 from build_lib.errors import BuildError, InvalidReference
 from build_lib.reference import Reference
@@ -24,7 +24,7 @@ class Service:
     image: Reference
     context: Path
     dockerfile: Path  # the compose file if the Dockerfile is inline there
-    inline: bool
+    inline: bool  # the text is not that of a file
     text: str  # the Dockerfile's
     target: str | None
     args: Mapping[str, str]  # the build arguments that its Dockerfile declares, with their values
@@ -74,6 +74,20 @@ class Repository:
             wanted |= new
             queue += new
         return {name: service for name, service in self.services.items() if name in wanted}
+
+
+def with_images(service: Service, names: Sequence[tuple[ImageUse, str]]) -> Service:
+    """The service built from a copy of its Dockerfile in which some images have other names."""
+    if not names:
+        return service
+    contexts = {use.written: f"{_IMAGE}{name}" for use, name in names if use.kind == "context"}
+    in_text = [(use, name) for use, name in names if use.kind != "context"]
+    return replace(
+        service,
+        text=with_names(service.text, in_text),
+        inline=True,
+        additional_contexts=tuple((name, contexts.get(name, place)) for name, place in service.additional_contexts),
+    )
 
 
 def discover(settings: Settings) -> Repository:
@@ -197,10 +211,11 @@ def _context_name(name: str) -> str:
 
 def _context_images(service: Service, contexts: Iterable[tuple[str, str]]) -> Iterator[ImageUse]:
     """The images that contexts are; one that is no image's name is reported by `_wrong_contexts`."""
-    for _, place in contexts:
+    for name, place in contexts:
         if place.startswith(_IMAGE) and not wrong_with(place.removeprefix(_IMAGE)):
             yield ImageUse(
                 name=place.removeprefix(_IMAGE),
+                written=name,
                 kind="context",
                 line=service.line,
                 stage="",

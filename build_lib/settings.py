@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from build_lib.errors import InvalidReference, SettingsError
-from build_lib.reference import TAG_RULE, PrivateRegistry, Reference, is_tag
+from build_lib.reference import TAG_RULE, Mirror, PrivateRegistry, Reference, is_tag
 
 T = TypeVar("T")
 
@@ -101,6 +101,25 @@ def _images(text: str) -> tuple[Reference, ...]:
         raise ValueError(f"images separated by commas or spaces ({error.message})") from None
 
 
+def _mirrors(text: str) -> tuple[Mirror, ...]:
+    try:
+        return tuple(Mirror.parse(word) for word in words(text))
+    except InvalidReference as error:
+        raise ValueError(f"mirrors separated by commas or spaces ({error.message}; {error.hint})") from None
+
+
+def _pull_through(text: str) -> str:
+    if text not in ("auto", "content", "engine"):
+        raise ValueError("auto, content or engine")
+    return text
+
+
+def _yes(text: str) -> bool:
+    if text.lower() not in ("", "0", "1", "no", "yes", "false", "true"):
+        raise ValueError("yes or no")
+    return text.lower() in ("1", "yes", "true")
+
+
 def _hosts(text: str) -> tuple[str, ...]:
     try:
         found = tuple(PrivateRegistry.parse(word) for word in words(text))
@@ -173,6 +192,12 @@ class Settings:
     private_registry_password: str = _setting(
         "PRIVATE_REGISTRY_PASSWORD", "", _text, secret=True, help="the password or access token for it"
     )
+    registry_mirrors: tuple[Mirror, ...] = _setting(
+        "REGISTRY_MIRRORS",
+        "",
+        _mirrors,
+        help="asked before the registry that is mirrored: host[/path] for Docker Hub, quay.io=host[/path] for others",
+    )
     insecure_registries: tuple[str, ...] = _setting(
         "INSECURE_REGISTRIES",
         "",
@@ -194,7 +219,16 @@ class Settings:
     jobs: int | None = _setting(
         "JOBS", "", _optional_count, flag="jobs", help="how much runs at once, in place of the next three"
     )
-    pull_jobs: int = _setting("PULL_JOBS", "8", _count, help="how many images are brought in at once")
+    pull_jobs: int = _setting("PULL_JOBS", "8", _count, help="how many connections bring images in at once")
+    pull_through: str = _setting(
+        "PULL_THROUGH",
+        "auto",
+        _pull_through,
+        help="how images come in: content (our own connections, then a load), engine (its own pulls), or auto",
+    )
+    keep_blobs: bool = _setting(
+        "KEEP_BLOBS", "no", _yes, help="whether what was downloaded stays in .build/blobs when it is loaded: yes or no"
+    )
     push_jobs: int = _setting("PUSH_JOBS", "8", _count, help="how many transfers to the private registry run at once")
     build_jobs: int | None = _setting(
         "BUILD_JOBS",
@@ -279,7 +313,7 @@ class Settings:
 
     @property
     def pulls_at_once(self) -> int:
-        """How many images are brought in at once."""
+        """How many connections bring images in at once."""
         return self.jobs or self.pull_jobs
 
     @property

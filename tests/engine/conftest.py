@@ -140,13 +140,16 @@ def wait_for_port(host: str) -> None:
 
 
 @contextlib.contextmanager
-def running_registry(machine: Settings, directory: Path, **config: Any) -> Iterator[Registry]:
+def running_registry(
+    machine: Settings, directory: Path, *, tls: dict[str, str] | None = None, **config: Any
+) -> Iterator[Registry]:
     """A registry on a free port of the loopback, with what it holds in `directory`; `config` adds to its config."""
     program = install("docker-registry", "docker-registry", machine)
     host = free_place()
     directory.mkdir(parents=True, exist_ok=True)
     storage = {"filesystem": {"rootdirectory": str(directory / "data")}}
-    content = {"version": "0.1", "storage": storage, "http": {"addr": host}, **config}
+    http: dict[str, Any] = {"addr": host, **({"tls": tls} if tls else {})}
+    content = {"version": "0.1", "storage": storage, "http": http, **config}
     (directory / "config.json").write_text(json.dumps(content))
     log = directory / "log"
     with log.open("w") as file:

@@ -1,0 +1,165 @@
+"""Images from registries into the engine by our own connections, and by the engine's pulls."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from build_lib.engine import Engine
+from build_lib.oci import DOCKER_MANIFEST, OCI_MANIFEST
+from build_lib.reference import Reference, pinned
+from build_lib.registry import Registries
+from build_lib.settings import Settings
+from tests.conftest import Inv
+from tests.engine.conftest import Registry, tiny_image
+from tests.engine.images import index, layer, make, write
+from tests.engine.test_prefetch import content, needs
+
+WAYS = ("content", "engine")
+
+
+@pytest.fixture
+def registries(machine: Settings) -> Iterator[Registries]:
+    with Registries(machine) as made:
+        yield made
+
+
+@pytest.fixture
+def images(engine: Engine, registry: Registry) -> Iterator[None]:
+    """Remove afterwards what came from the test's registry, and what is pinned."""
+    before = set(engine.images())
+    yield
+    for name in set(engine.images()) - before:
+        reference = Reference.parse(name)
+        if reference.host == registry.host or reference.path.startswith("build-lib/"):
+            engine.remove(reference)
+
+
+def static(engine: Engine, machine: Settings, registry: Registry) -> str:
+    """An image that can run commands, in the registry under its digest and the tag `static`; its digest."""
+    name = f"{registry.host}/base:static"
+    tiny_image(engine, name, machine, mark="static")
+    subprocess.run(["docker", "push", name], check=True, capture_output=True)
+    engine.remove(Reference.parse(name))
+    with Registries(machine) as registries:
+        top = registries.resolve(Reference.parse(name))
+    assert top is not None
+    return top.digest
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", ["docker", "oci", "index"])
+def test_an_image_of_any_kind_comes_in_under_its_own_name(
+    way: str,
+    kind: str,
+    registries: Registries,
+    registry: Registry,
+    engine: Engine,
+    project: Path,
+    inv: Inv,
+    images: None,
+) -> None:
+    name = f"{registry.host}/a:1"
+    made = make([layer(mark=f"{way} {kind}")], kind=DOCKER_MANIFEST if kind == "docker" else OCI_MANIFEST)
+    other = make([layer(mark="another platform")], platform="linux/s390x")
+    write(registries, name, other, made, top=index(other, made) if kind == "index" else None)
+    needs(project, "one", name)
+    done = inv("prefetch", PULL_THROUGH=way)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert content(engine, name, "/mark") == f"{way} {kind}"
+    assert not list((project / ".build").glob("blobs/*/*"))
+
+
+def test_layers_that_the_engine_has_are_not_fetched(
+    registries: Registries, registry: Registry, engine: Engine, project: Path, inv: Inv, images: None
+) -> None:
+    shared, first, second = layer(shared="x"), layer(own="1"), layer(own="2")
+    for tag, own in (("1", first), ("2", second)):
+        write(registries, f"{registry.host}/a:{tag}", make([shared, own]))
+    needs(project, "one", f"{registry.host}/a:1")
+    assert inv("prefetch", PULL_THROUGH="content").returncode == 0
+    needs(project, "one", f"{registry.host}/a:2")
+    before = len(registry.log.read_text())
+    assert inv("prefetch", PULL_THROUGH="content").returncode == 0
+    fetched = registry.log.read_text()[before:].count('"GET /v2/a/blobs/')
+    assert fetched == 2  # the config, and the layer on top
+    assert content(engine, f"{registry.host}/a:2", "/shared") == "x"
+    assert content(engine, f"{registry.host}/a:2", "/own") == "2"
+
+
+def test_blobs_that_images_share_are_fetched_once_and_kept_if_wanted(
+    registries: Registries, registry: Registry, project: Path, inv: Inv, images: None
+) -> None:
+    shared = layer(shared="y" * 1000)
+    for name in ("a", "b"):
+        write(registries, f"{registry.host}/{name}:1", make([shared, layer(own=name)]))
+        needs(project, name, f"{registry.host}/{name}:1")
+    before = len(registry.log.read_text())
+    assert inv("prefetch", PULL_THROUGH="content", KEEP_BLOBS="yes").returncode == 0
+    assert len(re.findall(r'"GET /v2/./blobs/', registry.log.read_text()[before:])) == 5
+    assert len(list((project / ".build/blobs/sha256").iterdir())) == 5
+
+
+@pytest.mark.parametrize("builder", ["BuildKit", "classic builder"])
+@pytest.mark.parametrize("form", ["{host}/base@{digest}", "{host}/base:static@{digest}"])
+def test_a_pinned_image_from_the_private_registry_is_found_by_every_builder(
+    builder: str,
+    form: str,
+    machine: Settings,
+    registry: Registry,
+    private: Registry,
+    engine: Engine,
+    project: Path,
+    prefix: str,
+    inv: Inv,
+    images: None,
+) -> None:
+    digest = static(engine, machine, registry)
+    name = form.format(host=registry.host, digest=digest)
+    needs(project, "one", "$BASE AS first", f"FROM {name}", "COPY --from=first /mark /copy", "RUN cat /copy")
+    dockerfile = project / "src/one/Dockerfile"
+    dockerfile.write_text(f"ARG BASE={name}\n{dockerfile.read_text()}")
+    assert inv("deps-push", "-r", f"{private.host}/p", "-t", "v1").returncode == 0
+    registry_log = len(registry.log.read_text())
+    environment = {"IMAGE_PREFIX": prefix, "PULL_THROUGH": "content"}
+    if builder == "classic builder":
+        environment["PATH"] = "/nowhere"
+    done = inv("build-all", "-r", f"{private.host}/p", "-t", "v1", **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"by {builder}" in done.stdout
+    assert len(registry.log.read_text()) == registry_log, "its own registry was asked"
+    assert content(engine, f"{prefix}one:v1", "/copy") == "static"
+    again = inv("build-all", "-r", f"{private.host}/p", "-t", "v1", **environment)
+    assert "nothing to build" in again.stdout
+    local = pinned(Reference.parse(name))
+    assert local is not None
+    assert local.identity in engine.images()
+
+
+def test_a_mirror_comes_before_the_registry_itself(
+    registries: Registries, registry: Registry, private: Registry, project: Path, inv: Inv, engine: Engine, images: None
+) -> None:
+    name = f"{registry.host}/team/a:1"
+    write(registries, f"{private.host}/cache/team/a:1", make([layer(mark="mirrored")]))
+    needs(project, "one", name)
+    done = inv("prefetch", REGISTRY_MIRRORS=f"{registry.host}={private.host}/cache")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{name}: from {private.host}/cache/team/a:1" in done.stdout
+    assert content(engine, name, "/mark") == "mirrored"
+
+
+def test_another_platform_can_be_asked_for(
+    registries: Registries, registry: Registry, engine: Engine, project: Path, inv: Inv, images: None
+) -> None:
+    made = [make([layer(mark=platform)], platform=platform) for platform in ("linux/amd64", "linux/arm64")]
+    write(registries, f"{registry.host}/a:1", *made, top=index(*made))
+    needs(project, "one", f"--platform=linux/arm64 {registry.host}/a:1")
+    done = inv("prefetch", PULL_THROUGH="content")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert content(engine, f"{registry.host}/a:1", "/mark") == "linux/arm64"
+    needs(project, "one", f"--platform=linux/s390x {registry.host}/b:1")
+    write(registries, f"{registry.host}/b:1", *made, top=index(*made))
+    done = inv("prefetch", PULL_THROUGH="content")
+    assert "it is not there for linux/s390x, but for linux/amd64, linux/arm64" in done.stdout
