@@ -189,6 +189,21 @@ def deps_push(
     console.pushed(outcomes, repository)
 
 
+@task(
+    help={
+        "write": "make those of Docker Hub the engine's own, in its daemon.json",
+        "image": "the image to ask for, such as minio/minio:latest",
+        "json": _HELP["json"],
+    }
+)
+def mirrors(ctx: Context, write: bool = False, image: str | None = None, json: bool = False) -> None:
+    """Show whether the mirrors in REGISTRY_MIRRORS answer, and how fast; or write them into the engine's settings."""
+    settings, console = _load(ctx, json=json)
+    console.mirrors(lib.mirrors.probe(settings, image or ""))
+    if write:
+        console.mirrors_written(lib.mirrors.write(settings, dry=console.dry))
+
+
 @task(help={"password": "let nobody in without the login that .build/registry/login then has"})
 def registry_up(ctx: Context, password: bool = False) -> None:
     """Start a registry on this machine's loopback, to try deps-push without a Harbor."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from build_lib import engine as engine
     from build_lib import errors as errors
     from build_lib import local_registry as local_registry
+    from build_lib import mirrors as mirrors
     from build_lib import prefetch as prefetch
     from build_lib import publish as publish
     from build_lib import release as release

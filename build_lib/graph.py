@@ -2,11 +2,12 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from build_lib.errors import BuildError
@@ -14,6 +15,7 @@ from build_lib.errors import BuildError
 R = TypeVar("R")
 _UNWIND_SECONDS = 15  # how long cancelled work may take to clean up
 _POLL_SECONDS = 0.05
+_TICK_SECONDS = 0.2
 
 
 class Cancel:
@@ -23,7 +25,7 @@ class Cancel:
         self._event = threading.Event()
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], None]] = []
-        self._leaving: set[threading.Thread] = set()
+        self._leaving: Counter[threading.Thread] = Counter()
 
     def requested(self) -> bool:
         """Whether to end."""
@@ -49,17 +51,18 @@ class Cancel:
     @contextmanager
     def abandoned(self) -> Iterator[None]:
         """Within, this thread has nothing to clean up: a cancelled run ends without waiting for it."""
-        self._leaving.add(threading.current_thread())
+        thread = threading.current_thread()
+        self._leaving[thread] += 1
         try:
             yield
         finally:
-            self._leaving.discard(threading.current_thread())
+            self._leaving[thread] -= 1
 
     def join(self, threads: Sequence[threading.Thread]) -> None:
         """Wait until the threads have cleaned up, though not for ever."""
         deadline = time.monotonic() + _UNWIND_SECONDS
         for thread in threads:
-            while thread.is_alive() and thread not in self._leaving and time.monotonic() < deadline:
+            while thread.is_alive() and not self._leaving[thread] and time.monotonic() < deadline:
                 thread.join(_POLL_SECONDS)
 
     @contextmanager
@@ -102,17 +105,20 @@ def run(
     jobs: int,
     on_start: Callable[[str], None] = lambda _name: None,
     on_end: Callable[[Outcome[R]], None] = lambda _outcome: None,
+    on_tick: Callable[[], None] | None = None,
     fail_fast: bool = False,
     cancel: Cancel | None = None,
 ) -> list[Outcome[R]]:
     """Do `work` for each key of `needs`, up to `jobs` at once, each after the keys that it needs.
 
     A failure (BuildError) blocks only what needs it; with `fail_fast` nothing more is begun. The callbacks
-    run in the calling thread. Outcomes come in the order of the keys. Any other exception, ^C among them,
-    cancels what runs, waits for it to clean up, and is raised. `cancel` is what work is handed: one of its own if None.
+    run in the calling thread, `on_tick` several times a second while work runs. Outcomes come in the order of the
+    keys. Any other exception, ^C among them, cancels what runs, waits for it to clean up, and is raised. `cancel` is
+    what work is handed: one of its own if None.
     """
     cancel = cancel or Cancel()
     going = _Run(needs, work, jobs=jobs, on_start=on_start, on_end=on_end, fail_fast=fail_fast, cancel=cancel)
+    going.on_tick = on_tick
     return going.all()
 
 
@@ -141,6 +147,7 @@ class _Run(Generic[R]):
         self.threads: list[threading.Thread] = []
         self.running = 0
         self.cancel = cancel
+        self.on_tick: Callable[[], None] | None = None
 
     def all(self) -> list[Outcome[R]]:
         self.sorter.prepare()
@@ -151,12 +158,19 @@ class _Run(Generic[R]):
                 while ready and self.running < self.jobs:
                     self._begin(ready.pop(0))
                 if self.running:
-                    self._finish(self.ended.get())
+                    self._finish(self._next_end())
         except BaseException:
             self.cancel.request()
             self.cancel.join(self.threads)
             raise
         return [self.outcomes[name] for name in self.needs]
+
+    def _next_end(self) -> "Outcome[R] | BaseException":
+        while self.on_tick is not None and self.ended.empty():
+            self.on_tick()
+            with suppress(Empty):
+                return self.ended.get(timeout=_TICK_SECONDS)
+        return self.ended.get()
 
     def _begin(self, name: str) -> None:
         blockers = tuple(need for need in self.needs[name] if not self.outcomes[need].done)

@@ -54,6 +54,7 @@ class Incoming:
         self._blobs = blobs
         self._classic = classic
         self._platform = engine.platform()
+        self.received: dict[str, int] = {}  # bytes of each blob that are here, by digest
         self._chains = frozenset(_prefixes(engine.layer_chains())) if classic else frozenset()
 
     def find(self, image: Reference, source: Reference, platform: str | None) -> Found:
@@ -97,7 +98,13 @@ class Incoming:
             )
 
     def _reader(self, source: Reference, blob: Descriptor) -> Callable[[int], Iterable[bytes]]:
-        return lambda offset: self._registries.blob(source, blob, offset)
+        return lambda offset: self._counted(blob, offset, self._registries.blob(source, blob, offset))
+
+    def _counted(self, blob: Descriptor, offset: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        self.received[blob.digest] = offset
+        for chunk in chunks:
+            self.received[blob.digest] += len(chunk)
+            yield chunk
 
     def _choose(self, source: Reference, top: Manifest, platform: str) -> Manifest:
         """The manifest for the platform (image-index.md: the first that matches)."""

@@ -48,11 +48,23 @@ class Fetched:
         return self.source == HERE
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far the downloads are, in bytes: those of each image that is coming in, and all."""
+
+    done: int
+    total: int
+    images: Mapping[str, tuple[int, int]]  # done, total
+
+
 class Listener(Protocol):
     """Who hears of each image as it comes; called in the thread that called prefetch."""
 
     def on_start(self, name: str) -> None:
         """An image is looked for."""
+
+    def on_progress(self, progress: Progress) -> None:
+        """Some time has gone by."""
 
     def on_fetched(self, outcome: Outcome[Fetched]) -> None:
         """It was brought in, or could not be."""
@@ -143,7 +155,19 @@ class _Prefetch:
         self.blobs = Blobs(settings.state_dir / "blobs")
         self.incoming = self._incoming()
         self._failed: dict[tuple[str, str], BuildError] = {}  # blobs by host and digest
+        self._ended: set[str] = set()
         self._lock = threading.Lock()
+
+    def _progress(self, found: Mapping[str, Found]) -> Progress:
+        assert self.incoming is not None
+        received = dict(self.incoming.received)
+        sizes = {blob.digest: blob.size for item in found.values() for blob in item.blobs}
+        images = {}
+        for name, item in found.items():
+            done = sum(received.get(blob.digest, 0) for blob in item.blobs)
+            if done and name not in self._ended:
+                images[name] = (done, item.size)
+        return Progress(done=sum(received.get(digest, 0) for digest in sizes), total=sum(sizes.values()), images=images)
 
     def _incoming(self) -> Incoming | None:
         """The content path, where it is the better one: for an engine here, and by itself only for a classic store."""
@@ -188,6 +212,7 @@ class _Prefetch:
         def ended(outcome: Outcome[Fetched | None]) -> None:
             if outcome.name not in self.images:
                 return
+            self._ended.add(outcome.name)
             listener.on_fetched(_of_image(outcome))
             if outcome.done and outcome.name in found:
                 self._release(found[outcome.name], users)
@@ -197,6 +222,7 @@ class _Prefetch:
             work,
             jobs=self.settings.pulls_at_once,
             on_end=ended,
+            on_tick=(lambda: listener.on_progress(self._progress(found))) if found else None,
             fail_fast=fail_fast,
             cancel=self.cancel,
         )

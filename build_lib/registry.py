@@ -5,9 +5,10 @@ pass are tried again (`retry`), and a blob whose transfer breaks goes on where i
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, suppress
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import requests
@@ -37,9 +38,20 @@ class _Source:
 
     def __init__(self, read: Callable[[], Iterable[bytes]]) -> None:
         self._read = read
+        self._opened: list[Generator[bytes, None, None]] = []
         self.gave_up: BuildError | None = None
 
     def __call__(self) -> Iterator[bytes]:
+        self.close()
+        self._opened.append(self._chunks())
+        return self._opened[-1]
+
+    def close(self) -> None:
+        """End what is read for an upload that ended before: it would be held open."""
+        while self._opened:
+            self._opened.pop().close()
+
+    def _chunks(self) -> Generator[bytes, None, None]:
         try:
             yield from self._read()
         except _WrongBytes:
@@ -126,22 +138,24 @@ class Registries:
         Raises:
             RegistryError: the registry refused it, or `read` failed.
         """
-        source = _Source(read)
-        return retry.call(
-            lambda: self._put_blob(place, blob, source, mount),
-            tries=self._tries,
-            cancel=self.cancel,
-            final=lambda error: error is source.gave_up,
-        )
+        with closing(_Source(read)) as source:
+            return self._retried(
+                lambda: self._put_blob(place, blob, source, mount), lambda error: error is source.gave_up
+            )
 
-    def _retried(self, action: Callable[[], T]) -> T:
-        return retry.call(action, tries=self._tries, cancel=self.cancel)
+    def _send(self, method: str, host: str, path: str, **options: Any) -> requests.Response:
+        with self.cancel.abandoned():  # a cancelled run does not wait for an answer
+            return self.session.send(method, host, path, **options)
+
+    def _retried(self, action: Callable[[], T], final: Callable[[BuildError], bool] = lambda _error: False) -> T:
+        with self.cancel.abandoned():  # a request leaves nothing here, and may be silent for long
+            return retry.call(action, tries=self._tries, cancel=self.cancel, final=final)
 
     def _resolve(self, image: Reference) -> Descriptor | None:
         name = image.digest or image.tag or ""
         path = _path(image, f"manifests/{quote(name)}")
         scopes = _scopes(image, "pull")
-        answer = self.session.send("HEAD", image.host, path, scopes=scopes, headers=_ACCEPT, expect=(200, 404))
+        answer = self._send("HEAD", image.host, path, scopes=scopes, headers=_ACCEPT, expect=(200, 404))
         if answer.status_code == 404:
             return None
         digest = answer.headers.get("Docker-Content-Digest", "")
@@ -154,7 +168,7 @@ class Registries:
     def _manifest(self, place: Reference, name: str) -> Manifest:
         path = _path(place, f"manifests/{quote(name)}")
         scopes = _scopes(place, "pull")
-        with self.session.send("GET", place.host, path, scopes=scopes, headers=_ACCEPT, stream=True) as answer:
+        with self._send("GET", place.host, path, scopes=scopes, headers=_ACCEPT, stream=True) as answer:
             with broken(place.host):
                 body = answer.raw.read(_MANIFEST_LIMIT + 1, decode_content=True)
             if len(body) > _MANIFEST_LIMIT:
@@ -166,11 +180,11 @@ class Registries:
     def _put(self, place: Reference, rest: str, headers: dict[str, str], body: bytes) -> None:
         scopes = _scopes(place, "pull,push")
         path = _path(place, rest)
-        self.session.send("PUT", place.host, path, scopes=scopes, headers=headers, body=body, expect=(201,))
+        self._send("PUT", place.host, path, scopes=scopes, headers=headers, body=body, expect=(201,))
 
     def _has_blob(self, place: Reference, digest: str) -> bool:
         path, scopes = _path(place, f"blobs/{digest}"), _scopes(place, "pull,push")
-        return self.session.send("HEAD", place.host, path, scopes=scopes, expect=(200, 404)).status_code == 200
+        return self._send("HEAD", place.host, path, scopes=scopes, expect=(200, 404)).status_code == 200
 
     def _resumed(self, place: Reference, blob: Descriptor, offset: int) -> Iterator[bytes]:
         """The bytes from `offset` on; as long as some come, a broken connection does not count as a try."""
@@ -188,11 +202,9 @@ class Registries:
     def _stream(self, place: Reference, blob: Descriptor, offset: int) -> Iterator[bytes]:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         path, scopes = _path(place, f"blobs/{blob.digest}"), _scopes(place, "pull")
-        answer = self.session.send(
-            "GET", place.host, path, scopes=scopes, headers=headers, expect=(200, 206), stream=True
-        )
+        answer = self._send("GET", place.host, path, scopes=scopes, headers=headers, expect=(200, 206), stream=True)
         skip = offset if answer.status_code == 200 else 0  # the registry has no ranges: from the beginning
-        with answer, broken(place.host):
+        with self.cancel.abandoned(), answer, broken(place.host):
             for chunk in answer.raw.stream(CHUNK, decode_content=False):
                 self.cancel.sleep(0)
                 if skip < len(chunk):
@@ -208,9 +220,7 @@ class Registries:
         location = answer.headers.get("Location", "")
         url = f"{location}{'&' if urlsplit(location).query else '?'}{urlencode({'digest': blob.digest})}"
         scopes = _scopes(place, "pull,push")
-        self.session.send(
-            "PUT", place.host, url, scopes=scopes, headers=_BINARY, body=read, size=blob.size, expect=(201,)
-        )
+        self._send("PUT", place.host, url, scopes=scopes, headers=_BINARY, body=read, size=blob.size, expect=(201,))
         return False
 
     def _begin_upload(self, place: Reference, blob: Descriptor, mount: Reference | None) -> requests.Response:
@@ -219,11 +229,17 @@ class Registries:
             query = urlencode({"mount": blob.digest, "from": mount.path})
             both = (*scopes, *_scopes(mount, "pull"))
             try:
-                return self.session.send("POST", place.host, f"{path}?{query}", scopes=both, expect=(201, 202))
+                return self._send("POST", place.host, f"{path}?{query}", scopes=both, expect=(201, 202))
             except RegistryError as error:
                 if error.status not in _NO_MOUNT:
                     raise
-        return self.session.send("POST", place.host, path, scopes=scopes, expect=(202,))
+        return self._send("POST", place.host, path, scopes=scopes, expect=(202,))
+
+
+def _hang_up(answer: requests.Response) -> None:
+    """Have the thread that waits for more of it go on; of an answer that has come as a whole there is nothing to do."""
+    with suppress(AttributeError, OSError, ValueError):  # urllib3 has it since 2.3
+        answer.raw.shutdown()
 
 
 def _path(place: Reference, rest: str) -> str:

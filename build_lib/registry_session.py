@@ -32,7 +32,7 @@ from build_lib.reference import DOCKER_HUB
 from build_lib.retry import Hosts
 from build_lib.settings import Settings
 
-CHUNK = 1 << 20  # bytes read and sent at once
+CHUNK = 1 << 16  # bytes read and sent at once: what a connection that breaks may lose
 _CONNECT_SECONDS = 10
 _HUB_API = "registry-1.docker.io"
 _CERTIFICATES = Path("/etc/docker/certs.d")  # HOST/*.crt, as the engine reads them

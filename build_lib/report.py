@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.dependencies import Dependency
     from build_lib.graph import Outcome
     from build_lib.local_registry import LocalRegistry
-    from build_lib.prefetch import Fetched
+    from build_lib.mirrors import Probe, Written
+    from build_lib.prefetch import Fetched, Progress
     from build_lib.publish import Pushed
     from build_lib.release import Result
     from build_lib.services import Problem, Repository, Service
@@ -39,10 +41,12 @@ class Console:
         self._stream = sys.stderr if json else sys.stdout
         self._colored = _colored(self._stream, settings.environment)
         self._root = settings.project_root
+        self._bars = _Bars(self._stream) if self._colored else None
 
     def line(self, text: str) -> None:
         """One line, at once, also into a pipe."""
-        print(text, file=self._stream, flush=True)
+        with self._bars.hidden() if self._bars else nullcontext():
+            print(text, file=self._stream, flush=True)
 
     def step(self, number: int, title: str) -> None:
         """The heading of one of build-all's steps."""
@@ -51,6 +55,11 @@ class Console:
     def on_start(self, name: str) -> None:
         """A piece of work began."""
         self.line(f"  {name} ...")
+
+    def on_progress(self, progress: Progress) -> None:
+        """Bytes came in: bars at a terminal, nothing elsewhere."""
+        if self._bars:
+            self._bars.show(progress)
 
     def on_fetched(self, outcome: Outcome[Fetched]) -> None:
         """An image was brought in, or was not."""
@@ -103,6 +112,8 @@ class Console:
         Raises:
             Incomplete: an image could not be brought in.
         """
+        if self._bars:
+            self._bars.close()
         here = sum(1 for outcome in outcomes if outcome.value is not None and outcome.value.was_here)
         if here:
             self.line(f"  {here} of them in the engine already")
@@ -228,6 +239,40 @@ class Console:
         result = "would be copied" if self.dry and pushed.result == "copied" else pushed.result
         return (outcome.name, result, pushed.source, size(pushed.moved), size(pushed.saved), pushed.digest)
 
+    def mirrors(self, probes: Sequence[Probe]) -> None:
+        """What each mirror answered.
+
+        Raises:
+            Incomplete: one of them does not serve.
+        """
+        rows = [
+            (str(probe.mirror), "" if probe.problem else "serves", seconds(probe.seconds), probe.problem or "-")
+            for probe in probes
+        ]
+        head = ("mirror", "state", "time", "problem")
+        if self.json:
+            _document(
+                [
+                    {"mirror": str(probe.mirror), "seconds": round(probe.seconds, 3), "problem": probe.problem}
+                    for probe in probes
+                ]
+            )
+        else:
+            self._table(tuple(title.upper() for title in head), rows)
+        wrong = [str(probe.mirror) for probe in probes if probe.problem]
+        if wrong:
+            raise Incomplete(f"{len(wrong)} of {len(probes)} mirrors do not serve: {', '.join(wrong)}")
+
+    def mirrors_written(self, written: Written) -> None:
+        """What became of the engine's mirror settings."""
+        if not written.changed:
+            self.line(f"{written.path} has them already")
+            return
+        self.line(f"{written.path}{' would have' if self.dry else ''}: registry-mirrors {', '.join(written.after)}")
+        if written.kept and not self.dry:
+            self.line(f"  as it was: {written.kept}")
+        self.line("  the engine reads it after: systemctl reload docker, or kill -HUP of dockerd")
+
     def registry_up(self, up: LocalRegistry) -> None:
         """Where the local registry is, and how to use it."""
         done = "would be started" if self.dry else "started" if up.started else "already there"
@@ -293,6 +338,53 @@ class Console:
 
     def _bad(self, text: str) -> str:
         return self._paint(text, Fore.RED)
+
+
+class _Bars:
+    """A bar for all bytes, and one below it for each image that is coming in."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._bars: dict[str, Any] = {}
+
+    def show(self, progress: Progress) -> None:
+        """Draw what has changed."""
+        wanted = {"all": (progress.done, progress.total), **progress.images}
+        for name in [name for name in self._bars if name not in wanted]:
+            self._bars.pop(name).close()
+        for name, (done, total) in wanted.items():
+            bar = self._of(name, done, total)
+            bar.update(done - bar.n)
+        for bar in self._bars.values():
+            bar.refresh()
+
+    def _of(self, name: str, done: int, total: int) -> Any:
+        from tqdm import tqdm  # noqa: PLC0415  # it takes as long to import as a short task runs
+
+        if name not in self._bars:
+            options: dict[str, Any] = {
+                "unit": "B",
+                "unit_scale": True,
+                "leave": False,
+                "dynamic_ncols": True,
+                "mininterval": 0,
+            }
+            self._bars[name] = tqdm(total=total, initial=done, desc=f"  {name}", file=self._stream, **options)
+        return self._bars[name]
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Within, lines may be printed; the bars come back below them."""
+        for bar in self._bars.values():
+            bar.clear()
+        yield
+        for bar in self._bars.values():
+            bar.refresh()
+
+    def close(self) -> None:
+        """Take them away."""
+        while self._bars:
+            self._bars.popitem()[1].close()
 
 
 def failure(error: BuildError) -> None:

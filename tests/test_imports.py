@@ -32,6 +32,7 @@ ROWS = [
         "local_registry",
         "copies",
         "incoming",
+        "mirrors",
     },
     {"prefetch", "build", "slurm", "publish"},  # the verbs: they do not import each other
     {"release"},
@@ -44,6 +45,7 @@ ONLY_IN = {
     "invoke": {"executor"},
     "yaml": {"yamlfile", "compose_files", "compose_service"},
     "colorama": {"report"},
+    "tqdm": {"report"},
 }
 MODULES = sorted(path for path in (ROOT / "build_lib").glob("*.py") if path.stem != "__init__")
 
