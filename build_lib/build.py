@@ -56,7 +56,7 @@ def _check(
     bases = {base: images[name.identity].id for base, name in names.items() if name is not None}
     missing = tuple(image for image in service.base_images if str(image) not in bases)
     siblings = {name: checks[name].parts for name in service.needs}
-    parts = fingerprint.parts(service, platform=platform, bases=bases, siblings=siblings)
+    parts = fingerprint.parts(service, platform=service.platform or platform, bases=bases, siblings=siblings)
     image = images.get(service.image.canonical)
     old = fingerprint.from_label(image.labels.get(fingerprint.LABEL)) if image else None
     if old is not None:  # an image that is gone since is no reason to build again

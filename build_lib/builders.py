@@ -80,6 +80,7 @@ class Classic:
                     dockerfile=str(path),
                     tag=str(service.image),
                     target=service.target or None,
+                    platform=service.platform or None,
                     buildargs=dict(service.args),
                     labels=dict(labels),
                 )
@@ -152,6 +153,8 @@ def _first_line(command: list[str], environment: Mapping[str, str]) -> str:
 
 def _options(service: Service, labels: Mapping[str, str]) -> Iterator[str]:
     yield from ("--tag", str(service.image))
+    if service.platform:
+        yield from ("--platform", service.platform)
     if service.target:
         yield from ("--target", service.target)
     for name, value in service.args.items():

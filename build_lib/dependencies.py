@@ -88,7 +88,7 @@ def _build_needs(repository: Repository, settings: Settings) -> Iterator[tuple[R
                 needed_by=service.name,
                 kind=use.kind,
                 build=use.reached,
-                platform=use.platform or "",
+                platform=use.platform or service.platform,
             )
             yield Reference.parse(use.name), need
 
@@ -100,11 +100,12 @@ def _other_needs(repository: Repository, settings: Settings) -> Iterator[tuple[R
         except InvalidReference:
             continue  # compose.py reports it as a problem
         if not _is_own(image, repository, settings):
-            where, platform = _relative(entry.path, settings), entry.platform or ""
+            where, platform = _relative(entry.path, settings), entry.platform or settings.platform
             need = Need(path=where, line=entry.line, needed_by=entry.name, kind="run", build=False, platform=platform)
             yield image, need
+    platform = settings.platform
     for image in settings.extra_images:
-        yield image, Need(path="", line=0, needed_by="EXTRA_IMAGES", kind="extra", build=False)
+        yield image, Need(path="", line=0, needed_by="EXTRA_IMAGES", kind="extra", build=False, platform=platform)
 
 
 def _is_own(image: Reference, repository: Repository, settings: Settings) -> bool:

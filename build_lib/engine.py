@@ -148,6 +148,13 @@ class Engine:
             if "<none>" not in name
         }
 
+    def is_for(self, image: Reference, platform: str) -> bool:
+        """Whether an image in the engine is for the platform, such as `linux/arm64`; a variant counts if asked for."""
+        with _translated(f"cannot look at {image}"):
+            found = self._api.inspect_image(str(image))
+        here = "/".join(filter(None, (found["Os"], found["Architecture"], found.get("Variant"))))
+        return here == platform or here.startswith(f"{platform}/") or platform.startswith(f"{here}/")
+
     def layer_chains(self) -> set[tuple[str, ...]]:
         """The layers of every image, as `layers` gives them; one call for each image."""
         with _translated("cannot list the engine's images"):
@@ -168,7 +175,12 @@ class Engine:
             return tuple(self._api.inspect_image(image)["RootFS"].get("Layers") or ())
 
     def pull(
-        self, image: Reference, login: Login | None = None, *, cancelled: Callable[[], bool] = lambda: False
+        self,
+        image: Reference,
+        login: Login | None = None,
+        *,
+        platform: str | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         """Have the engine pull an image; without a login, with what the docker config says.
 
@@ -178,7 +190,8 @@ class Engine:
         with _translated(""):
             name = image.digest or image.tag
             config = _auth_config(login) if login else None
-            stream = self._api.pull(image.familiar, tag=name, stream=True, decode=True, auth_config=config)
+            options = {"stream": True, "decode": True, "auth_config": config, "platform": platform}
+            stream = self._api.pull(image.familiar, tag=name, **options)
             _follow(stream, cancelled=cancelled)
 
     def push(self, image: Reference, login: Login | None) -> None:

@@ -84,7 +84,7 @@ def prefetch(
     registry. What failed stands in the record that `reasons` reads: a later build can say why it lacks an image.
     """
     present = engine.images()
-    outcomes = {str(item.image): _there(item) for item in wanted if is_present(item.image, present)}
+    outcomes = {str(item.image): _there(item) for item in wanted if _is_there(item, present, engine)}
     absent = [item for item in wanted if str(item.image) not in outcomes]
     if absent:
         cancel = Cancel()
@@ -117,6 +117,12 @@ def plan(wanted: Sequence[Dependency], engine: Engine, settings: Settings) -> di
 def is_present(image: Reference, images: Mapping[str, object]) -> bool:
     """Whether the engine, whose images these are, has the image under a name by which a build finds it."""
     return any(name.identity in images for name in local_names(image))
+
+
+def _is_there(item: Dependency, present: Mapping[str, object], engine: Engine) -> bool:
+    """Also for the platform, if one is asked for."""
+    name = next((name for name in local_names(item.image) if name.identity in present), None)
+    return name is not None and (item.platform is None or engine.is_for(name, item.platform))
 
 
 def reasons(image: Reference, settings: Settings) -> str:
@@ -321,11 +327,12 @@ class _Prefetch:
     def _pull(self, image: Reference, place: Reference, cancel: Cancel) -> None:
         """Have the engine pull; what is called otherwise there gets its own name, and that alone."""
         login = self.registries.session.login(place.host)
+        platform = self.platforms[str(image)]
 
         def pull() -> None:
             self.registries.session.hosts.check(place.host)
             with cancel.abandoned():  # the engine gives up by itself once nobody listens
-                self.engine.pull(place, login, cancelled=cancel.requested)
+                self.engine.pull(place, login, platform=platform, cancelled=cancel.requested)
 
         had = place.identity in self.engine.images()
         retry.call(pull, tries=self.settings.tries, cancel=cancel)

@@ -148,8 +148,7 @@ class Registries:
             return self.session.send(method, host, path, **options)
 
     def _retried(self, action: Callable[[], T], final: Callable[[BuildError], bool] = lambda _error: False) -> T:
-        with self.cancel.abandoned():  # a request leaves nothing here, and may be silent for long
-            return retry.call(action, tries=self._tries, cancel=self.cancel, final=final)
+        return retry.call(action, tries=self._tries, cancel=self.cancel, final=final)
 
     def _resolve(self, image: Reference) -> Descriptor | None:
         name = image.digest or image.tag or ""

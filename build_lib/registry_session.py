@@ -151,7 +151,7 @@ class Session:
         with response:
             login = self._credentials.of(host)
             if response.status_code == 401 and header.startswith("Basic"):
-                raise _login_refused(host, host, response, login)
+                raise self._refused(host, host, response, login)
             raise _refusal(method, host, response, anonymous=login is None)
 
     def api(self, method: str, host: str, path: str, content: Any = None) -> requests.Response:
@@ -161,6 +161,13 @@ class Session:
         headers = {"Content-Type": "application/json"} if content is not None else {}
         body = json.dumps(content).encode() if content is not None else None
         return self._exchange(method, host, path, header, headers, body, 0, stream=False)
+
+    def _refused(self, host: str, realm: str, response: requests.Response, login: Login | None) -> RegistryError:
+        """A login that was not accepted is not tried again for every image: some registries lock users out."""
+        error = _login_refused(host, realm, response, login)
+        if login is not None and error.status == 401:
+            self.hosts.refuse(host, error)
+        return error
 
     def login(self, host: str) -> Login | None:
         """Who logs in at the host, if anybody does."""
@@ -299,7 +306,7 @@ class Session:
             response = self._ask_realm(challenge, scopes, login)
         with response:
             if response.status_code != 200:
-                raise _login_refused(host, realm.netloc, response, login)
+                raise self._refused(host, realm.netloc, response, login)
             try:
                 content = response.json()
                 token = content.get("token") or content["access_token"]

@@ -111,6 +111,11 @@ class Hosts:
         if reason is not None:
             raise RegistryError(f"{reason} (not asked again)")
 
+    def refuse(self, host: str, error: BuildError) -> None:
+        """Do not ask a host again that did not accept our login."""
+        with self._lock:
+            self._dead.setdefault(host, error.message)
+
     def note(self, host: str, error: BuildError) -> None:
         """Remember a host whose failure says that it is out of reach."""
         if host and classify(error) is Kind.UNREACHABLE:

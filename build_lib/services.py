@@ -29,6 +29,7 @@ class Service:
     target: str | None
     args: Mapping[str, str]  # the build arguments that its Dockerfile declares, with their values
     additional_contexts: tuple[tuple[str, str], ...]  # a sibling's or an outside image is `docker-image://NAME`
+    platform: str  # what it is built for, such as `linux/arm64`; "" for what the engine is
     origin: Path  # where the service is declared: the compose file, or its Dockerfile
     line: int
     reading: Reading
@@ -163,8 +164,14 @@ def _service(entry: compose.BuildEntry, settings: Settings) -> Service | Problem
         additional_contexts=entry.additional_contexts,
         origin=entry.path,
         line=entry.line,
-        reading=read(text, args, entry.target),
+        platform=_platform_of(entry, settings),
+        reading=read(text, args, entry.target, _platform_of(entry, settings) or None),
     )
+
+
+def _platform_of(entry: compose.BuildEntry, settings: Settings) -> str:
+    """What the compose file says, if it says one; an engine holds images of one platform under a name."""
+    return entry.platforms[0] if len(entry.platforms) == 1 else settings.platform
 
 
 def _text(entry: compose.BuildEntry) -> str:

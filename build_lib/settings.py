@@ -108,6 +108,12 @@ def _mirrors(text: str) -> tuple[Mirror, ...]:
         raise ValueError(f"mirrors separated by commas or spaces ({error.message}; {error.hint})") from None
 
 
+def _platform(text: str) -> str:
+    if text and not re.fullmatch(r"[a-z]+/[a-z0-9]+(/[a-z0-9]+)?", text):
+        raise ValueError("os/architecture, such as linux/amd64 or linux/arm/v7")
+    return text
+
+
 def _pull_through(text: str) -> str:
     if text not in ("auto", "content", "engine"):
         raise ValueError("auto, content or engine")
@@ -209,6 +215,12 @@ class Settings:
         "",
         _file,
         help="certificates (PEM) to trust besides the system's; /etc/docker/certs.d is read too",
+    )
+    platform: str = _setting(
+        "PLATFORM",
+        "",
+        _platform,
+        help="what images are built for and brought in for, such as linux/arm64; empty: as the engine",
     )
     extra_images: tuple[Reference, ...] = _setting(
         "EXTRA_IMAGES",

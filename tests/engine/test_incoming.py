@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from build_lib import local_registry
 from build_lib.engine import Engine
 from build_lib.oci import DOCKER_MANIFEST, OCI_MANIFEST
 from build_lib.reference import Reference, pinned
 from build_lib.registry import Registries
 from build_lib.settings import Settings
 from tests.conftest import Inv
-from tests.engine.conftest import Registry, tiny_image
+from tests.engine.conftest import Registry, running_registry, tiny_image
 from tests.engine.images import index, layer, make, write
 from tests.engine.test_prefetch import content, needs
 
@@ -163,3 +164,37 @@ def test_another_platform_can_be_asked_for(
     write(registries, f"{registry.host}/b:1", *made, top=index(*made))
     done = inv("prefetch", PULL_THROUGH="content")
     assert "it is not there for linux/s390x, but for linux/amd64, linux/arm64" in done.stdout
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_image_for_another_platform_is_not_there(
+    way: str, registries: Registries, registry: Registry, engine: Engine, project: Path, inv: Inv, images: None
+) -> None:
+    name = f"{registry.host}/a:1"
+    made = [make([layer(mark=platform)], platform=platform) for platform in ("linux/amd64", "linux/arm64")]
+    write(registries, name, *made, top=index(*made))
+    needs(project, "one", name)
+    assert inv("prefetch", PULL_THROUGH=way).returncode == 0
+    assert content(engine, name, "/mark") == "linux/amd64"
+    assert inv("prefetch", PULL_THROUGH=way, PLATFORM="linux/arm64").returncode == 0
+    assert content(engine, name, "/mark") == "linux/arm64"
+    assert "1 of them in the engine already" in inv("prefetch", PULL_THROUGH=way, PLATFORM="linux/arm64").stdout
+
+
+def test_a_wrong_password_is_said_and_the_registry_is_not_asked_again(
+    registries: Registries, registry: Registry, machine: Settings, project: Path, inv: Inv, images: None, tmp_path: Path
+) -> None:
+    login = local_registry.write_login(tmp_path / "login", machine)
+    for name in ("a", "b", "c"):
+        write(registries, f"{registry.host}/{name}:1", make([layer(own=name)]))
+        needs(project, name, f"{registry.host}/{name}:1")
+    auth = {"htpasswd": {"realm": "r", "path": str(login)}}
+    environment = {"PRIVATE_REGISTRY_USERNAME": "build-lib", "PRIVATE_REGISTRY_PASSWORD": "not-the-right-one"}
+    with running_registry(machine, tmp_path / "closed", auth=auth) as closed:
+        done = inv("prefetch", "-r", f"{closed.host}/p", "-j", "1", **environment)
+        asked = len(re.findall(r'"HEAD /v2/', closed.log.read_text()))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{closed.host} refused the login as 'build-lib'" in done.stdout
+    assert "(not asked again)" in done.stdout
+    assert "not-the-right-one" not in done.stdout + done.stderr
+    assert asked <= 2 * 3  # with and without the login, for those that are looked up at once
