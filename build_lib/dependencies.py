@@ -80,7 +80,8 @@ def _in_order(images: Collection[Reference]) -> list[Reference]:
 
 def _build_needs(repository: Repository, settings: Settings) -> Iterator[tuple[Reference, Need]]:
     for service in repository.services.values():
-        for use in service.external:
+        # without a target, also what the last stage does not reach: what is kept for a closed site has to do for any
+        for use in (use for use in service.external if use.reached or not service.target):
             where = _relative(service.origin if use.kind == "context" else service.dockerfile, settings)
             need = Need(
                 path=where,

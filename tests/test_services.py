@@ -76,6 +76,10 @@ def test_the_images_of_one_service_with_what_it_stands_on(repository: Path) -> N
     assert images(repository, "worker") == {"debian:bookworm-slim": True}
 
 
+def test_a_target_needs_only_what_it_reaches(repository: Path) -> None:
+    assert list(images(repository, "backend")) == ["golang:1.22-alpine", "quay.io/tools/migrate:v4"]
+
+
 def test_a_missing_context_is_a_problem_with_its_place_and_the_others_stay(repository: Path) -> None:
     [problem] = look(repository).problems
     assert (problem.path, problem.line) == (repository / "compose.yaml", 5)
@@ -100,7 +104,7 @@ def test_deps_says_where_each_image_is_needed_and_tells_problems_at_the_end(repo
     [
         (["--kind", "runtime"], ["redis:7-alpine", "minio/minio:latest", "tecnativa/tcp-proxy:latest", "x/y:1"]),
         (["-s", "worker"], ["debian:bookworm-slim"]),
-        (["-s", "backend-init", "--kind", "build"], ["busybox:1.36", "golang:1.22-alpine", "quay.io/tools/migrate:v4"]),
+        (["-s", "backend-init", "--kind", "build"], ["busybox:1.36", "golang:1.22-alpine"]),
     ],
 )
 def test_deps_plain_is_for_shell_loops(repository: Path, inv: Inv, arguments: list[str], said: list[str]) -> None:
