@@ -6,7 +6,7 @@ pass are tried again (`retry`), and a blob whose transfer breaks goes on where i
 
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -233,12 +233,6 @@ class Registries:
                 if error.status not in _NO_MOUNT:
                     raise
         return self._send("POST", place.host, path, scopes=scopes, expect=(202,))
-
-
-def _hang_up(answer: requests.Response) -> None:
-    """Have the thread that waits for more of it go on; of an answer that has come as a whole there is nothing to do."""
-    with suppress(AttributeError, OSError, ValueError):  # urllib3 has it since 2.3
-        answer.raw.shutdown()
 
 
 def _path(place: Reference, rest: str) -> str:
