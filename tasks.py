@@ -24,6 +24,8 @@ _HELP = {
     "create_project": "make the project in a Harbor that has none of that name",
     "kind": "build or runtime: only images that Dockerfiles need, or that are only run",
     "plain": "print the images' names alone, one a line",
+    "no_deps": "build the named services alone, on what they stand on as it is",
+    "pull": "have the builder look for newer base images at their registries",
     "force": "build also what is up to date",
     "fail_fast": "stop at the first failure",
 }
@@ -110,7 +112,11 @@ def prefetch(
             console.prefetched(lib.prefetch.prefetch(wanted, engine, settings, listener=console, fail_fast=fail_fast))
 
 
-@task(pre=[prefetch], help=_help("tag", "registry", "service", "jobs", "force", "fail_fast"), iterable=["service"])
+@task(
+    pre=[prefetch],
+    help=_help("tag", "registry", "service", "jobs", "force", "no_deps", "pull", "fail_fast"),
+    iterable=["service"],
+)
 def build(
     ctx: Context,
     tag: str | None = None,
@@ -118,6 +124,8 @@ def build(
     service: Sequence[str] | None = None,
     jobs: str | None = None,
     force: bool = False,
+    no_deps: bool = False,
+    pull: bool = False,
     fail_fast: bool = False,
 ) -> None:
     """Build the named services and what they stand on, or all; brings their images in before."""
@@ -125,7 +133,16 @@ def build(
     repository = lib.services.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
         result = lib.release.build(
-            repository, service or (), engine, settings, console, force=force, fail_fast=fail_fast, dry=console.dry
+            repository,
+            service or (),
+            engine,
+            settings,
+            console,
+            force=force,
+            no_deps=no_deps,
+            pull=pull,
+            fail_fast=fail_fast,
+            dry=console.dry,
         )
     console.result(result, repository)
 

@@ -102,35 +102,40 @@ def build(
     settings: Settings,
     *,
     why_missing: Callable[[Reference], str] = lambda _image: "",
+    pull: bool = False,
     on_start: Callable[[str], None] = lambda _name: None,
     on_end: Callable[[Outcome[Built]], None] = lambda _outcome: None,
     fail_fast: bool = False,
 ) -> list[Outcome[Built]]:
     """Build what has to be built, each service after those it stands on; what fails blocks only what needs it.
 
-    `why_missing` tells why an image could not be brought in, for the error of a service that lacks it.
+    `why_missing` tells why an image could not be brought in, for the error of a service that lacks it; with `pull`,
+    the builder brings what is missing, and what is newer, itself.
     """
 
     def work(name: str, cancel: Cancel) -> Built:
-        return _build_one(checks[name], builder, settings, why_missing, cancel)
+        return _build_one(checks[name], builder, settings, None if pull else why_missing, cancel)
 
     needs = {name: check.service.needs for name, check in checks.items()}
     return run(needs, work, jobs=settings.builds_at_once, on_start=on_start, on_end=on_end, fail_fast=fail_fast)
 
 
 def _build_one(
-    check: Check, builder: Builder, settings: Settings, why_missing: Callable[[Reference], str], cancel: Cancel
+    check: Check,
+    builder: Builder,
+    settings: Settings,
+    why_missing: Callable[[Reference], str] | None,
+    cancel: Cancel,
 ) -> Built:
     began = time.monotonic()
     name = check.service.name
     if check.reason:
-        if check.missing:
+        if check.missing and why_missing is not None:  # else the builder brings its images itself
             raise _lacks(check, why_missing)
         log = settings.state_dir / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        builder.build(
-            with_images(check.service, check.pins), {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel
-        )
+        service = check.service if why_missing is None else with_images(check.service, check.pins)
+        builder.build(service, {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel)
     return Built(name=name, reason=check.reason, seconds=time.monotonic() - began)
 
 

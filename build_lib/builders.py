@@ -5,18 +5,19 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from build_lib.engine import Engine
-from build_lib.errors import BuildError, BuildFailed
+from build_lib.errors import BuildError, BuildFailed, SettingsError
 from build_lib.graph import Cancel
 from build_lib.process import run, tail
 from build_lib.services import Service
 from build_lib.settings import Settings
 
 _LAST_WITH_BUILDKIT = 22  # later CLIs leave BuildKit to the buildx plugin
+_FIRST_WITH_CONTEXTS = 23  # the BuildKit inside Docker 20.10 does not know named contexts
 _GET_BUILDX = "install docker-buildx"
 _GET_BUILDKIT = "install docker-buildx, or on Debian 12 and older docker.io: ./inv engine-up does it where it can"
 
@@ -44,13 +45,17 @@ class CommandLine:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     contexts: bool  # whether it knows additional build contexts
+    secrets: Mapping[str, str]
+    pull: bool
 
     def build(self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel) -> None:
         """See Builder."""
         if not self.contexts:
             _refuse_contexts(service, self.name)
         with _dockerfile(service, log) as path, log.open("w", encoding="utf-8") as file:
-            command = [*self.command, *_options(service, labels), "--file", str(path), str(service.context)]
+            pull = ["--pull"] if self.pull and not service.needs else []  # a sibling's image is in no registry
+            flags = [*_options(service, labels), *_secrets(self.secrets), *_proxies(self.environment), *pull]
+            command = [*self.command, *flags, "--file", str(path), str(service.context)]
             code = run(command, log=file, cancel=cancel, env=self.environment)
         if code:
             raise _failed(service, log)
@@ -62,6 +67,8 @@ class Classic:
 
     name: str
     engine: Engine
+    pull: bool = False
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def build(self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel) -> None:
         """See Builder."""
@@ -81,7 +88,8 @@ class Classic:
                     tag=str(service.image),
                     target=service.target or None,
                     platform=service.platform or None,
-                    buildargs=dict(service.args),
+                    buildargs={**self.proxies, **service.args},
+                    pull=self.pull and not service.needs,
                     labels=dict(labels),
                 )
             except BuildError as error:
@@ -90,25 +98,79 @@ class Classic:
                 raise _failed(service, log) from error
 
 
-def choose(settings: Settings, engine: Engine) -> Builder:
-    """The best builder at hand: buildx, else BuildKit in an older CLI, else the classic builder."""
-    environment = {**settings.environment, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "DOCKER_BUILDKIT": "1"}
-    programs = list(_programs(settings.environment.get("PATH", "")))
-    for program in programs:
+def choose(settings: Settings, engine: Engine, *, pull: bool = False) -> Builder:
+    """The best builder at hand, or the one that `BUILDER_BACKEND` names; with `pull`, it looks for newer base images.
+
+    Raises:
+        BuildError: the one that is named is not here.
+    """
+    backends = {"buildx": _buildx, "buildkit": _buildkit, "classic": _classic}
+    wanted = settings.builder_backend
+    for find in backends.values() if wanted == "auto" else [backends[wanted]]:
+        builder = find(settings, engine, pull=pull)
+        if builder is not None:
+            return builder
+    hint = _GET_BUILDX if wanted == "buildx" else _GET_BUILDKIT
+    raise BuildError(f"BUILDER_BACKEND is {wanted!r}, and no docker CLI on the PATH has that", hint=hint)
+
+
+def _buildx(settings: Settings, engine: Engine, *, pull: bool) -> Builder | None:
+    environment = _environment(settings)
+    for program in _programs(settings.environment.get("PATH", "")):
         version = _first_line([program, "buildx", "version"], environment)
         if version:
-            buildx = (program, "buildx", "--builder", _builder(settings), "build", "--load", "--progress=plain")
-            return CommandLine(
-                name=f"buildx {version.split()[1]}", command=buildx, environment=environment, contexts=True
-            )
-    for program in programs:
-        version = _first_line([program, "--version"], environment)
+            command = (program, "buildx", "--builder", _builder(settings), "build", "--load", "--progress=plain")
+            name = f"buildx {version.split()[1]}"
+            contexts = int(engine.version().partition(".")[0]) >= _FIRST_WITH_CONTEXTS
+            return _command_line(settings, name, command, contexts=contexts, pull=pull)
+    return None
+
+
+def _buildkit(settings: Settings, _engine: Engine, *, pull: bool) -> Builder | None:
+    for program in _programs(settings.environment.get("PATH", "")):
+        version = _first_line([program, "--version"], _environment(settings))
         found = re.search(r"version (\d+)\.\S+?,", version)
         if found and int(found[1]) <= _LAST_WITH_BUILDKIT:
-            built_in = (program, "build", "--progress=plain")
             name = f"BuildKit by docker {found[0].split()[1].rstrip(',')}"
-            return CommandLine(name=name, command=built_in, environment=environment, contexts=False)
-    return Classic(name="classic builder", engine=engine)
+            return _command_line(settings, name, (program, "build", "--progress=plain"), contexts=False, pull=pull)
+    return None
+
+
+def _classic(settings: Settings, engine: Engine, *, pull: bool) -> Builder:
+    environment = settings.environment
+    proxies = {name: environment[name] for name in _proxy_names(environment)}
+    return Classic(name="classic builder", engine=engine, pull=pull, proxies=proxies)
+
+
+def _command_line(
+    settings: Settings, name: str, command: tuple[str, ...], *, contexts: bool, pull: bool
+) -> CommandLine:
+    environment = _environment(settings)
+    secrets = {secret: _place(secret, text, settings) for secret, text in settings.build_secrets.items()}
+    return CommandLine(
+        name=name, command=command, environment=environment, contexts=contexts, secrets=secrets, pull=pull
+    )
+
+
+def _place(name: str, text: str, settings: Settings) -> str:
+    """Where a secret is: `src=PATH`, if there is such a file, or `env=NAME`, if the environment has such a variable.
+
+    Raises:
+        SettingsError: neither; the text is not shown, for somebody may have written the secret itself.
+    """
+    path = settings.project_root / Path(text).expanduser()
+    if text and path.is_file():
+        return f"src={path}"
+    if text in settings.environment:
+        return f"env={text}"
+    raise SettingsError(
+        f"SECRET_{name} names neither a file nor an environment variable",
+        hint=f"write SECRET_{name}=path/to/file, or the name of a variable that holds the secret",
+    )
+
+
+def _environment(settings: Settings) -> Mapping[str, str]:
+    return {**settings.environment, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "DOCKER_BUILDKIT": "1"}
 
 
 @contextmanager
@@ -168,10 +230,27 @@ def _options(service: Service, labels: Mapping[str, str]) -> Iterator[str]:
 def _refuse_contexts(service: Service, builder: str) -> None:
     for name, _ in service.additional_contexts:
         raise BuildFailed(
-            f"{service.origin}:{service.line}: service {service.name}: the additional context {name} needs buildx, "
-            f"and only the {builder} is here",
-            hint=_GET_BUILDX,
+            f"{service.origin}:{service.line}: service {service.name}: the additional context {name} needs buildx and "
+            f"Docker {_FIRST_WITH_CONTEXTS} or newer, and {builder} is here",
+            hint=f"{_GET_BUILDX}, and a newer engine if this one is older",
         )
+
+
+def _secrets(secrets: Mapping[str, str]) -> Iterator[str]:
+    """Where each secret is, never the secret itself."""
+    for name, place in secrets.items():
+        yield from ("--secret", f"id={name},{place}")
+
+
+def _proxies(environment: Mapping[str, str]) -> Iterator[str]:
+    """Every builder knows these arguments without a declaration; by name, for a proxy's address may hold a password."""
+    for name in _proxy_names(environment):
+        yield from ("--build-arg", name)
+
+
+def _proxy_names(environment: Mapping[str, str]) -> list[str]:
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+    return [name for upper in names for name in (upper, upper.lower()) if environment.get(name)]
 
 
 def _failed(service: Service, log: Path) -> BuildFailed:

@@ -51,13 +51,35 @@ def build(
     listener: Listener,
     *,
     force: bool = False,
+    no_deps: bool = False,
+    pull: bool = False,
     fail_fast: bool = False,
     dry: bool = False,
 ) -> Result:
-    """Build the named services and what they stand on; with `dry`, only say which and why."""
-    checks = building.check(repository.chosen(names), engine, forced=names if force else ())
+    """Build the named services and what they stand on; with `dry`, only say which and why.
+
+    With `no_deps`, only the named ones; with `pull`, on base images that the builder looks for itself.
+
+    Raises:
+        BuildError: there is no such service; or, with `no_deps`, one that a named one stands on was never built.
+    """
+    checks = building.check(repository.chosen(names), engine, forced=names if force or pull else ())
+    if no_deps and names:
+        checks = _alone(checks, names)
     listener.checked(checks)
-    return Result(outcomes=(), failures=()) if dry else _build(checks, engine, settings, listener, fail_fast=fail_fast)
+    if dry:
+        return Result(outcomes=(), failures=())
+    return _build(checks, engine, settings, listener, fail_fast=fail_fast, pull=pull)
+
+
+def _alone(checks: Mapping[str, Check], names: Sequence[str]) -> dict[str, Check]:
+    """The named services; those that they stand on are taken as they are."""
+    for name in names:
+        for need in checks[name].service.needs:
+            if need not in names and not checks[need].built:
+                hint = f"./inv build -s {need} builds it, and so does leaving --no-deps out"
+                raise BuildError(f"{name} stands on {need}, which is not built", hint=hint)
+    return {name: check for name, check in checks.items() if name in names}
 
 
 def build_all(
@@ -92,10 +114,16 @@ def build_all(
 
 
 def _build(
-    checks: Mapping[str, Check], engine: Engine, settings: Settings, listener: Listener, *, fail_fast: bool
+    checks: Mapping[str, Check],
+    engine: Engine,
+    settings: Settings,
+    listener: Listener,
+    *,
+    fail_fast: bool,
+    pull: bool = False,
 ) -> Result:
     if any(check.reason for check in checks.values()):
-        builder = builders.choose(settings, engine)
+        builder = builders.choose(settings, engine, pull=pull)
         listener.line(f"  by {builder.name}, {settings.builds_at_once} at once")
     else:
         builder = builders.Classic(name="none", engine=engine)
@@ -113,6 +141,7 @@ def _build(
         builder,
         settings,
         why_missing=why_missing,
+        pull=pull,
         on_start=on_start,
         on_end=listener.on_built,
         fail_fast=fail_fast,

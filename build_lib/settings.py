@@ -16,6 +16,7 @@ from build_lib.reference import TAG_RULE, Mirror, PrivateRegistry, Reference, is
 
 T = TypeVar("T")
 
+_BUILD_ARG, _SECRET = "BUILD_ARG_", "SECRET_"
 COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
 
@@ -120,6 +121,12 @@ def _pull_through(text: str) -> str:
     return text
 
 
+def _backend(text: str) -> str:
+    if text not in ("auto", "buildx", "buildkit", "classic"):
+        raise ValueError("auto, buildx, buildkit or classic")
+    return text
+
+
 def _yes(text: str) -> bool:
     if text.lower() not in ("", "0", "1", "no", "yes", "false", "true"):
         raise ValueError("yes or no")
@@ -165,6 +172,8 @@ class Settings:
 
     project_root: Path
     environment: Mapping[str, str] = field(repr=False)  # what child processes get: it may hold secrets
+    build_arg_settings: Mapping[str, str] = field(default_factory=dict)  # BUILD_ARG_NAME, by NAME
+    build_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # SECRET_NAME, by NAME
 
     services_dir: str = _setting(
         "SERVICES_DIR", "src", _text, help="directory whose sub-directories with a Dockerfile are services"
@@ -242,6 +251,12 @@ class Settings:
         "KEEP_BLOBS", "no", _yes, help="whether what was downloaded stays in .build/blobs when it is loaded: yes or no"
     )
     push_jobs: int = _setting("PUSH_JOBS", "8", _count, help="how many transfers to the private registry run at once")
+    builder_backend: str = _setting(
+        "BUILDER_BACKEND",
+        "auto",
+        _backend,
+        help="what builds: buildx, buildkit (of a docker CLI before 23), classic, or auto, the first of them there is",
+    )
     build_jobs: int | None = _setting(
         "BUILD_JOBS",
         "",
@@ -314,14 +329,22 @@ class Settings:
         root = _project_root(root, environ)
         from_file = _read_env_file(root / ".env")
         values = {name: _parse(key, *_find(key, flags or {}, environ, from_file)) for name, key in keys().items()}
+        named = from_file | dict(environ)
         docker = {name: text for name, text in from_file.items() if name in ("DOCKER_HOST", "DOCKER_CONTEXT")}
-        return cls(project_root=root, environment=MappingProxyType(docker | dict(environ)), **values)
+        return cls(
+            project_root=root,
+            environment=MappingProxyType(docker | dict(environ)),
+            build_arg_settings=MappingProxyType(_named(named, _BUILD_ARG)),
+            build_secrets=MappingProxyType(_named(named, _SECRET)),
+            **values,
+        )
 
     @property
     def build_args(self) -> dict[str, str]:
-        """The settings that Dockerfiles may declare as ARG, by their name; the empty ones are left out."""
+        """What Dockerfiles may declare as ARG, by name: settings that are not empty, and BUILD_ARG_NAME as NAME."""
         named = {key.name: getattr(self, name) for name, key in keys().items() if key.build_arg}
-        return {name: str(value) for name, value in named.items() if value not in ("", None)}
+        own = {name: str(value) for name, value in named.items() if value not in ("", None)}
+        return own | dict(self.build_arg_settings)
 
     @property
     def pulls_at_once(self) -> int:
@@ -367,6 +390,11 @@ def check_flags(flags: Mapping[str, object]) -> None:
     for key in keys().values():
         if key.flag and flags.get(key.flag) is not None:
             _parse(key, str(flags[key.flag]), f"--{key.flag}")
+
+
+def _named(found: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """The settings whose names begin so, by the rest of their names."""
+    return {name.removeprefix(prefix): text for name, text in sorted(found.items()) if name.startswith(prefix)}
 
 
 def _find(

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from build_lib import builders
+from build_lib import apt, builders
 from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.conftest import Inv, inv_command
-from tests.engine.conftest import tiny_image
-from tests.engine.test_prefetch import needs
+from tests.engine.conftest import Registry, needs_root, tiny_image
+from tests.engine.test_prefetch import content, needs, push
 
 
 @pytest.fixture
@@ -120,6 +120,133 @@ def test_settings_reach_the_dockerfiles_that_declare_them(project: Path, prefix:
     done = inv("build-all", "-t", "v7", IMAGE_PREFIX=prefix, SLURM_FROM="distro")
     assert done.returncode == 0, done.stderr
     assert "tag=v7 from=distro" in (project / ".build/logs/one.log").read_text()
+
+
+@pytest.fixture(scope="session")
+def buildx(machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment that has the buildx of a newer Debian, unpacked beside what the machine has."""
+    found = subprocess.run(["docker", "buildx", "version"], check=False, capture_output=True)
+    if found.returncode == 0:
+        return {}
+    needs_root()
+    archive = apt.debian_archive(machine)
+    if archive is None:
+        pytest.skip("this machine's apt sources name no Debian archive to take docker-buildx from")
+    root = tmp_path_factory.mktemp("buildx")
+    (root / "sources.list").write_text(f"deb [trusted=yes] {archive.main} trixie main\n")
+    (root / "lists/partial").mkdir(parents=True)
+    options = [
+        f"Dir::Etc::sourcelist={root}/sources.list",
+        "Dir::Etc::sourceparts=-",
+        f"Dir::State::lists={root}/lists",
+    ]
+    options += [f"Dir::Cache::pkgcache={root}/pkgcache", f"Dir::Cache::srcpkgcache={root}/srcpkgcache"]
+    flags = [word for option in (*options, "APT::Sandbox::User=root") for word in ("-o", option)]
+    for command in (["apt-get", *flags, "-qq", "update"], ["apt-get", *flags, "-qq", "download", "docker-buildx"]):
+        subprocess.run(command, check=True, capture_output=True, cwd=root)
+    [package] = root.glob("*.deb")
+    subprocess.run(["dpkg-deb", "--extract", str(package), str(root / "x")], check=True)
+    plugin = next(path for path in (root / "x").rglob("docker-buildx") if path.is_file() and os.access(path, os.X_OK))
+    (root / "config/cli-plugins").mkdir(parents=True)
+    (root / "config/cli-plugins/docker-buildx").symlink_to(plugin)
+    return {"DOCKER_CONFIG": str(root / "config")}
+
+
+@pytest.mark.parametrize("backend", ["buildx", "buildkit", "classic"])
+def test_every_backend_builds_the_graph(
+    backend: str, buildx: dict[str, str], two: dict[str, str], engine: Engine, prefix: str, inv: Inv
+) -> None:
+    environment = {**two, **(buildx if backend == "buildx" else {}), "BUILDER_BACKEND": backend}
+    done = inv("build-all", **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = {"buildx": "by buildx ", "buildkit": "by BuildKit by docker", "classic": "by classic builder"}[backend]
+    assert said in done.stdout
+    assert Reference.parse(f"{prefix}app:v1").canonical in engine.images()
+    assert "nothing to build" in inv("build-all", **environment).stdout
+
+
+def test_buildx_knows_additional_contexts(
+    buildx: dict[str, str], two: dict[str, str], project: Path, tiny: str, prefix: str, engine: Engine, inv: Inv
+) -> None:
+    needs(project, "app", tiny, "COPY --from=other /data /from-other", "COPY --from=here /extra /")
+    (project / "extra").mkdir()
+    (project / "extra/extra").write_text("from a directory")
+    contexts = "{other: 'service:base', here: ./extra}"
+    (project / "compose.yaml").write_text(
+        "services:\n  base: {build: src/base}\n"
+        f"  app: {{build: {{context: src/app, additional_contexts: {contexts}}}}}\n"
+    )
+    done = inv("build-all", BUILDER_BACKEND="buildx", **two, **buildx)
+    if int(engine.version().partition(".")[0]) < 23:  # whose BuildKit does not know them
+        assert f"error: {project}/compose.yaml:3: service app: the additional context here needs buildx" in done.stderr
+        return
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert content(engine, f"{prefix}app:v1", "/from-other") == "1"
+    assert content(engine, f"{prefix}app:v1", "/extra") == "from a directory"
+
+
+def test_a_backend_that_is_not_here_is_refused_with_how_to_get_it(two: dict[str, str], inv: Inv) -> None:
+    done = inv("build-all", PATH="/nowhere", BUILDER_BACKEND="buildx", **two)
+    assert done.returncode == 1
+    assert "error: BUILDER_BACKEND is 'buildx', and no docker CLI on the PATH has that\n  next: install" in done.stderr
+
+
+def test_no_deps_builds_the_named_service_alone(two: dict[str, str], project: Path, inv: Inv) -> None:
+    done = inv("build", "-s", "app", "--no-deps", **two)
+    assert done.returncode == 1
+    assert "error: app stands on base, which is not built\n  next: ./inv build -s base" in done.stderr
+    assert inv("build", "-s", "base", **two).returncode == 0
+    (project / "src/base/data").write_text("newer")
+    done = inv("build", "-s", "app", "--no-deps", **two)
+    assert done.returncode == 0, done.stderr
+    assert "app: built" in done.stdout
+    assert "  base" not in done.stdout
+
+
+def test_pull_has_the_builder_look_for_newer_base_images(
+    registry: Registry, engine: Engine, machine: Settings, project: Path, prefix: str, inv: Inv
+) -> None:
+    name, newer = f"{registry.host}/base:1", f"{registry.host}/newer:1"
+    push(engine, machine, name, mark="old")
+    needs(project, "one", name, "RUN cat /mark >/copy")
+    environment = {"IMAGE_PREFIX": prefix, "IMAGE_TAG": "v1"}
+    try:
+        assert inv("build-all", **environment).returncode == 0
+        old = engine.images()[Reference.parse(name).canonical].id
+        tiny_image(engine, newer, machine, mark="new")
+        engine.tag(newer, Reference.parse(name))
+        subprocess.run(["docker", "push", name], check=True, capture_output=True)
+        engine.tag(old, Reference.parse(name))
+        assert "nothing to build" in inv("build", "-s", "one", **environment).stdout
+        done = inv("build", "-s", "one", "--pull", **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert content(engine, f"{prefix}one:v1", "/copy") == "new"
+    finally:
+        for image in (name, newer):
+            engine.remove(Reference.parse(image))
+
+
+def test_build_arguments_and_secrets_come_from_settings_and_secrets_stay_secret(
+    project: Path, prefix: str, tiny: str, inv: Inv
+) -> None:
+    mounts = "--mount=type=secret,id=from_file --mount=type=secret,id=from_env"
+    command = "cat /run/secrets/from_file /run/secrets/from_env | grep -q hidden && echo color=$COLOR"
+    needs(project, "one", tiny, "ARG COLOR=none", f"RUN {mounts} {command}")
+    (project / "secret.txt").write_text("hidden-in-a-file\n")
+    (project / ".env").write_text(
+        "BUILD_ARG_COLOR=red\nSECRET_from_file=secret.txt\nSECRET_from_env=TOKEN_OF_THE_TEST\n"
+    )
+    done = inv("build-all", IMAGE_PREFIX=prefix, IMAGE_TAG="v1", TOKEN_OF_THE_TEST="hidden-in-a-variable")
+    assert done.returncode == 0, done.stdout + done.stderr
+    log = (project / ".build/logs/one.log").read_text()
+    assert "color=red" in log
+    inspect = ["docker", "image", "inspect", f"{prefix}one:v1"]
+    inspected = subprocess.run(inspect, check=True, capture_output=True, text=True).stdout
+    assert "hidden-in" not in log + done.stdout + done.stderr + inspected
+    wrong = inv("build-all", "-t", "v2", IMAGE_PREFIX=prefix, TOKEN_OF_THE_TEST="x", SECRET_x="hidden-here")
+    assert wrong.returncode == 1
+    assert "error: SECRET_x names neither a file nor an environment variable" in wrong.stderr
+    assert "hidden" not in wrong.stdout + wrong.stderr
 
 
 def test_without_a_docker_cli_the_classic_builder_builds(
