@@ -1,5 +1,6 @@
 """Blobs on disk by their digests, and the check that content is what its descriptor says."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -13,6 +14,7 @@ from build_lib.errors import BuildError
 from build_lib.oci import Descriptor
 
 _CHUNK = 1 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class WrongContent(BuildError):
@@ -21,6 +23,10 @@ class WrongContent(BuildError):
 
 class Truncated(BuildError):
     """Content that ended too early, with no error of its own."""
+
+
+class _DiskFull(BuildError):
+    """There is no room for a blob."""
 
 
 class Check:
@@ -136,22 +142,28 @@ class Blobs:
         """Make the blob complete, and say where it is; whoever else asks for it meanwhile waits.
 
         `read` gives the bytes from an offset on. When it fails (BuildError), what came is kept, and the next
-        call goes on from there.
+        call goes on from there; when the disk is full, it is removed, for others may find room then.
 
         Raises:
             WrongContent: there are more bytes than the descriptor says, or others.
             Truncated: there are fewer.
-            BuildError: the disk is full, or what `read` raises.
+            BuildError: nothing can be written, or what `read` raises.
         """
         begun = self._partial / hex_of(descriptor)
-        for directory in (self._complete, self._partial):
-            directory.mkdir(parents=True, exist_ok=True)
         while not self.has(descriptor):
-            with begun.open("a+b", buffering=0) as file:
+            with self._opened(begun) as file:
                 fcntl.flock(file, fcntl.LOCK_EX)  # the kernel frees it with the file, however the holder ends
                 if _is_at(file, begun):  # else who held the lock completed or removed it
                     self._fill(descriptor, file, read)
         return self.path(descriptor)
+
+    def _opened(self, begun: Path) -> FileIO:
+        try:
+            for directory in (self._complete, self._partial):
+                directory.mkdir(parents=True, exist_ok=True)
+            return begun.open("a+b", buffering=0)
+        except OSError as error:
+            raise _cannot_write(begun, error) from error
 
     def _fill(self, descriptor: Descriptor, file: FileIO, read: Callable[[int], Iterable[bytes]]) -> None:
         begun = self._partial / hex_of(descriptor)
@@ -159,8 +171,9 @@ class Blobs:
             begun.unlink()
             return
         try:
+            _check_room(begun, descriptor.size - self.partial_size(descriptor))
             _append_rest(descriptor, file, read)
-        except WrongContent:
+        except (WrongContent, _DiskFull):
             begun.unlink()
             raise
         begun.replace(self.path(descriptor))
@@ -185,7 +198,21 @@ def _append(file: FileIO, chunk: bytes) -> None:
         while rest:
             rest = rest[file.write(rest) :]
     except OSError as error:
-        raise BuildError(f"cannot write {file.name}: {error.strerror}", hint="make room there") from error
+        raise _cannot_write(file.name, error) from error
+
+
+def _check_room(begun: Path, needed: int) -> None:
+    """Refuse what will not fit before it takes the room of what does."""
+    disk = os.statvfs(begun.parent)
+    free = disk.f_bavail * disk.f_frsize
+    if disk.f_blocks and needed > free:
+        text = f"cannot write {begun}: {os.strerror(errno.ENOSPC)}: it takes {needed}B more, and {free}B are free"
+        raise _DiskFull(text, hint="make room there")
+
+
+def _cannot_write(name: object, error: OSError) -> BuildError:
+    kind = _DiskFull if error.errno in _FULL else BuildError
+    return kind(f"cannot write {name}: {error.strerror}", hint="make room there")
 
 
 def hex_of(descriptor: Descriptor) -> str:

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO
 
-from build_lib.blobs import Blobs
+from build_lib import retry
+from build_lib.blobs import Blobs, WrongContent
 from build_lib.engine import Engine
 from build_lib.errors import RegistryError
 from build_lib.layout import Loadable, contents, stream
@@ -48,11 +49,12 @@ class NotLoadable(RegistryError):
 class Incoming:
     """One run's way from registries into one engine; for several threads."""
 
-    def __init__(self, engine: Engine, registries: Registries, blobs: Blobs, *, classic: bool) -> None:
+    def __init__(self, engine: Engine, registries: Registries, blobs: Blobs, *, classic: bool, tries: int) -> None:
         self._engine = engine
         self._registries = registries
         self._blobs = blobs
         self._classic = classic
+        self._tries = tries
         self._platform = engine.platform()
         self.received: dict[str, int] = {}  # bytes of each blob that are here, by digest
         self._chains = frozenset(_prefixes(engine.layer_chains())) if classic else frozenset()
@@ -81,8 +83,13 @@ class Incoming:
         return Found(source=source, loadable=loadable, leave_out=self._held(source, chosen))
 
     def fetch(self, source: Reference, blob: Descriptor) -> IO[bytes]:
-        """A blob on disk, complete."""
-        return self._blobs.fetched(blob, self._reader(source, blob))
+        """A blob on disk, complete; with wrong bytes, also in what a former run left, it is begun again."""
+        return retry.call(
+            lambda: self._blobs.fetched(blob, self._reader(source, blob)),
+            tries=self._tries,
+            cancel=self._registries.cancel,
+            final=lambda error: not isinstance(error, WrongContent),  # tried again by the registries' client
+        )
 
     def load(self, found: Found) -> None:
         """Stream it into the engine; its blobs are fetched first, as far as they are not there.

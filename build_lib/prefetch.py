@@ -183,7 +183,7 @@ class _Prefetch:
         keeps = self.engine.keeps_content()
         if through == "auto" and keeps:
             return None
-        return Incoming(self.engine, self.registries, self.blobs, classic=not keeps)
+        return Incoming(self.engine, self.registries, self.blobs, classic=not keeps, tries=self.settings.tries)
 
     def run(self, listener: Listener, *, fail_fast: bool) -> list[Outcome[Fetched]]:
         """Look for all, then fetch blobs and load images, one limit for both."""

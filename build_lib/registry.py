@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import requests
 
 from build_lib import retry
+from build_lib.blobs import WrongContent
 from build_lib.errors import BuildError, RegistryError
 from build_lib.graph import Cancel
 from build_lib.oci import MEDIA_TYPES, Descriptor, Manifest, digest_of, is_sha256
@@ -29,7 +30,7 @@ _NO_MOUNT = (401, 403, 404, 405)  # a repository that the user may not read (go-
 _BINARY = {"Content-Type": "application/octet-stream"}
 
 
-class _WrongBytes(RegistryError):
+class _WrongBytes(RegistryError, WrongContent):
     """A blob came as a whole, and is not what its digest says."""
 
 
@@ -101,7 +102,7 @@ class Registries:
             RegistryError: the registry refused it.
         """
         headers = {"Content-Type": manifest.media_type}
-        self._retried(lambda: self._put(place, f"manifests/{quote(name)}", headers, manifest.body))
+        self._retried(lambda: self._put(place, f"manifests/{quote(name, safe=':')}", headers, manifest.body))
 
     def has_blob(self, place: Reference, digest: str) -> bool:
         """Whether the repository has the blob, by a HEAD."""
@@ -152,7 +153,7 @@ class Registries:
 
     def _resolve(self, image: Reference) -> Descriptor | None:
         name = image.digest or image.tag or ""
-        path = _path(image, f"manifests/{quote(name)}")
+        path = _path(image, f"manifests/{quote(name, safe=':')}")
         scopes = _scopes(image, "pull")
         answer = self._send("HEAD", image.host, path, scopes=scopes, headers=_ACCEPT, expect=(200, 404))
         if answer.status_code == 404:
@@ -165,7 +166,7 @@ class Registries:
         return Descriptor(digest=digest, size=int(size), media_type=media_type)
 
     def _manifest(self, place: Reference, name: str) -> Manifest:
-        path = _path(place, f"manifests/{quote(name)}")
+        path = _path(place, f"manifests/{quote(name, safe=':')}")
         scopes = _scopes(place, "pull")
         with self._send("GET", place.host, path, scopes=scopes, headers=_ACCEPT, stream=True) as answer:
             with broken(place.host):
