@@ -86,7 +86,7 @@ def status(ctx: Context, tag: str | None = None, json: bool = False) -> None:
     settings, console = _load(ctx, json=json, tag=tag)
     repository = lib.services.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
-        console.status(lib.build.check(repository.services, engine))
+        console.status(lib.build.check(repository.services, engine, settings))
     console.problems(repository)
 
 

@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
 
-from build_lib import fingerprint
+from build_lib import fingerprint, state
 from build_lib.builders import Builder
 from build_lib.dockerfile import ImageUse
 from build_lib.engine import Engine, Image
@@ -22,6 +24,7 @@ class Check:
 
     service: Service
     parts: fingerprint.Parts
+    files: fingerprint.Parts  # of its context
     reason: str
     missing: tuple[Reference, ...]  # images that it needs for being built, and that the engine has not
     built: bool  # whether there is an image of this name, up to date or not
@@ -37,7 +40,9 @@ class Built:
     seconds: float
 
 
-def check(services: Mapping[str, Service], engine: Engine, *, forced: Collection[str] = ()) -> dict[str, Check]:
+def check(
+    services: Mapping[str, Service], engine: Engine, settings: Settings, *, forced: Collection[str] = ()
+) -> dict[str, Check]:
     """Compare each service with the image that there is; in the order of `services`.
 
     All that a service stands on must be among `services`; those that are `forced` are built in any case.
@@ -45,26 +50,40 @@ def check(services: Mapping[str, Service], engine: Engine, *, forced: Collection
     images, platform = engine.images(), engine.platform()
     checks: dict[str, Check] = {}
     for name in TopologicalSorter({name: service.needs for name, service in services.items()}).static_order():
-        checks[name] = _check(services[name], checks, images, platform=platform, force=name in forced)
+        files = state.read(_record(services[name], settings)) or {}
+        checks[name] = _check(services[name], checks, images, files, platform=platform, force=name in forced)
     return {name: checks[name] for name in services}
 
 
 def _check(
-    service: Service, checks: Mapping[str, Check], images: Mapping[str, Image], *, platform: str, force: bool
+    service: Service,
+    checks: Mapping[str, Check],
+    images: Mapping[str, Image],
+    built: Mapping[str, Any],
+    *,
+    platform: str,
+    force: bool,
 ) -> Check:
     names = {str(image): _name_in(images, image) for image in service.base_images}
     bases = {base: images[name.identity].id for base, name in names.items() if name is not None}
     missing = tuple(image for image in service.base_images if str(image) not in bases)
     siblings = {name: checks[name].parts for name in service.needs}
-    parts = fingerprint.parts(service, platform=service.platform or platform, bases=bases, siblings=siblings)
+    files = fingerprint.context(service)
+    parts = fingerprint.parts(
+        service, files=files, platform=service.platform or platform, bases=bases, siblings=siblings
+    )
     image = images.get(service.image.canonical)
     old = fingerprint.from_label(image.labels.get(fingerprint.LABEL)) if image else None
     if old is not None:  # an image that is gone since is no reason to build again
         parts |= {name: old[name] for name in (f"base image {image}" for image in missing) if name in old}
     rebuilt = [name for name in service.needs if checks[name].reason]
-    reason = _reason(image, old, parts, rebuilt, force=force)
+    before = built.get("files") if old is not None and built.get("context") == old.get("context") else None
+    changed = fingerprint.words(fingerprint.changes(old or {}, parts), before, files)
+    reason = _reason(image, old, changed, rebuilt, force=force)
     pins = tuple(_pins(service, names))
-    return Check(service=service, parts=parts, reason=reason, missing=missing, built=image is not None, pins=pins)
+    return Check(
+        service=service, parts=parts, files=files, reason=reason, missing=missing, built=image is not None, pins=pins
+    )
 
 
 def _name_in(images: Mapping[str, Image], image: Reference) -> Reference | None:
@@ -81,7 +100,7 @@ def _pins(service: Service, names: Mapping[str, Reference | None]) -> Iterator[t
 
 
 def _reason(
-    image: Image | None, old: fingerprint.Parts | None, new: fingerprint.Parts, rebuilt: list[str], *, force: bool
+    image: Image | None, old: fingerprint.Parts | None, changed: str, rebuilt: list[str], *, force: bool
 ) -> str:
     """Why to build, in words."""
     if image is None:
@@ -92,8 +111,12 @@ def _reason(
         return f"stands on {', '.join(rebuilt)}, which is rebuilt"
     if old is None:
         return "the image there is was not built by this tool"
-    changed = fingerprint.changes(old, new)
-    return f"changed: {', '.join(changed)}" if changed else ""
+    return changed
+
+
+def _record(service: Service, settings: Settings) -> Path:
+    """The files that a service was last built from: they only serve to name what changed."""
+    return settings.state_dir / "contexts" / f"{service.name}.json"
 
 
 def build(
@@ -136,6 +159,7 @@ def _build_one(
         log.parent.mkdir(parents=True, exist_ok=True)
         service = check.service if why_missing is None else with_images(check.service, check.pins)
         builder.build(service, {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel)
+        state.write(_record(service, settings), {"context": check.parts["context"], "files": dict(check.files)})
     return Built(name=name, reason=check.reason, seconds=time.monotonic() - began)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from build_lib import dockerignore
@@ -13,20 +13,22 @@ from build_lib.services import Service
 
 LABEL = "build-lib.fingerprint"
 _CHUNK = 1 << 20  # bytes read at once
+_NAMED = 2  # files of a context that are named when they changed
 
 Parts = Mapping[str, str]
 
 
 def parts(
-    service: Service, *, platform: str, bases: Mapping[str, str], siblings: Mapping[str, Parts]
+    service: Service, *, files: Parts, platform: str, bases: Mapping[str, str], siblings: Mapping[str, Parts]
 ) -> dict[str, str]:
     """What the service's image is made of, each part under a name that people know.
 
-    `bases` are the engine's ids of the images from outside, `siblings` the parts of the services it stands on.
+    `files` are those of its context, as `context` gives them; `bases` are the engine's ids of the images from
+    outside, `siblings` the parts of the services it stands on.
     """
     found = {
         "Dockerfile": _hash(service.text),
-        "context": _context(service),
+        "context": _hash(as_label(files)),
         "target": service.target or "",
         "platform": platform,
     }
@@ -55,19 +57,39 @@ def changes(old: Parts, new: Parts) -> list[str]:
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
+def words(changed: Sequence[str], before: Parts | None, files: Parts) -> str:
+    """What has changed, for people; `before` are the context's files at the last build, if they are known."""
+    return "; ".join(_words(name, before, files) for name in changed)
+
+
+def _words(name: str, before: Parts | None, files: Parts) -> str:
+    if name.startswith("base image "):
+        return f"{name} is another one now"
+    names = changes(before, files) if name == "context" and before is not None else []
+    if not names:
+        return f"{name} changed"
+    more = f", {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"context changed: {', '.join(names[:_NAMED])}{more}"
+
+
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _context(service: Service) -> str:
-    """The hash of all that the builder would be sent: paths, kinds, executable bits, contents, links' targets."""
-    digest = hashlib.sha256()
+def context(service: Service) -> Parts:
+    """All that the builder would be sent, by path: a hash of its kind, executable bit, content or link's target.
+
+    Raises:
+        BuildError: it cannot be read.
+    """
     try:
-        for path, entry in _entries(service):
-            digest.update(path.encode("utf-8", "surrogateescape") + b"\0" + _describe(entry) + b"\0")
+        return {path: _described(entry) for path, entry in _entries(service)}
     except OSError as error:
         raise BuildError(f"service {service.name}: the context cannot be read: {error}") from None
-    return digest.hexdigest()[:16]
+
+
+def _described(entry: os.DirEntry[str]) -> str:
+    return hashlib.sha256(_describe(entry)).hexdigest()[:16]
 
 
 def _entries(service: Service) -> Iterator[tuple[str, os.DirEntry[str]]]:

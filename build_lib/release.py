@@ -63,7 +63,7 @@ def build(
     Raises:
         BuildError: there is no such service; or, with `no_deps`, one that a named one stands on was never built.
     """
-    checks = building.check(repository.chosen(names), engine, forced=names if force or pull else ())
+    checks = building.check(repository.chosen(names), engine, settings, forced=names if force or pull else ())
     if no_deps and names:
         checks = _alone(checks, names)
     listener.checked(checks)
@@ -94,7 +94,7 @@ def build_all(
 ) -> Result:
     """Steps 1 to 4 of build-all; with `dry`, only the first, which says what the others would do."""
     listener.step(1, "check build state")
-    checks = building.check(repository.services, engine, forced=tuple(repository.services) if force else ())
+    checks = building.check(repository.services, engine, settings, forced=tuple(repository.services) if force else ())
     listener.checked(checks)
     if dry:
         return Result(outcomes=(), failures=())

@@ -25,7 +25,9 @@ def service(context: Path, **environment: str) -> Service:
 
 
 def parts(context: Path, **environment: str) -> fingerprint.Parts:
-    return fingerprint.parts(service(context, **environment), platform="linux/amd64", bases={}, siblings={})
+    found = service(context, **environment)
+    files = fingerprint.context(found)
+    return fingerprint.parts(found, files=files, platform="linux/amd64", bases={}, siblings={})
 
 
 def changed(context: Path, before: fingerprint.Parts) -> list[str]:
@@ -103,7 +105,8 @@ def test_the_dockerfile_and_each_argument_are_parts_of_their_own(context: Path) 
 def test_base_images_and_siblings_are_parts_of_their_own(context: Path) -> None:
     def look(base: str, sibling: str) -> fingerprint.Parts:
         siblings = {"lib": {"context": sibling}}
-        return fingerprint.parts(service(context), platform="linux/amd64", bases={"debian:12": base}, siblings=siblings)
+        bases = {"debian:12": base}
+        return fingerprint.parts(service(context), files={}, platform="linux/amd64", bases=bases, siblings=siblings)
 
     assert fingerprint.changes(look("a", "a"), look("b", "a")) == ["base image debian:12"]
     assert fingerprint.changes(look("a", "a"), look("a", "b")) == ["service lib"]
@@ -127,3 +130,12 @@ def test_no_value_stands_in_the_label(context: Path) -> None:
 
 def test_a_label_tells_what_it_was_made_of(context: Path) -> None:
     assert fingerprint.from_label(fingerprint.as_label(parts(context))) == parts(context)
+
+
+def test_what_changed_is_said_in_words() -> None:
+    before, now = {"a": "1", "b": "1", "gone": "1"}, {"a": "2", "b": "1", "new": "1"}
+    assert fingerprint.words(["context"], before, now) == "context changed: a, gone, 1 more"
+    assert fingerprint.words(["context"], None, now) == "context changed"
+    assert fingerprint.words(["Dockerfile", "base image x:1"], before, now) == (
+        "Dockerfile changed; base image x:1 is another one now"
+    )

@@ -39,12 +39,12 @@ def test_only_what_changed_and_what_stands_on_it_is_built_again(
     assert inv("build-all", **two).returncode == 0
     (project / "src/base/data").write_text("2")
     done = inv("build-all", **two)
-    assert "base: to build: changed: context\n" in done.stdout
+    assert "base: to build: context changed: data\n" in done.stdout
     assert "app: to build: stands on base, which is rebuilt\n" in done.stdout
     assert "alone: up to date\n" in done.stdout
     tiny_image(engine, tiny, machine, newer="yes")
     done = inv("build-all", **two)
-    assert f"base: to build: changed: base image {tiny}\n" in done.stdout
+    assert f"base: to build: base image {tiny} is another one now\n" in done.stdout
     assert "alone: to build" in done.stdout
     assert inv("build-all", **two).stdout.count("up to date") == 6
 

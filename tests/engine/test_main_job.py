@@ -262,7 +262,7 @@ def test_a_change_in_apphub_rebuilds_it_alone_and_copies_again(job: Job) -> None
     finally:
         changed.write_text(original)
     assert done.returncode == 0, done.stderr
-    assert "apphub: to build: changed: context" in done.stdout
+    assert "apphub: to build: context changed: nginx.conf\n" in done.stdout
     assert "slurm-build: up to date" in done.stdout
     assert "packages copied and read back" in done.stdout
 
