@@ -4,22 +4,15 @@ The standard is the compose specification (compose-spec on GitHub); services of 
 """
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from build_lib.compose_files import load
 from build_lib.compose_service import Part, is_remote
+from build_lib.errors import InvalidReference
+from build_lib.reference import Reference
 
-_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
-_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
-_DIGEST = r"(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})"
-_IMAGE = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::{_TAG})?(?:@{_DIGEST})?")
-_IMAGE_ID = re.compile(r"[a-f0-9]{64}")
-_LONGEST = 255 + 1 + 128 + 1 + 135  # a name with its host, a tag, a digest
 _SHOWN = 100  # characters of a name in a message
 
 
@@ -116,8 +109,11 @@ def _named(image: Part) -> str:
 
 
 def _is_image(text: str) -> bool:
-    """Whether the text can name an image: the grammar of distribution's reference package."""
-    return len(text) <= _LONGEST and _IMAGE.fullmatch(text) is not None and not _IMAGE_ID.fullmatch(text)
+    try:
+        Reference.parse(text)
+    except InvalidReference:
+        return False
+    return True
 
 
 def _entries(name: str, service: Part) -> Iterator[BuildEntry | ImageEntry]:

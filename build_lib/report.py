@@ -15,6 +15,7 @@ from build_lib.errors import BuildError, Incomplete, Refusal, Unavailable
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
     from build_lib.build import Built, Check
+    from build_lib.compose import Problem
     from build_lib.daemon import Started, Up
     from build_lib.dependencies import Dependency
     from build_lib.graph import Outcome
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.prefetch import Fetched, Progress
     from build_lib.publish import Pushed
     from build_lib.release import Result
-    from build_lib.services import Problem, Repository, Service
+    from build_lib.services import Repository, Service
     from build_lib.settings import Settings
     from build_lib.slurm import Copied
 

@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from build_lib import compose
+from build_lib.compose import Problem
 from build_lib.dockerfile import ImageUse, Reading, read, with_names
 from build_lib.dockerfile_images import wrong_with
 from build_lib.errors import BuildError, InvalidReference
@@ -40,15 +41,6 @@ class Service:
     def base_images(self) -> tuple[Reference, ...]:
         """The images from outside that building it takes, in the order of their names."""
         return tuple(sorted({Reference.parse(use.name) for use in self.external if use.reached}, key=str))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
-    """Something in the repository's files that could not be understood, and where; line 0: the whole file."""
-
-    path: Path
-    line: int
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +90,7 @@ def discover(settings: Settings) -> Repository:
         BuildError: services stand on each other in a circle.
     """
     composed = compose.read(settings.compose_files, settings.environment)
-    problems = [Problem(path=item.path, line=item.line, reason=item.reason) for item in composed.problems]
+    problems = list(composed.problems)
     drafts: dict[str, Service] = {}
     for entry in (*composed.builds, *_directories(settings, composed.builds)):
         found = _service(entry, settings)
