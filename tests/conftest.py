@@ -48,4 +48,4 @@ def run_inv(
 
 
 def inv_command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *arguments]
+    return [sys.executable, "-m", "invoke", "--write-pyc", "--search-root", str(ROOT), *arguments]
