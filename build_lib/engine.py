@@ -128,7 +128,7 @@ class Engine:
 
     def is_here(self) -> bool:
         """Whether it is on this machine, as far as its address says."""
-        return str(self._api.base_url).startswith(("http+docker://", "http://127.0.0.1", "http://localhost"))
+        return str(self._api.base_url).startswith(("http+docker://local", "http://127.0.0.1", "http://localhost"))
 
     def root_directory(self) -> Path:
         """Where the engine keeps its data, on its own machine."""
