@@ -102,8 +102,9 @@ def _compared(
         top = manifests[-1].descriptor
     held = {place: registries.resolve(place) for place in targets}
     lacking = tuple(place for place, there in held.items() if there is None or there.digest != top.digest)
-    by_digest = replace(targets[0], tag=None, digest=top.digest)
-    there = len(lacking) < len(targets) or registries.resolve(by_digest) is not None
+    there = len(lacking) < len(targets)
+    if not there and any(held.values()):  # another release may have brought it in under other names
+        there = registries.resolve(replace(targets[0], tag=None, digest=top.digest)) is not None
     if lacking and not manifests:
         manifests = (registries.manifest(source, top.digest),) if there else tuple(tree(source, top.digest, registries))
     return Copy(
