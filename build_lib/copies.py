@@ -103,10 +103,12 @@ def _compared(
     held = {place: registries.resolve(place) for place in targets}
     lacking = tuple(place for place, there in held.items() if there is None or there.digest != top.digest)
     there = len(lacking) < len(targets)
-    if not there and any(held.values()):  # another release may have brought it in under other names
+    if not there and any(held.values()):  # a repository that is there may have it under names of another release
         there = registries.resolve(replace(targets[0], tag=None, digest=top.digest)) is not None
     if lacking and not manifests:
         manifests = (registries.manifest(source, top.digest),) if there else tuple(tree(source, top.digest, registries))
+    if there:
+        manifests = manifests[-1:] if lacking else ()
     return Copy(
         image=image,
         source=source,
@@ -114,7 +116,7 @@ def _compared(
         places=targets,
         lacking=lacking,
         occupied=tuple(place for place in lacking if held[place] is not None),
-        manifests=manifests[-1:] if there else manifests,
+        manifests=manifests,
         content_is_there=there,
     )
 

@@ -105,22 +105,17 @@ def plan(wanted: Sequence[Dependency], engine: Engine, settings: Settings) -> di
     with Registries(settings, connections=settings.pulls_at_once) as registries:
 
         def work(name: str, _cancel: Cancel) -> tuple[tuple[str, str], ...]:
-            if is_present(images[name], present):
+            if _is_there(items[name], present, engine):
                 return ((HERE, ""),)
-            return tuple(_asked(images[name], settings, registries))
+            return tuple(_asked(items[name].image, settings, registries))
 
-        images = {str(item.image): item.image for item in wanted}
-        outcomes = run(dict.fromkeys(images, ()), work, jobs=settings.pulls_at_once)
+        items = {str(item.image): item for item in wanted}
+        outcomes = run(dict.fromkeys(items, ()), work, jobs=settings.pulls_at_once)
     return {outcome.name: outcome.value or () for outcome in outcomes}
 
 
-def is_present(image: Reference, images: Mapping[str, object]) -> bool:
-    """Whether the engine, whose images these are, has the image under a name by which a build finds it."""
-    return any(name.identity in images for name in local_names(image))
-
-
 def _is_there(item: Dependency, present: Mapping[str, object], engine: Engine) -> bool:
-    """Also for the platform, if one is asked for."""
+    """Whether the engine has it under a name by which a build finds it, for the platform if one is asked for."""
     name = next((name for name in local_names(item.image) if name.identity in present), None)
     return name is not None and (item.platform is None or engine.is_for(name, item.platform))
 

@@ -236,7 +236,9 @@ class _Push:
             if not occupied or not error.status:
                 raise
             reason = f"{place} is another image there, and may not be overwritten: {error.message}"
-            raise RegistryError(reason, hint="its name with the release is written all the same") from None
+            raise RegistryError(
+                reason, hint="another release (-t) has names of its own; or allow overwriting there"
+            ) from None
 
     def _without_registry(
         self, image: Reference, targets: tuple[Reference, ...], error: BuildError, *, dry: bool

@@ -176,6 +176,8 @@ def test_an_image_for_another_platform_is_not_there(
     needs(project, "one", name)
     assert inv("prefetch", PULL_THROUGH=way).returncode == 0
     assert content(engine, name, "/mark") == "linux/amd64"
+    dry = inv("--dry", "prefetch", PULL_THROUGH=way, PLATFORM="linux/arm64")
+    assert f"{name}: would come from {registry.host}\n" in dry.stdout
     assert inv("prefetch", PULL_THROUGH=way, PLATFORM="linux/arm64").returncode == 0
     assert content(engine, name, "/mark") == "linux/arm64"
     assert "1 of them in the engine already" in inv("prefetch", PULL_THROUGH=way, PLATFORM="linux/arm64").stdout

@@ -261,6 +261,8 @@ def test_a_platform_limits_what_is_copied(
     needs(project, "a", name)
     found = pushed(inv, "-r", f"{private.host}/p", "--platform", "linux/arm64")
     assert found[name]["digest"] == images[1].manifest.digest
+    again = pushed(inv, "-r", f"{private.host}/p", "--platform", "linux/arm64")[name]
+    assert (again["result"], again["bytes_moved"], again["digest"]) == ("there", 0, images[1].manifest.digest)
     done = inv("deps-push", "-r", f"{private.host}/q", "--platform", "linux/s390x")
     assert done.returncode == 1
     assert "is not there for linux/s390x, but for linux/amd64, linux/arm64" in done.stdout
