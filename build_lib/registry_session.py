@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
 from pathlib import Path
@@ -53,6 +53,25 @@ class _Challenge:
     scheme: str  # "basic" or "bearer"
     realm: str
     service: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Request:
+    """What is asked of a host; `body` may be asked for again from its beginning."""
+
+    method: str
+    path: str  # with the query, or a whole URL
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body | bytes | None = None
+    size: int = 0  # of a body that comes in chunks
+    stream: bool = False
+
+    @property
+    def data(self) -> "_Sized | bytes | None":
+        """The body as requests takes it; an empty one in chunks would be sent without a length."""
+        if not callable(self.body):
+            return self.body
+        return _Sized(self.body(), self.size) if self.size else b""
 
 
 class _Authorization(AuthBase):
@@ -140,9 +159,10 @@ class Session:
             RegistryError: the status is none of `expect`, or the host cannot be asked.
         """
         self.hosts.check(host)
+        asked = _Request(method=method, path=path, headers=headers or {}, body=body, size=size, stream=stream)
         for last in (False, True):
             header = self._authorization(host, tuple(scopes))
-            response = self._exchange(method, host, path, header, headers or {}, body, size, stream=stream)
+            response = self._exchange(host, asked, header)
             if response.status_code != 401 or last or not self._challenged(host, tuple(scopes), response, header):
                 break
             response.close()
@@ -160,7 +180,7 @@ class Session:
         header = _basic_auth_str(login.username, login.password) if login else ""
         headers = {"Content-Type": "application/json"} if content is not None else {}
         body = json.dumps(content).encode() if content is not None else None
-        return self._exchange(method, host, path, header, headers, body, 0, stream=False)
+        return self._exchange(host, _Request(method=method, path=path, headers=headers, body=body), header)
 
     def _refused(self, host: str, realm: str, response: requests.Response, login: Login | None) -> RegistryError:
         """A login that was not accepted is not tried again for every image: some registries lock users out."""
@@ -173,58 +193,35 @@ class Session:
         """Who logs in at the host, if anybody does."""
         return self._credentials.of(host)
 
-    def _exchange(
-        self,
-        method: str,
-        host: str,
-        path: str,
-        header: str,
-        headers: Mapping[str, str],
-        body: Body | bytes | None,
-        size: int,
-        *,
-        stream: bool,
-    ) -> requests.Response:
+    def _exchange(self, host: str, asked: _Request, header: str) -> requests.Response:
         """One request; to a host that may be insecure by https if that is what it speaks."""
         scheme = self._scheme(host)
-        response = self._request(method, scheme, host, path, header, headers, body, size, stream=stream)
+        response = self._request(scheme, host, asked, header)
         speaks_https = response.status_code == 400 and scheme == "http" and b"HTTPS server" in response.content[:_SHOWN]
         if not speaks_https:
             return response
         response.close()
         with self._lock:
             self._schemes[host] = "https"
-        return self._request(method, "https", host, path, header, headers, body, size, stream=stream)
+        return self._request("https", host, asked, header)
 
-    def _request(
-        self,
-        method: str,
-        scheme: str,
-        registry: str,
-        path: str,
-        header: str,
-        headers: Mapping[str, str],
-        body: Body | bytes | None,
-        size: int,
-        *,
-        stream: bool,
-    ) -> requests.Response:
-        url = urljoin(f"{scheme}://{_api(registry)}", path)
+    def _request(self, scheme: str, registry: str, asked: _Request, header: str) -> requests.Response:
+        url = urljoin(f"{scheme}://{_api(registry)}", asked.path)
         host = urlsplit(url).netloc
         elsewhere = host != _api(registry)
         if not elsewhere:  # behind a proxy, a registry may think that it is asked by http
             url = urlsplit(url)._replace(scheme=scheme).geturl()
         with _translated(host, self.hosts, registry):
             return self._session(host).request(
-                method,
+                asked.method,
                 url,
-                headers={"Accept-Encoding": "identity", **headers},
-                data=_Sized(body(), size) if callable(body) and size else b"" if callable(body) else body,
+                headers={"Accept-Encoding": "identity", **asked.headers},
+                data=asked.data,
                 auth=_Authorization("" if elsewhere else header),
                 timeout=self._timeout,
                 verify=self._verify(host),
                 proxies={"no_proxy": _name(host)} if _is_loopback(host) else None,
-                stream=stream,
+                stream=asked.stream,
             )
 
     def _session(self, host: str) -> requests.Session:
