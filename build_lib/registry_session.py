@@ -197,8 +197,7 @@ class Session:
         """One request; to a host that may be insecure by https if that is what it speaks."""
         scheme = self._scheme(host)
         response = self._request(scheme, host, asked, header)
-        speaks_https = response.status_code == 400 and scheme == "http" and b"HTTPS server" in response.content[:_SHOWN]
-        if not speaks_https:
+        if scheme == "https" or not _wants_https(response):
             return response
         response.close()
         with self._lock:
@@ -367,6 +366,14 @@ def _innermost(error: BaseException) -> str:
     if isinstance(seen, OSError) and seen.strerror:
         return seen.strerror
     return " ".join(_WRAPPING.sub("", str(seen)).split()) or type(seen).__name__
+
+
+def _wants_https(response: requests.Response) -> bool:
+    """Whether a server says that it was asked by http and speaks https, in Go's words or in nginx's."""
+    if response.status_code != 400:
+        return False
+    with broken(response.url):
+        return b"HTTPS" in response.content[:_SHOWN]
 
 
 def _refusal(method: str, host: str, response: requests.Response, *, anonymous: bool) -> RegistryError:
