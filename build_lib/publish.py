@@ -6,7 +6,7 @@ their manifests: whatever breaks off leaves nothing half there.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -22,6 +22,8 @@ from build_lib.reference import Reference
 from build_lib.registry import Registries
 from build_lib.settings import Settings
 from build_lib.sources import upstream
+
+_SENT_UNASKED = 8 << 20  # bytes; what is smaller may be sent in vain to a registry that cannot mount
 
 Connect = Callable[[], AbstractContextManager[Engine]]
 Result = Literal["copied", "there", "pushed"]  # "pushed": by the engine, which alone had it, under a digest of its own
@@ -110,6 +112,7 @@ class _Push:
         self.registries = registries
         self.connect = connect
         self.cancel = cancel
+        self._held: dict[str, Reference] = {}  # blobs that the registry has, and a repository to mount each from
         self._sent: dict[tuple[str, str], _Sent] = {}
         self._lock = threading.Lock()
 
@@ -142,6 +145,7 @@ class _Push:
         """Blobs, then the images that are made of them; one limit for both."""
         to_copy = {outcome.name: outcome.value for outcome in found if outcome.value is not None}
         errors = {outcome.name: outcome.error for outcome in found if outcome.error is not None}
+        self._learn_siblings(to_copy)
         users: dict[str, list[Copy]] = {}
         for copy in to_copy.values():
             for digest in copy.blobs:
@@ -164,12 +168,25 @@ class _Push:
         outcomes = run(needs, work, jobs=self.jobs, on_end=ended, cancel=self.cancel)
         return [_of_image(outcome) for outcome in outcomes if outcome.name in self.images]
 
+    def _learn_siblings(self, found: Mapping[str, Copy]) -> None:
+        """If anything is to be copied, see which blobs the images have that are there: they are mounted from them."""
+        siblings = {name: copy for name, copy in found.items() if not copy.blobs}
+        if len(siblings) == len(found):
+            return
+
+        def work(name: str, _cancel: Cancel) -> list[Manifest]:
+            return list(copies.tree(siblings[name].places[0], siblings[name].top.digest, self.registries))
+
+        for outcome in run(dict.fromkeys(siblings, ()), work, jobs=self.jobs, cancel=self.cancel):
+            for manifest in outcome.value or ():  # one that cannot be read only saves nothing
+                self._held |= {blob.digest: siblings[outcome.name].places[0] for blob in manifest.blobs}
+
     def _place_blob(self, digest: str, users: Sequence[Copy], *, dry: bool) -> None:
         """Bring a blob into the repository of each image that has it: once over the wire, then by mounting.
 
         What fails for one image is kept for that one: another may have it from another source.
         """
-        done: Reference | None = None
+        done = self._held.get(digest)
         for copy in users:
             target = copy.places[0]
             if (digest, target.path) in self._sent:
@@ -189,7 +206,7 @@ class _Push:
         blob, target, source = copy.blobs[digest], copy.places[0], copy.source
         if mount is None and source.host == target.host:
             mount = source  # the private registry has it elsewhere
-        if mount is None and self.registries.has_blob(target, digest):
+        if mount is None and (dry or blob.size > _SENT_UNASKED) and self.registries.has_blob(target, digest):
             return 0
         if dry:
             return 0 if mount else blob.size

@@ -31,6 +31,11 @@ class Made:
     blobs: tuple[bytes, ...]
     platform: str
 
+    @property
+    def size(self) -> int:
+        """Bytes, of all."""
+        return sum(map(len, (self.manifest.body, *self.blobs)))
+
 
 def layer(**files: str | bytes) -> bytes:
     """A gzipped layer; a name's __ stands for /."""

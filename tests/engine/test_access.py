@@ -69,9 +69,9 @@ def docker_config(root: Path, **content: Any) -> None:
     (root / ".docker/config.json").write_text(json.dumps(content))
 
 
-def goes_both_ways(registries: Registries, host: str) -> None:
+def goes_both_ways(registries: Registries, host: str, *, content: str = "1") -> None:
     """Whether an image can be written there, and read again."""
-    image = make([layer(a="1")])
+    image = make([layer(a=content)])
     digest = write(registries, f"{host}/p/a:1", image)
     there = registries.manifest(Reference.parse(f"{host}/p/a:1"), digest)
     assert [b"".join(registries.blob(Reference.parse(f"{host}/p/a"), blob)) for blob in there.blobs] == [*image.blobs]
@@ -159,7 +159,7 @@ def test_a_token_that_is_refused_in_the_middle_of_the_work_is_replaced(
         goes_both_ways(registries, proxy.host)
         before, first = len(proxy.seen), len(tokens.asked)
         proxy.faults.append(refused)
-        goes_both_ways(registries, proxy.host)
+        goes_both_ways(registries, proxy.host, content="2")
         assert registries.resolve(Reference.parse(f"{proxy.host}/p/a:1")) is not None
         assert [item.status for item in proxy.seen[before:]].count(401) == 1
     assert len(tokens.asked) == first + 1

@@ -117,6 +117,24 @@ def two_platforms() -> tuple[list[Made], Manifest]:
     return images, index(*images)
 
 
+def test_layers_of_an_image_that_is_there_already_are_mounted(
+    registries: Registries, registry: Registry, private: Registry, project: Path, inv: Inv
+) -> None:
+    shared = layer(base=secrets.token_bytes(9 << 20))  # large enough to be asked for before it is sent
+    first, second = f"{registry.host}/a/first:1", f"{registry.host}/a/second:1"
+    write(registries, first, make([shared]))
+    image = make([shared, layer(own="2")])
+    write(registries, second, image)
+    needs(project, "one", first)
+    assert pushed(inv, "-r", f"{private.host}/p")[first]["result"] == "copied"
+    needs(project, "two", second)
+    dry = json.loads(inv("--dry", "deps-push", "--json", "-r", f"{private.host}/p").stdout)[1]
+    done = pushed(inv, "-r", f"{private.host}/p")
+    assert done[first]["result"] == "there"
+    assert done[second]["bytes_saved"] == len(shared)
+    assert done[second]["bytes_moved"] == dry["bytes_moved"] == image.size - len(shared)
+
+
 FORMS: dict[str, tuple[list[Made], Manifest | None]] = {
     "docker schema 2": ([make([layer(a="1")], kind=DOCKER_MANIFEST)], None),
     "oci": ([make([layer(a="2")])], None),
