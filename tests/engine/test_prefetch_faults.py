@@ -23,7 +23,7 @@ from build_lib.registry_session import CHUNK
 from build_lib.settings import Settings
 from tests.conftest import Inv, inv_command
 from tests.engine.conftest import Registry, free_place, running_registry
-from tests.engine.faults import ALWAYS, Fault, Proxy, _Handler, proxied
+from tests.engine.faults import ALWAYS, Fault, Proxy, proxied
 from tests.engine.images import Made, layer, make, write
 from tests.engine.test_prefetch import content, needs
 from tests.engine.tokens import token_server
@@ -99,21 +99,9 @@ def site(engine: Engine, project: Path) -> Iterator[Site]:
             engine.remove(reference)
 
 
-class _OneAccept(_Handler):
-    """The engine says in a header for each kind what it takes: one of them alone would come through."""
-
-    def parse_request(self) -> bool:
-        parsed = super().parse_request()
-        if parsed and (kinds := self.headers.get_all("Accept")):
-            del self.headers["Accept"]
-            self.headers["Accept"] = ", ".join(kinds)
-        return parsed
-
-
 @contextlib.contextmanager
 def faulty(site: Site, registry: Registry, *faults: Fault) -> Iterator[Proxy]:
     with proxied(registry.host, *faults) as proxy:
-        proxy._server.RequestHandlerClass = _OneAccept
         site.hosts |= {registry.host, proxy.host}
         yield proxy
 
