@@ -20,9 +20,10 @@ import docker
 from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError  # of an answer that ends in its middle
 
 from build_lib.credentials import Login
-from build_lib.errors import EngineError
+from build_lib.errors import EngineError, EngineLost
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 
@@ -79,9 +80,10 @@ class Container:
 class Engine:
     """A connection to one engine. Methods may be called from several threads."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, address: str) -> None:
         self._client = client
         self._api = client.api
+        self._address = address
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -99,7 +101,7 @@ class Engine:
         except (DockerException, RequestException) as error:
             raise _no_answer(endpoint(settings), _reason(error)) from None
         client.api.timeout = _SILENCE_SECONDS
-        return cls(client)
+        return cls(client, endpoint(settings))
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +110,20 @@ class Engine:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._client.close()
+
+    def check(self) -> None:
+        """See whether it still answers, after something failed that may have another reason.
+
+        Raises:
+            EngineLost: it does not.
+        """
+        try:
+            self._api.ping()
+        except (DockerException, RequestException) as error:
+            raise EngineLost(
+                f"the Docker Engine at {self._address} ended in the middle of the work: {_reason(error)}",
+                hint="./inv engine-up starts one; run again, and what is done already is kept",
+            ) from None
 
     def version(self) -> str:
         """The engine's version, such as `20.10.24`."""
@@ -344,7 +360,7 @@ def _translated(what: str, *, missing: bool = False) -> Iterator[None]:
     except NotFound as error:
         text = what if missing else ": ".join(part for part in (what, _reason(error)) if part)
         raise EngineError(text) from error
-    except (DockerException, RequestException, OSError, tarfile.TarError) as error:
+    except (DockerException, RequestException, HTTPError, OSError, tarfile.TarError) as error:
         raise EngineError(": ".join(part for part in (what, _reason(error)) if part)) from error
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from build_lib import bootstrap, retry, state
@@ -34,12 +34,14 @@ class Fetched:
     """Where an image came from, how long that took, and which sources had refused before.
 
     `size` is what had to be downloaded, in bytes; None where that is not known, for the engine pulled it itself.
+    `tries` is 1, and one more for each failure that passed: of a request, of a blob's transfer, of a pull.
     """
 
     image: Reference
     source: str
     seconds: float
     size: int | None = None
+    tries: int = 1
     refusals: tuple[Refusal, ...] = ()
 
     @property
@@ -135,6 +137,7 @@ class _Looked:
     rest: tuple[Reference, ...]  # the sources that were not asked
     found: Found | None = None
     place: Reference | None = None
+    passed: int = 0  # failures that passed
 
 
 class _Prefetch:
@@ -156,6 +159,7 @@ class _Prefetch:
         self.blobs = Blobs(settings.state_dir / "blobs")
         self.incoming = self._incoming()
         self._failed: dict[tuple[str, str], BuildError] = {}  # blobs by host and digest
+        self._again: Counter[str] = Counter()  # failures that passed, by blob
         self._ended: set[str] = set()
         self._lock = threading.Lock()
 
@@ -187,7 +191,7 @@ class _Prefetch:
             outcome.name: outcome.value
             for outcome in run(
                 names,
-                lambda name, _cancel: self._look(self.images[name], tuple(chain(self.images[name], self.settings))),
+                lambda name, _cancel: self._look_up(name),
                 jobs=_LOOK_UPS * self.settings.pulls_at_once,
                 on_start=listener.on_start,
                 cancel=self.cancel,
@@ -208,7 +212,7 @@ class _Prefetch:
                 return None
             looked_for = looked[key]
             assert looked_for is not None
-            return self._take(self.images[key], looked_for, cancel)
+            return self._take_counted(self.images[key], looked_for, cancel)
 
         def ended(outcome: Outcome[Fetched | None]) -> None:
             if outcome.name not in self.images:
@@ -229,6 +233,11 @@ class _Prefetch:
         )
         return [_of_image(outcome) for outcome in outcomes if outcome.name in self.images]
 
+    def _look_up(self, name: str) -> _Looked:
+        with retry.counted() as passed:
+            looked = self._look(self.images[name], tuple(chain(self.images[name], self.settings)))
+        return replace(looked, passed=len(passed))
+
     def _look(self, image: Reference, sources: Sequence[Reference]) -> _Looked:
         """Ask the sources in order, down to the first that has the image."""
         refusals: list[Refusal] = []
@@ -247,6 +256,20 @@ class _Prefetch:
                 refusals.append(Refusal(source=self._source(source, image), reason=error.message))
         return _Looked(refusals=tuple(refusals), rest=())
 
+    def _take_counted(self, image: Reference, looked: _Looked, cancel: Cancel) -> Fetched:
+        """As `_take`, with the number of tries that it took, those for its blobs too."""
+        with retry.counted() as passed:
+            try:
+                return replace(self._take(image, looked, cancel), tries=self._tries(looked, passed))
+            except Unavailable as error:
+                error.tries = self._tries(looked, passed)
+                raise
+
+    def _tries(self, looked: _Looked, passed: Sequence[BuildError]) -> int:
+        blobs = looked.found.blobs if looked.found else ()
+        with self._lock:
+            return 1 + looked.passed + len(passed) + sum(self._again[blob.digest] for blob in blobs)
+
     def _take(self, image: Reference, looked: _Looked, cancel: Cancel) -> Fetched:
         """Bring the image in from where it was found; if that fails, from the sources after that."""
         refusals = list(looked.refusals)
@@ -260,6 +283,7 @@ class _Prefetch:
             except BuildError as error:
                 if cancel.requested():
                     raise
+                self.engine.check()
                 self.registries.session.hosts.note(place.host, error)
                 refusals.append(Refusal(source=source, reason=error.message))
             looked = self._look(image, looked.rest)
@@ -302,13 +326,16 @@ class _Prefetch:
     def _fetch_blob(self, source: Reference, blob: Descriptor) -> None:
         """Fetch a blob; why it failed is for the images that need it to say."""
         assert self.incoming is not None
-        try:
-            self.incoming.fetch(source, blob).close()
-        except BuildError as error:
-            if self.cancel.requested():
-                raise
-            with self._lock:
-                self._failed[source.host, blob.digest] = error
+        with retry.counted() as passed:
+            try:
+                self.incoming.fetch(source, blob).close()
+            except BuildError as error:
+                if self.cancel.requested():
+                    raise
+                with self._lock:
+                    self._failed[source.host, blob.digest] = error
+        with self._lock:
+            self._again[blob.digest] = len(passed)
 
     def _release(self, found: Found, users: "Counter[str]") -> None:
         """Remove the blobs that no other image waits for."""

@@ -118,12 +118,11 @@ class Console:
         here = sum(1 for outcome in outcomes if outcome.value is not None and outcome.value.was_here)
         if here:
             self.line(f"  {here} of them in the engine already")
-        fetched = [item.value for item in outcomes if item.value is not None and not item.value.was_here]
         if self.json:
             _document([_fetched_json(outcome) for outcome in outcomes])
-        elif fetched:
-            rows = [(f"  {item.image}", item.source, size(item.size), seconds(item.seconds)) for item in fetched]
-            self._table(("  IMAGE", "FROM", "SIZE", "AFTER"), rows)
+        elif here < len(outcomes):
+            rows = [_fetched_row(item) for item in outcomes if item.value is None or not item.value.was_here]
+            self._table(("  IMAGE", "FROM", "SIZE", "AFTER", "TRIES"), rows)
         lacking = [outcome.name for outcome in outcomes if not outcome.done]
         if lacking:
             hint = "reachable registries that have them, or PRIVATE_REGISTRY in .env, help"
@@ -448,12 +447,27 @@ def _refusals(outcome: Outcome[Fetched]) -> tuple[Refusal, ...]:
     return (Refusal(source="any source", reason=outcome.error.message if outcome.error else "stopped before"),)
 
 
+def _fetched_row(outcome: Outcome[Fetched]) -> tuple[str, ...]:
+    fetched = outcome.value
+    if fetched is None:
+        return (f"  {outcome.name}", "nowhere", "-", "-", str(_tries(outcome) or "-"))
+    return (f"  {outcome.name}", fetched.source, size(fetched.size), seconds(fetched.seconds), str(fetched.tries))
+
+
+def _tries(outcome: Outcome[Fetched]) -> int | None:
+    """None where it was stopped before it could be told."""
+    if outcome.value is not None:
+        return outcome.value.tries
+    return outcome.error.tries if isinstance(outcome.error, Unavailable) else None
+
+
 def _fetched_json(outcome: Outcome[Fetched]) -> dict[str, Any]:
     return {
         "image": outcome.name,
         "source": outcome.value.source if outcome.value else None,
         "seconds": round(outcome.value.seconds, 3) if outcome.value else None,
         "bytes": outcome.value.size if outcome.value else None,
+        "tries": _tries(outcome),
         "refusals": [{"source": refusal.source, "reason": refusal.reason} for refusal in _refusals(outcome)],
     }
 
