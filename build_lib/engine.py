@@ -197,8 +197,11 @@ class Engine:
         *,
         platform: str | None = None,
         cancelled: Callable[[], bool] = lambda: False,
+        on_layer: Callable[[str, int, int], None] = lambda _layer, _done, _total: None,
     ) -> None:
         """Have the engine pull an image; without a login, with what the docker config says.
+
+        `on_layer` hears of each layer's download as the engine tells of it: which, and how many bytes of how many.
 
         Raises:
             EngineError: it could not; the message is the engine's own.
@@ -208,7 +211,7 @@ class Engine:
             config = _auth_config(login) if login else None
             options = {"stream": True, "decode": True, "auth_config": config, "platform": platform}
             stream = self._api.pull(image.familiar, tag=name, **options)
-            _follow(stream, cancelled=cancelled)
+            _follow(_telling(stream, on_layer), cancelled=cancelled)
 
     def push(self, image: Reference, login: Login | None) -> None:
         """Have the engine push an image to the registry that it names.
@@ -373,25 +376,37 @@ def _reason(error: Exception) -> str:
 def _follow(
     stream: Iterable[Mapping[str, Any]], *, log: IO[str] | None = None, cancelled: Callable[[], bool] = lambda: False
 ) -> str:
-    """Read an engine's stream to its end; the id of the image that it made, or "".
+    """Read an engine's stream to its end, after an error too: then its connection is free; the made image's id, or "".
 
     Raises:
         EngineError: the stream carries an error, or `cancelled` became true.
     """
-    id = ""
+    id = failure = ""
     for message in stream:
         if cancelled():
             raise EngineError("cancelled")
         if log is not None and "stream" in message:
             log.write(message["stream"])
         if "error" in message:
-            raise EngineError(" ".join(str(message["error"]).split()))
+            failure = " ".join(str(message["error"]).split())
         id = (message.get("aux") or {}).get("ID", id)
+    if failure:
+        raise EngineError(failure)
     return id
 
 
-def _json_lines(answer: str) -> Iterator[Mapping[str, Any]]:
+def _telling(
+    stream: Iterable[Mapping[str, Any]], on_layer: Callable[[str, int, int], None]
+) -> Iterator[Mapping[str, Any]]:
+    """The same stream; what it says of downloads is told on the way."""
+    for message in stream:
+        detail = message.get("progressDetail") or {}
+        if message.get("status") == "Downloading" and detail.get("total"):
+            on_layer(message["id"], detail.get("current", 0), detail["total"])
+        yield message
 
+
+def _json_lines(answer: str) -> Iterator[Mapping[str, Any]]:
     for line in answer.splitlines():
         if line.strip():
             yield json.loads(line)
