@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from colorama import Fore, Style, just_fix_windows_console
 
 from build_lib.errors import BuildError, Incomplete, Refusal, Unavailable
+from build_lib.fingerprint import unsure
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
     from build_lib.build import Built, Check
@@ -79,6 +80,8 @@ class Console:
             self.line(f"  {outcome.name}: {self._bad(_fate(outcome))}")
         elif outcome.value.reason:
             self.line(f"  {outcome.name}: {self._good('built')}, {seconds(outcome.value.seconds)}")
+            if outcome.value.changed:
+                self.line(f"    {unsure(outcome.value.changed)}: the next run builds it again")
 
     def checked(self, checks: Mapping[str, Check]) -> None:
         """What is to be built, and why."""
@@ -187,12 +190,18 @@ class Console:
 
     def status(self, checks: Mapping[str, Check]) -> None:
         """What is built, and what would be rebuilt and why."""
-        head = ("service", "image", "state", "reason")
-        rows = [(name, str(check.service.image), _state(check), check.reason) for name, check in checks.items()]
+        head = ("service", "image", "state", "reason", "error")
+        rows = [
+            (name, str(check.service.image), _state(check), check.reason, check.failed if check.reason else "")
+            for name, check in checks.items()
+        ]
         if self.json:
             _document([dict(zip(head, row, strict=True)) for row in rows])
-        else:
-            self._table(tuple(title.upper() for title in head), rows)
+            return
+        self._table(tuple(title.upper() for title in head[:-1]), [row[:-1] for row in rows])
+        for name, *_, error in rows:
+            if error:
+                self.line(f"last time: {error}" if name in error else f"last time: {name}: {error}")
 
     def copied(self, copied: Copied) -> None:
         """What became of the Slurm packages."""
@@ -434,6 +443,8 @@ def _fate(outcome: Outcome[Built]) -> str:
 
 
 def _state(check: Check) -> str:
+    if check.failed and check.reason:
+        return "failed last time"
     if not check.built:
         return "missing"
     return "out of date" if check.reason else "built"

@@ -25,6 +25,7 @@ ROWS = [
     {
         "dependencies",
         "fingerprint",
+        "context",
         "daemon",
         "bootstrap",
         "builders",
