@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from build_lib import copies, harbor
+from build_lib import copies, harbor, outgoing
 from build_lib.copies import Copy
 from build_lib.dependencies import Dependency
 from build_lib.engine import Engine
-from build_lib.errors import BuildError, EngineError, Refusal, RegistryError, SettingsError, Unavailable
+from build_lib.errors import BuildError, EngineError, Refusal, RegistryError, Unavailable
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.oci import Manifest
 from build_lib.reference import Reference
@@ -97,13 +97,8 @@ class _Push:
     def __init__(
         self, wanted: Sequence[Dependency], settings: Settings, registries: Registries, connect: Connect, cancel: Cancel
     ) -> None:
-        if settings.private_registry is None:
-            raise SettingsError(
-                "there is no private registry to push to",
-                hint="-r host[:port]/project names one, or PRIVATE_REGISTRY in .env",
-            )
         self.settings = settings
-        self.registry = settings.private_registry
+        self.registry = settings.registry_to_push_to
         self.images = {str(item.image): item.image for item in wanted}
         self.places = {
             name: copies.places(image, self.registry, settings.image_tag) for name, image in self.images.items()
@@ -117,17 +112,9 @@ class _Push:
         self._lock = threading.Lock()
 
     def check_access(self, *, create: bool) -> None:
-        """Ask the private registry once, before all else: what is wrong with it is said once.
-
-        Raises:
-            RegistryError: it is out of reach, does not let us in, or is a Harbor without the project.
-        """
+        """See harbor.check_access; without an image, there is nothing to ask for."""
         for targets in list(self.places.values())[:1]:
-            try:
-                self.registries.resolve(targets[0])
-            except RegistryError as error:
-                if not error.status or not harbor.check_project(self.registries.session, self.registry, create=create):
-                    raise
+            harbor.check_access(self.registries, targets[0], self.registry, create=create)
 
     def find(self, on_start: Callable[[str], None], platforms: Sequence[str]) -> list[Outcome[Copy]]:
         """Look every name up."""
@@ -274,7 +261,7 @@ class _Push:
                     raise EngineError("it has no such image")
                 if image.digest:
                     raise EngineError("it has the image, but its push would give it another digest")
-                digest = self._pushed_before(targets, held.id)
+                digest = outgoing.pushed_before(targets, held.id, self.registries)
                 if digest:
                     return Pushed(image=image, places=targets, source="engine", digest=digest, result="there")
                 digest = "" if dry else self._push_by_engine(image, targets, engine)
@@ -283,32 +270,11 @@ class _Push:
             raise Unavailable(str(image), refusals) from None
         return Pushed(image=image, places=targets, source="engine", digest=digest, result="pushed")
 
-    def _pushed_before(self, targets: Sequence[Reference], id: str) -> str:
-        """The digest at the target, if all names are this image of the engine, whose id is its config's or its own."""
-        tops = [self.registries.resolve(place) for place in targets]
-        found = {top.digest if top else "" for top in tops}
-        if len(found) != 1 or "" in found:
-            return ""
-        [digest] = found
-        manifest = self.registries.manifest(targets[0], digest)
-        return digest if id in (digest, *(blob.digest for blob in manifest.blobs[:1])) else ""
-
     def _push_by_engine(self, image: Reference, targets: Sequence[Reference], engine: Engine) -> str:
         """Pushed under one name; the others are written from what the registry then has."""
-        place = targets[-1]
-        had = place.identity in engine.images()
-        engine.tag(str(image), place)
-        try:
-            engine.push(place, self.registries.session.login(place.host))
-        finally:
-            if not had:
-                engine.remove(place)
-        top = self.registries.resolve(place)
-        if top is None:
-            raise RegistryError(f"{place} is not there after the engine's push")
-        manifest = self.registries.manifest(place, top.digest)
+        manifest = outgoing.push(image, targets[-1], engine, self.registries)
         self._name(targets[:-1], manifest)
-        return top.digest
+        return manifest.digest
 
 
 def _of_image(outcome: "Outcome[Pushed | None]") -> Outcome[Pushed]:

@@ -34,8 +34,12 @@ ROWS = [
         "copies",
         "incoming",
         "mirrors",
+        "picture",
+        "outgoing",
     },
-    {"prefetch", "build", "slurm", "publish"},  # the verbs: they do not import each other
+    {"fetch"},
+    {"prefetch", "build", "slurm", "publish", "push"},  # the verbs: they do not import each other
+    {"record"},
     {"release"},
     {"report"},
     {"executor", "development"},
