@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from colorama import Fore, Style, just_fix_windows_console
 
 from build_lib.errors import BuildError, Incomplete, Refusal, Unavailable
+from build_lib.units import seconds, size
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
     from build_lib.build import Built, Check
@@ -392,26 +393,6 @@ def failure(error: BuildError) -> None:
     _stderr(f"error: {error.message}")
     if error.hint:
         _stderr(f"  next: {error.hint}")
-
-
-def seconds(count: float) -> str:
-    """A time that people can read: `0.4 s`, `28 s`, `14 min 3 s`."""
-    if count < 10:
-        return f"{count:.1f} s"
-    minutes, rest = divmod(round(count), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def size(count: int | None) -> str:
-    """Bytes that people can read: `0 B`, `12.3 MB`; `-` where they are not known."""
-    if count is None:
-        return "-"
-    amount, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if amount < 1000:
-            break
-        amount, unit = amount / 1000, larger
-    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
 
 
 def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = [
-    {"errors"},
+    {"errors", "units"},
     {"reference", "graph", "interpolation", "yamlfile", "dockerignore", "state", "shell_pattern", "oci"},
     {"settings", "compose_service", "process", "retry", "shell_word", "blobs"},
     {"compose_files", "dockerfile_directives", "credentials", "background", "layout", "sources"},
