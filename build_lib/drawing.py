@@ -42,14 +42,14 @@ def drawing(run: Entry, numbers: Mapping[str, int]) -> Markup:
     told = f"{len(wanted)} services in {columns} levels: each stands on those to its left that a line leads from"
     return tag(
         "svg",
-        tag("title", "Dependency graph", id="graph-title"),
-        tag("desc", told, id="graph-desc"),
+        tag("title", "Dependency graph", id="drawing-title"),
+        tag("desc", told, id="drawing-desc"),
         *lines,
         *boxes,
         class_="graph",
         role="group",
-        aria_labelledby="graph-title",
-        aria_describedby="graph-desc",
+        aria_labelledby="drawing-title",
+        aria_describedby="drawing-desc",
         width=width,
         height=height,
         viewBox=f"-2 0 {width} {height:.0f}",

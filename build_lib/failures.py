@@ -65,7 +65,7 @@ def _service(service: Entry, run: Entry) -> Iterator[Markup]:
     if stopped:
         yield tag("p", f"Not built because of it: {', '.join(stopped)}")
     if log:
-        words = tag("summary", f"The end of its log, {len(log)} lines")
+        words = tag("summary", f"The end of its log, {tables.count(len(log), 'line')}")
         yield tag("details", words, tag("pre", "\n".join(log), tabindex="0"), open="")
     if service["log"]:
         yield tag("p", tables.log_link(service, "The whole log"))
@@ -81,7 +81,7 @@ def _more(message: str, log: list[str] | None = None) -> Iterator[Markup]:
     """The rest of a message of several lines, unless it is the log's end, which is shown as such."""
     rest = message.strip().partition("\n")[2].strip("\n")
     known = {line.strip() for line in log or ()}
-    if not {line.strip() for line in rest.splitlines()} <= known:
+    if rest and not {line.strip() for line in rest.split("\n")} <= known:
         yield tag("pre", rest)
 
 

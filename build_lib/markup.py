@@ -46,4 +46,4 @@ def tag(name: str, /, *content: str, **attributes: str | float | None) -> Markup
 
 
 def _text(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:.6g}"
+    return f"{value:.6g}" if isinstance(value, float) else value if isinstance(value, str) else str(value)

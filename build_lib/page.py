@@ -109,7 +109,10 @@ def _facts(run: Entry) -> Iterator[tuple[str, str]]:
         yield "Longest chain", f"{seconds(took)}: " + " → ".join(f"{name} ({each[name]})" for name in chain)
     waited = [span.waited for span in spans(run).values() if span.waited]
     if waited:
-        yield "Waited for a place", f"{len(waited)} services, {seconds(sum(waited))} in all, with {run['jobs']} at once"
+        yield (
+            "Waited for a place",
+            f"{tables.count(len(waited), 'service')}, {seconds(sum(waited))} in all, with {run['jobs']} at once",
+        )
     yield "Dependency images", _images(run)
     if run["packages"]:
         yield "Packages", run["packages"]

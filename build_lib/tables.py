@@ -40,7 +40,7 @@ def services(run: Entry, numbers: Mapping[str, int]) -> Markup:
     ]
     total = sum(service["size"] or 0 for service in run["services"])
     return _table(
-        f"{_count(len(rows), 'service')}, {size(total)} of images (shared layers counted each time)", head, rows
+        f"{count(len(rows), 'service')}, {size(total)} of images (shared layers counted each time)", head, rows
     )
 
 
@@ -66,7 +66,7 @@ def dependencies(run: Entry) -> Markup:
         for number, item in enumerate(run["dependencies"])
     ]
     moved = sum(item["bytes"] or 0 for item in run["dependencies"])
-    return _table(f"{_count(len(rows), 'dependency image')}, {size(moved)} fetched", head, rows)
+    return _table(f"{count(len(rows), 'dependency image')}, {size(moved)} fetched", head, rows)
 
 
 def badge(service: Entry) -> Markup:
@@ -153,5 +153,6 @@ def _time(value: float | None) -> str:
     return "-" if value is None else seconds(value)
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """So many of something."""
     return f"{number} {what}{'' if number == 1 else 's'}"
