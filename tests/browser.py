@@ -35,7 +35,7 @@ class Tab:
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
         self._number = 0
-        self._loaded = False
+        self._loaded = self._moved = False
         self.requests: list[str] = []
         self.complaints: list[str] = []
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -59,6 +59,8 @@ class Tab:
     def _note(self, event: str, what: dict[str, Any]) -> None:
         if event == "Page.loadEventFired":
             self._loaded = True
+        elif event == "Page.navigatedWithinDocument":
+            self._moved = True
         elif event == "Network.requestWillBeSent":
             self.requests.append(what["request"]["url"])
         elif event == "Log.entryAdded":
@@ -75,6 +77,19 @@ class Tab:
         assert not answer.get("errorText"), f"{url}: {answer['errorText']}"
         while not self._loaded:
             self._receive()
+
+    def follow(self, selector: str) -> None:
+        """Click on a link, and wait until the browser is where it leads, in this page or in another."""
+        self._loaded = self._moved = False
+        self.click(selector)
+        while not (self._loaded or self._moved):
+            self._receive()
+
+    def address(self) -> str:
+        """Where the tab is, as its history says: that works without scripts too."""
+        history = self.call("Page.getNavigationHistory")
+        url: str = history["entries"][history["currentIndex"]]["url"]
+        return url
 
     def look(self, *, width: int = 1280, height: int = 800, dark: bool = False, paper: bool = False) -> None:
         """How the page is shown from now on; a narrow one is a phone's."""
