@@ -41,6 +41,7 @@ _SIGNS = {
     "up to date": Sign(symbol="=", style="same"),
     "failed": Sign(symbol="✗", style="failed"),
     "blocked": Sign(symbol="⊘", style="blocked"),
+    "interrupted": Sign(symbol="■", style="idle"),
     "not begun": Sign(symbol="○", style="idle"),
 }
 _UNKNOWN = Sign(symbol="?", style="idle")
@@ -48,12 +49,17 @@ _UNKNOWN = Sign(symbol="?", style="idle")
 
 def sign(service: Entry) -> Sign:
     """How the service's state is shown."""
-    return _SIGNS.get(service["state"], _UNKNOWN)
+    return _SIGNS.get(state(service), _UNKNOWN)
 
 
-def in_state(run: Entry, state: str) -> list[Entry]:
+def state(service: Entry) -> str:
+    """The service's state in a word or two: one whose build began, and did not end, was interrupted."""
+    return "interrupted" if service["state"] == "not begun" and service["began"] is not None else str(service["state"])
+
+
+def in_state(run: Entry, word: str) -> list[Entry]:
     """The services that ended so."""
-    return [service for service in run["services"] if service["state"] == state]
+    return [service for service in run["services"] if state(service) == word]
 
 
 def needs(run: Entry) -> dict[str, list[str]]:

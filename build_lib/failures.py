@@ -27,7 +27,7 @@ def articles(run: Entry, numbers: Mapping[str, int]) -> Iterator[Markup]:
         yield _article(f"failure-{numbers[service['name']]}", _headline(service), *_service(service, run))
     for number, item in missing(run):
         asked = [tag("h4", "Who was asked"), tables.refusals(item)] if item["refusals"] else []
-        needed = [tag("h4", "Who needs it"), tables.needed_by(item)] if item["needed_by"] else []
+        needed = [tag("h4", "Who needs it"), tables.needed_by(item, numbers)] if item["needed_by"] else []
         yield _article(f"missing-{number}", f"{item['image']} could not be had", *asked, *needed)
     for number, failure in enumerate(_others(run)):
         message = failure["message"]

@@ -25,7 +25,7 @@ def page(run: Mapping[str, Any]) -> str:
         ("timeline", "Timeline", timeline(run, numbers)),
         ("graph", "Dependency graph", _graph(run, numbers)),
         ("services", "Services", tables.services(run, numbers)),
-        ("images", "Dependency images", tables.dependencies(run)),
+        ("images", "Dependency images", tables.dependencies(run, numbers)),
     ]
     shown = [section for section in sections if section[2]]
     links = [tag("li", tag("a", title, href=f"#{anchor}")) for anchor, title, _ in shown]
@@ -100,7 +100,7 @@ def _when(run: Entry) -> Markup:
 
 def _facts(run: Entry) -> Iterator[tuple[str, str]]:
     chain, took = longest_chain(run)
-    states = ("built", "up to date", "failed", "blocked", "not begun")
+    states = ("built", "up to date", "failed", "interrupted", "blocked", "not begun")
     counts = [(len(in_state(run, state)), state) for state in states]
     yield "Time", seconds(run["seconds"])
     yield "Services", ", ".join(f"{count} {state}" for count, state in counts if count) or "none"

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from build_lib.course import Entry, sign
+from build_lib.course import Entry, sign, state
 from build_lib.markup import Markup, tag
 from build_lib.units import seconds, size
 
 _SHOWN = 2  # places that need an image; more of them are folded away
 
 _NAMED = 3
+_ORDER = ("failed", "interrupted", "blocked", "not begun", "built", "up to date")
 
 Cell = tuple[str, float | str]  # what is shown, and by what the column is sorted
 
@@ -19,18 +20,18 @@ def services(run: Entry, numbers: Mapping[str, int]) -> Markup:
     if not run["services"]:
         return tag("p", "There are no services to build.")
     head = ("Service", "State", "Image", "Size", "Took", "Why", "Stands on", "Log")
-    order = {state: place for place, state in enumerate(("failed", "blocked", "not begun", "built", "up to date"))}
+    images = {item["image"]: number for number, item in enumerate(run["dependencies"])}
     rows = [
         _row(
             head,
             (
                 (service["name"], service["name"]),
-                (badge(service), order.get(service["state"], len(order))),
+                (badge(service), _ORDER.index(state(service)) if state(service) in _ORDER else len(_ORDER)),
                 (tag("code", service["image"]), service["image"]),
                 (size(service["size"]), _number(service["size"])),
                 (_time(service["seconds"]), _number(service["seconds"])),
                 (_why(service), _why(service)),
-                (_stands_on(service, numbers), len(service["needs"]) + len(service["base_images"])),
+                (_stands_on(service, numbers, images), len(service["needs"]) + len(service["base_images"])),
                 (log_link(service, "log") if service["log"] else "-", ""),
             ),
             f"service-{numbers[service['name']]}",
@@ -44,7 +45,7 @@ def services(run: Entry, numbers: Mapping[str, int]) -> Markup:
     )
 
 
-def dependencies(run: Entry) -> Markup:
+def dependencies(run: Entry, numbers: Mapping[str, int]) -> Markup:
     """Each dependency image: from where it came, after how many tries, who refused it, who needs it."""
     if not run["dependencies"]:
         return tag("p", "This run looked for no dependency images.")
@@ -59,7 +60,7 @@ def dependencies(run: Entry) -> Markup:
                 (_time(item["seconds"]), _number(item["seconds"])),
                 (str(item["tries"] or "-"), _number(item["tries"])),
                 (refusals(item), len(item["refusals"])),
-                (needed_by(item), len(item["needed_by"])),
+                (needed_by(item, numbers), len(item["needed_by"])),
             ),
             f"image-{number}",
         )
@@ -72,9 +73,7 @@ def dependencies(run: Entry) -> Markup:
 def badge(service: Entry) -> Markup:
     """A state: a symbol, a colour and the word."""
     what = sign(service)
-    return tag(
-        "span", tag("span", what.symbol, aria_hidden="true"), f" {service['state']}", class_=f"state {what.style}"
-    )
+    return tag("span", tag("span", what.symbol, aria_hidden="true"), f" {state(service)}", class_=f"state {what.style}")
 
 
 def log_link(service: Entry, words: str) -> Markup:
@@ -88,9 +87,12 @@ def refusals(item: Entry) -> Markup:
     return tag("ul", *found) if found else Markup("-")
 
 
-def needed_by(item: Entry) -> Markup:
+def needed_by(item: Entry, numbers: Mapping[str, int]) -> Markup:
     """Who needs an image, and where that is written."""
-    places = [tag("li", tag("b", need["needed_by"]), f" {_where(need)}") for need in item["needed_by"]]
+    places = [
+        tag("li", tag("b", _link(need["needed_by"], "service", numbers)), f" {_where(need)}")
+        for need in item["needed_by"]
+    ]
     if len(places) <= _SHOWN:
         return tag("ul", *places)
     users = list(dict.fromkeys(need["needed_by"] for need in item["needed_by"]))
@@ -120,13 +122,15 @@ def _why(service: Entry) -> str:
     return service["reason"] or "-"
 
 
-def _stands_on(service: Entry, numbers: Mapping[str, int]) -> Markup:
-    needs = [
-        tag("li", tag("a", need, href=f"#service-{numbers[need]}") if need in numbers else need)
-        for need in service["needs"]
-    ]
-    images = [tag("li", tag("code", image)) for image in service["base_images"]]
-    return tag("ul", *needs, *images) if needs or images else Markup("-")
+def _stands_on(service: Entry, numbers: Mapping[str, int], images: Mapping[str, int]) -> Markup:
+    needs = [tag("li", _link(need, "service", numbers)) for need in service["needs"]]
+    bases = [tag("li", tag("code", _link(image, "image", images))) for image in service["base_images"]]
+    return tag("ul", *needs, *bases) if needs or bases else Markup("-")
+
+
+def _link(name: str, kind: str, numbers: Mapping[str, int]) -> str:
+    """A name that leads to its row, if it has one."""
+    return tag("a", name, href=f"#{kind}-{numbers[name]}") if name in numbers else name
 
 
 def _table(caption: str, head: Sequence[str], rows: Sequence[Markup]) -> Markup:

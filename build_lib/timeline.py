@@ -5,7 +5,7 @@ A bar's place is a percentage of its row, so that the page may be as narrow as a
 
 from collections.abc import Iterator, Mapping
 
-from build_lib.course import Entry, Span, in_state, longest_chain, sign, spans
+from build_lib.course import Entry, Span, in_state, longest_chain, sign, spans, state
 from build_lib.markup import Markup, join, tag
 from build_lib.units import seconds
 
@@ -44,7 +44,7 @@ class _Scale:
     def row(self, service: Entry, span: Span, number: int) -> Markup:
         """A service that was built, or could not be."""
         what, took, waits = sign(service), seconds(span.ended - span.began), list(self._waits(span))
-        told = [f"{service['name']} {service['state']}: began at {seconds(span.began)}, took {took}", *waits]
+        told = [f"{service['name']} {state(service)}: began at {seconds(span.began)}, took {took}", *waits]
         svg = self._svg(
             "; ".join(told),
             self.bar("needs", self.first, span.ready, y=13, height=2),
@@ -54,9 +54,9 @@ class _Scale:
         )
         link = tag("a", service["name"], href=f"#service-{number}")
         name = tag("span", tag("span", what.symbol, aria_hidden="true"), " ", link)
-        state = took if service["state"] == "built" else f"{service['state']}, {took}"
+        ended = took if service["state"] == "built" else f"{state(service)}, {took}"
         note = [tag("small", "; ".join(waits))] if waits else []
-        return tag("li", name, svg, tag("span", state), *note, data_service=number, class_=what.style)
+        return tag("li", name, svg, tag("span", ended), *note, data_service=number, class_=what.style)
 
     def _waits(self, span: Span) -> Iterator[str]:
         if span.after:
@@ -121,7 +121,7 @@ def _skipped(run: Entry, numbers: Mapping[str, int]) -> Iterator[Markup]:
     for words, entries in (
         (
             "Not begun, for the run ended before",
-            [entry for entry in in_state(run, "not begun") if entry["began"] is None],
+            in_state(run, "not begun"),
         ),
         ("Up to date, and left as they are", in_state(run, "up to date")),
     ):

@@ -172,7 +172,17 @@ def test_the_timeline_tells_what_was_skipped_and_why() -> None:
     text = _read(realistic()).one("section", id="timeline").text
     assert "Blocked: 1dashboard: stands on slurm-exporter" in text
     assert "Up to date, and left as they are: 3gatewaymetricsdocs" in text
-    assert "Not begun, for the run ended before: 1later" in _read(_interrupted()).one("section", id="timeline").text
+
+
+def test_what_was_at_work_when_the_run_was_interrupted_is_told_from_what_had_not_begun() -> None:
+    document = _read(_interrupted())
+    timeline = document.one("section", id="timeline")
+    assert "Not begun, for the run ended before: 1later" in timeline.text
+    assert [svg.one("title").text for svg in timeline.all("svg", role="img")] == [
+        "begun interrupted: began at 10 s, took 20 s"
+    ]
+    assert [state.text for state in document.all("span", class_="state")] == ["■ interrupted", "○ not begun"]
+    assert "1 interrupted, 1 not begun" in document.one("dl").text
 
 
 def test_bars_stay_within_the_timeline_and_can_be_seen() -> None:
@@ -219,6 +229,8 @@ def test_the_table_of_services_has_images_sizes_reasons_and_logs() -> None:
         "Log": "log",
     }
     stands_on = _read(_outside()).one("td", data_title="Stands on")
+    links = [link.attributes["href"] for link in _read(realistic()).one("tr", id="service-6").all("a")]
+    assert links == ["#image-1", "#image-2", "./logs/frontend.log"]
     assert stands_on.text == "slurm-build"
     assert not stands_on.all("a")  # it has no row to lead to
 
