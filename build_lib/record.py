@@ -11,6 +11,7 @@ from build_lib.build import Built, Check
 from build_lib.engine import Engine
 from build_lib.errors import BuildError
 from build_lib.graph import Outcome
+from build_lib.page import page
 from build_lib.settings import Settings
 
 FORMAT = 1
@@ -43,6 +44,7 @@ class Recorder:
     """A listener that tells another, and makes a document of it. Times in it are seconds from the run's beginning."""
 
     def __init__(self, listener: Listener, command: str, settings: Settings) -> None:
+        self.report = settings.state_dir / "report.html"
         self._listener = listener
         self._command = command
         self._settings = settings
@@ -116,6 +118,7 @@ class Recorder:
             "failures": [{"message": error.message.partition("\n")[0], "hint": error.hint} for error in failures],
         }
         state.write(self._settings.state_dir / "last-run.json", document)
+        state.write_text(self.report, page(document))
 
     def _service(self, check: Check, sizes: Mapping[str, int]) -> dict[str, Any]:
         service, outcome = check.service, self._outcomes.get(check.service.name)

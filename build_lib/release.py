@@ -1,7 +1,8 @@
 """What build and build-all do: check, build, copy the Slurm packages, verify."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from build_lib import build as building
@@ -36,6 +37,7 @@ class Result:
     outcomes: tuple[Outcome[Built], ...]
     failures: tuple[BuildError, ...]
     packages: str = ""  # what became of the Slurm packages
+    report: Path | None = None  # the page that tells it all
 
 
 def build(
@@ -89,7 +91,7 @@ def _recorded(
             raise
         ending: Ending = "failed" if result.failures else "done"
         recorder.write(ending, engine, packages=result.packages, failures=result.failures)
-    return result
+    return replace(result, report=recorder.report)
 
 
 def _alone(checks: Mapping[str, Check], names: Sequence[str]) -> dict[str, Check]:

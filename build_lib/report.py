@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from colorama import Fore, Style, just_fix_windows_console
 
 from build_lib.errors import BuildError, Incomplete, Unavailable
-from build_lib.fingerprint import unsure
+from build_lib.units import seconds, size
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
     from build_lib.build import Built, Check
@@ -79,6 +79,8 @@ class Console:
 
     def on_built(self, outcome: Outcome[Built]) -> None:
         """A service came out, or did not."""
+        from build_lib.fingerprint import unsure  # noqa: PLC0415  # see above
+
         if outcome.value is None:
             self.line(f"  {outcome.name}: {self._bad(_fate(outcome))}")
         elif outcome.value.reason:
@@ -355,6 +357,8 @@ class Console:
             self.line(f"  {outcome.name}: {'up to date' if kept else done}")
         for error in result.failures:
             failure(error)
+        if result.report:
+            self.line(f"report: {self._below(result.report)}")
         self.problems(repository)
         if result.failures:
             raise Incomplete(f"{len(result.failures)} failed, see above", hint="")
@@ -445,26 +449,6 @@ def failure(error: BuildError) -> None:
     _stderr(f"error: {error.message}")
     if error.hint:
         _stderr(f"  next: {error.hint}")
-
-
-def seconds(count: float) -> str:
-    """A time that people can read: `0.4 s`, `28 s`, `14 min 3 s`."""
-    if count < 10:
-        return f"{count:.1f} s"
-    minutes, rest = divmod(round(count), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def size(count: int | None) -> str:
-    """Bytes that people can read: `0 B`, `12.3 MB`; `-` where they are not known."""
-    if count is None:
-        return "-"
-    amount, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if amount < 1000:
-            break
-        amount, unit = amount / 1000, larger
-    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
 
 
 def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:

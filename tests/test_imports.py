@@ -10,7 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = [
-    {"errors"},
+    {"errors", "units", "markup", "course"},
+    {"tables", "timeline", "drawing"},  # of the page about a run
+    {"failures"},
+    {"page"},
     {"reference", "graph", "interpolation", "yamlfile", "dockerignore", "state", "shell_pattern", "oci"},
     {"settings", "compose_service", "process", "retry", "shell_word", "blobs"},
     {"compose_files", "dockerfile_directives", "credentials", "background", "layout", "sources"},
