@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from build_lib import build as build
+    from build_lib import clean as clean
     from build_lib import compose as compose
     from build_lib import daemon as daemon
     from build_lib import dependencies as dependencies

@@ -41,7 +41,7 @@ ROWS = [
         "outgoing",
     },
     {"fetch"},
-    {"prefetch", "build", "slurm", "publish", "push"},  # the verbs: they do not import each other
+    {"prefetch", "build", "slurm", "publish", "push", "clean"},  # the verbs: they do not import each other
     {"record"},
     {"release"},
     {"report"},
