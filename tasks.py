@@ -272,6 +272,13 @@ def registry_down(ctx: Context) -> None:
     console.registry_down(ended=lib.local_registry.down(settings, dry=console.dry))
 
 
+@task(help=_help("registry", "json"))
+def doctor(ctx: Context, registry: str | None = None, json: bool = False) -> None:
+    """Say what is missing or wrong here, and the command that mends it; changes nothing."""
+    settings, console = _load(ctx, json=json, registry=registry)
+    console.examined(lib.doctor.examine(settings))
+
+
 @task(
     help={
         "keep": "how many earlier releases of each service stay in the engine; 1 unless told",

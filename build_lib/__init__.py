@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from build_lib import dependencies as dependencies
     from build_lib import development as development
     from build_lib import dockerfile as dockerfile
+    from build_lib import doctor as doctor
     from build_lib import engine as engine
     from build_lib import errors as errors
     from build_lib import local_registry as local_registry

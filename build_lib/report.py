@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.compose import Problem
     from build_lib.daemon import Started, Up
     from build_lib.dependencies import Dependency
+    from build_lib.doctor import Finding
     from build_lib.fetch import Fetched, Progress
     from build_lib.graph import Outcome
     from build_lib.local_registry import LocalRegistry
@@ -284,6 +287,24 @@ class Console:
         if failed:
             names = ", ".join(outcome.name for outcome in failed)
             raise Incomplete(f"{len(failed)} of {len(outcomes)} {what} are not in the registry: {names}")
+
+    def examined(self, findings: Sequence[Finding]) -> None:
+        """What doctor found.
+
+        Raises:
+            Incomplete: something is bad.
+        """
+        if self.json:
+            _document([asdict(finding) for finding in findings])
+        painted = {"good": self._good("good   "), "warning": "warning", "bad": self._bad("bad    ")}
+        for finding in [] if self.json else findings:
+            self.line(f"{painted[finding.level]}  {finding.what}: {finding.detail}")
+            if finding.mend:
+                self.line(f"         next: {finding.mend}")
+        counts = Counter(finding.level for finding in findings)
+        if counts["bad"]:
+            raise Incomplete(f"{counts['bad']} bad, {counts['warning']} to look at, {counts['good']} good")
+        self.line(f"{counts['warning'] or 'nothing'} to look at, {counts['good']} good")
 
     def may_remove(self, leftovers: Sequence[Leftover], *, engine_is_there: bool, yes: bool) -> bool:
         """Show what would be removed, and ask at a terminal.

@@ -43,7 +43,7 @@ ROWS = [
     {"fetch"},
     {"prefetch", "build", "slurm", "publish", "push", "clean"},  # the verbs: they do not import each other
     {"record"},
-    {"release"},
+    {"release", "doctor"},
     {"report"},
     {"executor", "development"},
 ]
