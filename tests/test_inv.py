@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from build_lib.settings import Settings
 from tests.conftest import ROOT
+from tests.engine.conftest import install
 
 
 @pytest.fixture
@@ -43,6 +45,28 @@ def test_it_works_through_symbolic_links(copy: Path, tmp_path: Path) -> None:
     (copy / "link").symlink_to("inv")
     (tmp_path / "far").symlink_to(copy / "link")
     assert "build-all" in run(tmp_path / "far", tmp_path).stdout
+
+
+def test_one_line_sets_up_tab_completion_in_bash(copy: Path) -> None:
+    line = "complete_words() { COMP_WORDS=(./inv build); _complete_invoke ./inv build; echo ${COMPREPLY[*]}; }"
+    script = f'eval "$(./inv --print-completion-script bash)"; {line}; complete_words; complete -p inv'
+    done = subprocess.run(["bash", "-euc", script], cwd=copy, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[0].split() == ["build", "build-all"], done.stderr
+    assert "-F _complete_invoke inv" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("shell", "script"),
+    [
+        ("fish", "./inv --print-completion-script fish | source; complete --do-complete './inv build'"),
+        ("zsh", 'eval "$(./inv --print-completion-script zsh)"; words="inv build"; _complete_invoke; print -l $reply'),
+    ],
+)
+def test_and_in_other_shells(shell: str, script: str, copy: Path) -> None:
+    install(shell, shell, Settings.load(copy, environ=dict(os.environ)))
+    done = subprocess.run([shell, "-c", script], cwd=copy, capture_output=True, text=True, check=False)
+    found = [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
+    assert {"build", "build-all"} <= set(found), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
