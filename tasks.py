@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from invoke.collection import Collection
 from invoke.context import Context
 
 import build_lib as lib
-from build_lib.executor import task
+from build_lib.executor import Task, task
 
 if TYPE_CHECKING:
     from build_lib.report import Console
     from build_lib.settings import Settings
 
 ROOT = Path(__file__).resolve().parent
+_ROOT_KEY = "build_lib_root"  # in invoke's configuration: the repository that has its tasks from here
 _HELP = {
     "tag": "the release, such as v0.3.6-dev (IMAGE_TAG)",
     "registry": "your own registry, host[:port]/project (PRIVATE_REGISTRY)",
@@ -37,7 +39,7 @@ def _help(*names: str) -> dict[str, str]:
 
 def _load(ctx: Context, *, json: bool = False, **flags: str | None) -> tuple["Settings", "Console"]:
     """The settings, and a console for the run."""
-    settings = lib.settings.Settings.load(ROOT, flags)
+    settings = lib.settings.Settings.load(Path(ctx.config.get(_ROOT_KEY, ROOT)), flags)
     return settings, lib.report.Console(settings, json=json, dry=ctx.config.run.dry)
 
 
@@ -296,6 +298,13 @@ def clean(ctx: Context, keep: int = 1, yes: bool = False) -> None:
             console.removed(leftovers, lib.clean.remove(leftovers, engine, settings))
 
 
+@task(help={"path": "the repository; the current directory unless told"})
+def init(ctx: Context, path: str = ".") -> None:
+    """Give another repository these tasks: writes its tasks.py, invoke.yaml and .env.example."""
+    _, console = _load(ctx)
+    console.adopted(lib.adopt.adopt(Path(path).resolve(), dry=console.dry))
+
+
 @task
 def test(ctx: Context) -> None:
     """Run the tests, those with a real engine too; what follows `--` goes to pytest."""
@@ -315,3 +324,11 @@ def bench(ctx: Context) -> None:
     """Run the benchmarks, which print ratios; names of `bench/` behind `--` choose some."""
     _, console = _load(ctx)
     lib.development.bench(ROOT, ctx.remainder.split(), console.line, dry=console.dry)
+
+
+def collection(file: str) -> Collection:
+    """The tasks for the repository whose tasks.py is `file`; without those for work on these tasks themselves."""
+    own = (test, lint, bench)
+    found = Collection(*(item for item in globals().values() if isinstance(item, Task) and item not in own))
+    found.configure({_ROOT_KEY: str(Path(file).resolve().parent)})
+    return found

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from build_lib import adopt as adopt
     from build_lib import build as build
     from build_lib import clean as clean
     from build_lib import compose as compose

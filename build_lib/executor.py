@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+from invoke.collection import Collection
 from invoke.exceptions import Exit
 from invoke.executor import Executor as InvokeExecutor
+from invoke.program import Program
 from invoke.tasks import Call
 from invoke.tasks import Task as InvokeTask
 from invoke.tasks import task as invoke_task
@@ -115,6 +117,11 @@ def _is_pre_task(one: Any, of: Any) -> bool:
 def _terminate(_number: int, _frame: FrameType | None) -> None:
     """End as ^C does, cleaning up on the way, but with the exit code of a terminated program."""
     raise SystemExit(TERMINATED)
+
+
+def program(namespace: Collection) -> Program:
+    """Invoke's own command line, for these tasks alone."""
+    return Program(namespace=namespace, executor_class=Executor, name="build-lib", binary="python -m build_lib")
 
 
 def tell(error: BuildError) -> None:

@@ -17,6 +17,7 @@ from build_lib.errors import BuildError, Incomplete, Unavailable
 from build_lib.units import seconds, size
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
+    from build_lib.adopt import Adopted
     from build_lib.build import Built, Check
     from build_lib.clean import Leftover
     from build_lib.compose import Problem
@@ -287,6 +288,14 @@ class Console:
         if failed:
             names = ", ".join(outcome.name for outcome in failed)
             raise Incomplete(f"{len(failed)} of {len(outcomes)} {what} are not in the registry: {names}")
+
+    def adopted(self, adopted: Adopted) -> None:
+        """What a repository got, and how to go on there."""
+        for path in adopted.there:
+            self.line(f"{path}: there already")
+        for path in adopted.written:
+            self.line(f"{path}: {'would be written' if self.dry else self._good('written')}")
+        self.line("next: cp .env.example .env; inv --list; inv doctor")
 
     def examined(self, findings: Sequence[Finding]) -> None:
         """What doctor found.

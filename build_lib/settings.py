@@ -17,6 +17,14 @@ from build_lib.reference import TAG_RULE, Mirror, PrivateRegistry, Reference, is
 T = TypeVar("T")
 
 _BUILD_ARG, _SECRET = "BUILD_ARG_", "SECRET_"
+PREFIXED = (  # settings whose names have an end of their own: name, value, meaning
+    (f"{_BUILD_ARG}NAME", "value", "the build argument NAME, for the Dockerfiles that declare it"),
+    (
+        f"{_SECRET}NAME",
+        "file",
+        "a file or an environment variable, by name, that holds the secret NAME of RUN --mount=type=secret,id=NAME",
+    ),
+)
 COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
 

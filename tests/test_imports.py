@@ -38,19 +38,22 @@ ROWS = [
         "incoming",
         "mirrors",
         "picture",
+        "documents",
         "outgoing",
     },
     {"fetch"},
-    {"prefetch", "build", "slurm", "publish", "push", "clean"},  # the verbs: they do not import each other
+    {"prefetch", "build", "slurm", "publish", "push", "clean", "adopt"},  # the verbs: they do not import each other
     {"record"},
     {"release", "doctor"},
     {"report"},
     {"executor", "development"},
+    {"tasks"},
+    {"__main__"},
 ]
 ONLY_IN = {
     "docker": {"engine", "credentials"},
     "requests": {"engine", "registry_session", "registry"},
-    "invoke": {"executor"},
+    "invoke": {"executor", "tasks"},
     "yaml": {"yamlfile", "compose_files", "compose_service"},
     "colorama": {"report"},
     "tqdm": {"report"},

@@ -1,7 +1,10 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dotenv import dotenv_values
 
+from build_lib.documents import configuration, env_example
 from build_lib.errors import SettingsError
 from build_lib.settings import Settings, check_flags, keys
 
@@ -18,16 +21,17 @@ def test_a_flag_wins_over_the_environment_over_env_file_over_default(tmp_path: P
     )
 
 
-def test_the_example_names_every_key_with_its_default_and_its_explanation() -> None:
-    lines = (ROOT / ".env.example").read_text().splitlines()
-    shown = {
-        name: (value, lines[place - 1])
-        for place, line in enumerate(lines)
-        if line and not line.startswith("#")
-        for name, _, value in [line.partition("=")]
-    }
-    assert shown.pop("PROJECT_ROOT")[0] == ""
-    assert shown == {key.name: (key.default, f"# {key.help}") for key in keys().values()}
+@pytest.mark.parametrize(
+    ("path", "made"), [(".env.example", env_example), ("docs/configuration.md", configuration)], ids=str
+)
+def test_documents_are_those_of_the_settings(path: str, made: Callable[[], str]) -> None:
+    assert (ROOT / path).read_text() == made(), "python -m build_lib.documents writes it anew"
+
+
+def test_the_example_is_a_file_of_settings_with_their_defaults() -> None:
+    found = dotenv_values(ROOT / ".env.example")
+    assert found.pop("PROJECT_ROOT") == ""
+    assert found == {key.name: key.default for key in keys().values()}
 
 
 def test_the_example_can_be_used_as_it_is(tmp_path: Path) -> None:
