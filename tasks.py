@@ -305,11 +305,11 @@ def init(ctx: Context, path: str = ".") -> None:
     console.adopted(lib.adopt.adopt(Path(path).resolve(), dry=console.dry))
 
 
-@task
-def test(ctx: Context) -> None:
+@task(help={"report": "write docs/test-report.md anew"})
+def test(ctx: Context, report: bool = False) -> None:  # noqa: PT028  # a task, and no test
     """Run the tests, those with a real engine too; what follows `--` goes to pytest."""
     _, console = _load(ctx)
-    lib.development.test(ROOT, ctx.remainder.split(), console.line, dry=console.dry)
+    lib.development.test(ROOT, ctx.remainder.split(), console.line, report=report, dry=console.dry)
 
 
 @task

@@ -2,22 +2,34 @@
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from build_lib import state, suite
 from build_lib.errors import BuildError
 
 _TOOLS = ("pytest", "ruff", "mypy", "hypothesis", "websockets")
 
 
-def test(root: Path, arguments: Sequence[str], say: Callable[[str], None], *, dry: bool) -> None:
-    """Run pytest with the arguments.
+def test(root: Path, arguments: Sequence[str], say: Callable[[str], None], *, report: bool, dry: bool) -> None:
+    """Run pytest with the arguments; with `report`, docs/test-report.md is written anew, also when tests failed.
 
     Raises:
         BuildError: a test failed, or the tools cannot be installed.
     """
-    _run(root, [["pytest", *arguments]], say, dry=dry)
+    if not report:
+        _run(root, [["pytest", *arguments]], say, dry=dry)
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        junit = Path(directory) / "junit.xml"
+        try:
+            _run(root, [["pytest", f"--junitxml={junit}", *arguments]], say, dry=dry)
+        finally:
+            if junit.exists():
+                state.write_text(root / "docs/test-report.md", suite.document(suite.read(junit)))
+                say("docs/test-report.md: written")
 
 
 def lint(root: Path, say: Callable[[str], None], *, dry: bool) -> None:

@@ -39,6 +39,7 @@ ROWS = [
         "mirrors",
         "picture",
         "documents",
+        "suite",
         "outgoing",
     },
     {"fetch"},
