@@ -108,7 +108,7 @@ def build_all(
     listener.step(4, "verify")
     copied = slurm.applies(repository) and not failures and {slurm.SOURCE, slurm.TARGET} <= done
     wrong = _verify(checks, done, engine)
-    wrong += _verify_packages(repository, engine) if copied else []
+    wrong += _verify_packages(repository, engine, settings) if copied else []
     listener.line(f"  {len(done)} services looked at, {len(wrong) or 'nothing'} wrong")
     return Result(outcomes=result.outcomes, failures=(*result.failures, *failures, *wrong))
 
@@ -155,6 +155,9 @@ def _copy(
     if not slurm.applies(repository):
         listener.line(f"  not needed: there are no services {slurm.SOURCE} and {slurm.TARGET}")
         return []
+    if slurm.unified(repository):
+        listener.line("  not needed: apphub is built with slurm-build's packages (APPHUB_MODE=unified)")
+        return []
     lacking = sorted({slurm.SOURCE, slurm.TARGET} - done)
     if lacking:
         listener.line(f"  not done, for {' and '.join(lacking)} could not be built")
@@ -181,6 +184,6 @@ def _verify(checks: Mapping[str, Check], done: set[str], engine: Engine) -> list
     return wrong
 
 
-def _verify_packages(repository: Repository, engine: Engine) -> list[BuildError]:
-    found = slurm.difference(repository, engine)
+def _verify_packages(repository: Repository, engine: Engine, settings: Settings) -> list[BuildError]:
+    found = slurm.difference(repository, engine, settings)
     return [BuildFailed(f"apphub has not slurm-build's packages: {found}")] if found else []

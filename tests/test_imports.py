@@ -33,6 +33,7 @@ ROWS = [
         "copies",
         "incoming",
         "mirrors",
+        "packages",
     },
     {"prefetch", "build", "slurm", "publish"},  # the verbs: they do not import each other
     {"release"},
