@@ -21,7 +21,7 @@ from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.conftest import ROOT, inv_command
 from tests.engine.conftest import install, remove_images
-from tests.engine.hub import running
+from tests.engine.hub import docker, running
 
 _PREFIX = "blb-apphub-"
 _SECONDS = 5
@@ -82,6 +82,8 @@ def _serving(root: Path) -> None:
     run("docker", "build", "--tag", f"{_PREFIX}stock:1", str(root))
     # hardened, it could not start; nothing of this matters for the speed
     with running(hub) as ours, running(f"{_PREFIX}stock:1", hardened=False, ready="/") as stock:
+        for server in (ours, stock):
+            print(f"  {docker('exec', server.name, 'nginx', '-v').stderr.strip()}")
         name = next(part for part in re.findall(r'href="(pkgs/slurm-deb/slurm-client_[^"]*)"', ours.get("/")[2]))
         for path in ("pkgs/slurm-deb/Packages.xz", name):
             found: dict[str, list[tuple[float, float, float]]] = {"apphub": [], "stock nginx": []}

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
+from build_lib.settings import Settings
+from tests.engine.conftest import install
+
 CLIENT = "debian:bookworm-slim"
 _READY_SECONDS = 30
 
@@ -88,8 +91,10 @@ def deb(directory: Path, name: str, version: str, architecture: str = "all") -> 
     return made
 
 
-def signing_key(directory: Path) -> Path:
+def signing_key(directory: Path, machine: Settings) -> Path:
     """A new secret key without a passphrase, in a file."""
+    install("gpg", "gpg", machine)
+    install("gpg-agent", "gpg-agent", machine)
     home = directory / "gnupg"
     home.mkdir(mode=0o700)
     gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--passphrase", ""]

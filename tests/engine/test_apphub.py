@@ -55,7 +55,7 @@ def job(engine: Engine, machine: Settings, tmp_path_factory: pytest.TempPathFact
     """Both modes built, signed and unsigned, from packages of the distribution and two of our own."""
     made = Job(tmp_path_factory.mktemp("project"), f"blt-{secrets.token_hex(4)}-")
     shutil.copytree(ROOT / "src", made.project / "src")
-    signing_key(made.project)
+    signing_key(made.project, machine)
     pkgs = made.project / "src/apphub/pkgs"
     shutil.copy(deb(made.project / "debs", "own-tool", "1.0+1~a"), pkgs)
     _rpm(pkgs)

@@ -178,9 +178,9 @@ def test_a_wrong_number_of_versions_is_refused(place: Place, keep: str) -> None:
     assert not (place.debs / "Packages").exists()
 
 
-def test_a_signature_goes_with_its_key(place: Place) -> None:
+def test_a_signature_goes_with_its_key(place: Place, machine: Settings) -> None:
     place.add("tool", "1")
-    shutil.copy(signing_key(place.pkgs.parent), place.pkgs / "key")
+    shutil.copy(signing_key(place.pkgs.parent, machine), place.pkgs / "key")
     assert place.publish(APT_SIGNING_KEY="/pkgs/key").returncode == 0
     assert {"InRelease", "Release.gpg", "apphub.asc"} <= {path.name for path in place.debs.iterdir()}
     assert "PRIVATE" not in (place.debs / "apphub.asc").read_text()
@@ -209,12 +209,12 @@ def test_symbolic_links_are_not_followed(place: Place) -> None:
 
 
 @pytest.mark.parametrize("signed", [True, False], ids=["signed", "unsigned"])
-def test_apt_get_update_survives_publications(place: Place, signed: bool) -> None:
+def test_apt_get_update_survives_publications(place: Place, machine: Settings, signed: bool) -> None:
     """Rounds of a client, while a publisher makes new indexes as fast as it can."""
     place.add("tool", "0")
     environment: tuple[str, ...] = ("--env=APPHUB_KEEP_VERSIONS=3",)
     if signed:
-        shutil.copy(signing_key(place.pkgs.parent), place.pkgs / "key")
+        shutil.copy(signing_key(place.pkgs.parent, machine), place.pkgs / "key")
         environment += ("--env=APT_SIGNING_KEY=/pkgs/key",)
     publisher = """
         mkdir -p /dev/shm/tree/DEBIAN

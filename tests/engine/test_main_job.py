@@ -162,8 +162,9 @@ def release(job: Job) -> Iterator[str]:
     tag = "faulty"
     job.docker("tag", f"{APPHUB}-without-slurm", f"ai-infra-apphub:{tag}")
     yield tag
-    for name in (f"ai-infra-slurm-build:{tag}", f"ai-infra-apphub:{tag}", f"ai-infra-apphub:{tag}-without-slurm"):
-        job.docker("rmi", "--force", name, check=False)
+    job.docker("rmi", "--force", f"ai-infra-slurm-build:{tag}", check=False)
+    for suffix in ("", "-without-slurm", "-with-slurm"):
+        job.docker("rmi", "--force", f"ai-infra-apphub:{tag}{suffix}", check=False)
 
 
 def _slurm_build(job: Job, tag: str, **packages: bytes) -> None:
