@@ -125,7 +125,7 @@ def chromium(program: str) -> Iterator[Page]:
 
 def _screenshots(url: str, directory: Path) -> None:
     with chromium("chromium") as page:
-        for name, width, dark in (("wide", 1100, False), ("dark", 1100, True), ("narrow", 380, False)):
+        for name, width, dark in (("dark", 1100, True), ("narrow", 380, False)):
             page.look(width=width, dark=dark)
             page.open(url)
             page.screenshot(directory / f"apphub-{name}.png")
