@@ -146,7 +146,7 @@ def _command_line(
     settings: Settings, name: str, command: tuple[str, ...], *, contexts: bool, pull: bool
 ) -> CommandLine:
     environment = _environment(settings)
-    secrets = {secret: _place(secret, text, settings) for secret, text in settings.build_secrets.items()}
+    secrets = {secret: _place(secret, text, settings) for secret, text in settings.secrets.items()}
     return CommandLine(
         name=name, command=command, environment=environment, contexts=contexts, secrets=secrets, pull=pull
     )

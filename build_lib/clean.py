@@ -15,7 +15,7 @@ from build_lib.dependencies import Dependency
 from build_lib.engine import Engine, owner
 from build_lib.errors import BuildError, EngineError, SettingsError
 from build_lib.reference import Reference, pinned
-from build_lib.services import WITHOUT_SLURM, Repository
+from build_lib.services import WITH_SLURM, WITHOUT_SLURM, Repository
 from build_lib.settings import Settings
 
 _LOCKS = ("build.lock", "copy-slurm.lock")
@@ -96,10 +96,10 @@ def _images(
 
 
 def _earlier(images: Iterable[Reference], present: str, keep: int, engine: Engine) -> list[Reference]:
-    """A service's images of other releases but the `keep` newest; a release may have two, before and after a copy."""
+    """A service's images of other releases but the `keep` newest; a release of apphub has three, for its copies."""
     releases: dict[str, list[Reference]] = defaultdict(list)
     for name in images:
-        releases[(name.tag or "").removesuffix(WITHOUT_SLURM)].append(name)
+        releases[(name.tag or "").removesuffix(WITHOUT_SLURM).removesuffix(WITH_SLURM)].append(name)
     releases.pop(present, None)
     newest_first = sorted(releases.values(), key=lambda names: max(map(engine.named_at, names)), reverse=True)
     return [name for names in newest_first[keep:] for name in names]

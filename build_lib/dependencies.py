@@ -80,8 +80,12 @@ def _in_order(images: Collection[Reference]) -> list[Reference]:
 
 def _build_needs(repository: Repository, settings: Settings) -> Iterator[tuple[Reference, Need]]:
     for service in repository.services.values():
-        # without a target, also what the last stage does not reach: what is kept for a closed site has to do for any
-        for use in (use for use in service.external if use.reached or not service.target):
+        for use in service.external:
+            image = Reference.parse(use.name)
+            # Without a target, also what the last stage does not reach: what is kept for a closed site has to do for
+            # any. But a service that this repository does not have is in no registry.
+            if not use.reached and (service.target or _is_own(image, repository, settings)):
+                continue
             where = _relative(service.origin if use.kind == "context" else service.dockerfile, settings)
             need = Need(
                 path=where,
@@ -91,7 +95,7 @@ def _build_needs(repository: Repository, settings: Settings) -> Iterator[tuple[R
                 build=use.reached,
                 platform=use.platform or service.platform,
             )
-            yield Reference.parse(use.name), need
+            yield image, need
 
 
 def _other_needs(repository: Repository, settings: Settings) -> Iterator[tuple[Reference, Need]]:

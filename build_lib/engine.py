@@ -75,10 +75,13 @@ class Container:
         with _translated(f"cannot write to {path} of a container from {self._image}"):
             self._api.put_archive(self._id, path, archive)
 
-    def run(self) -> tuple[int, str]:
-        """Start it, wait for its end; its exit code and all that it printed."""
+    def run(self, said: bytes = b"") -> tuple[int, str]:
+        """Start it, tell it `said` on its standard input, wait for its end; its exit code and all that it printed."""
         with _translated(f"cannot run a container from {self._image}"):
+            stdin = self._api.attach_socket(self._id, params={"stdin": 1, "stream": 1}) if said else None
             self._api.start(self._id)
+            if stdin is not None:
+                _tell(stdin, said)
             code = self._api.wait(self._id, timeout=_SILENCE_SECONDS)["StatusCode"]
             return code, self._api.logs(self._id).decode(errors="replace")
 
@@ -294,6 +297,7 @@ class Engine:
         entrypoint: Sequence[str] = (),
         command: Sequence[str] = ("-",),
         user: str | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Iterator[Container]:
         """A container without network that is removed on every way out; created, not started."""
         with _translated(f"cannot create a container from {image}"):
@@ -302,6 +306,8 @@ class Engine:
                 command=list(command),
                 entrypoint=list(entrypoint) or None,
                 user=user,
+                environment=dict(environment or {}),
+                stdin_open=True,
                 name=f"build-lib-{uuid.uuid4().hex[:12]}",
                 labels={TEMPORARY_LABEL: owner},
                 network_disabled=True,
@@ -346,6 +352,16 @@ def endpoint(settings: Settings) -> str:
         return environment["DOCKER_HOST"]
     context = ContextAPI.get_context(environment.get("DOCKER_CONTEXT") or None)
     return str(context.Host) if context is not None and context.Host else "unix:///var/run/docker.sock"
+
+
+def _tell(stdin: Any, said: bytes) -> None:
+    """Write to a container's standard input, which ends there."""
+    connection = getattr(stdin, "_sock", stdin)  # what the SDK wraps a local socket in can only be read
+    try:
+        connection.sendall(said)
+        connection.shutdown(socket.SHUT_WR)
+    finally:
+        stdin.close()
 
 
 def _auth_config(login: Login) -> dict[str, str]:

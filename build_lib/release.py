@@ -194,7 +194,7 @@ def _steps(
     listener.step(4, "verify")
     copied = slurm.applies(repository) and not failures and {slurm.SOURCE, slurm.TARGET} <= done
     wrong = _verify(checks, done, engine)
-    wrong += _verify_packages(repository, engine) if copied else []
+    wrong += _verify_packages(repository, engine, settings) if copied else []
     listener.line(f"  {len(done)} services looked at, {len(wrong) or 'nothing'} wrong")
     return Result(outcomes=result.outcomes, failures=(*result.failures, *failures, *wrong), packages=packages)
 
@@ -240,6 +240,8 @@ def _copy(repository: Repository, done: set[str], engine: Engine, settings: Sett
     """What became of the packages, in words, and what failed."""
     if not slurm.applies(repository):
         return f"not needed: there are no services {slurm.SOURCE} and {slurm.TARGET}", []
+    if slurm.unified(repository):
+        return "not needed: apphub is built with slurm-build's packages (APPHUB_MODE=unified)", []
     lacking = sorted({slurm.SOURCE, slurm.TARGET} - done)
     if lacking:
         return f"not done, for {' and '.join(lacking)} could not be built", []
@@ -262,6 +264,6 @@ def _verify(checks: Mapping[str, Check], done: set[str], engine: Engine) -> list
     return wrong
 
 
-def _verify_packages(repository: Repository, engine: Engine) -> list[BuildError]:
-    found = slurm.difference(repository, engine)
+def _verify_packages(repository: Repository, engine: Engine, settings: Settings) -> list[BuildError]:
+    found = slurm.difference(repository, engine, settings)
     return [BuildFailed(f"apphub has not slurm-build's packages: {found}")] if found else []

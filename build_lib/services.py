@@ -17,7 +17,8 @@ from build_lib.settings import Settings
 _SERVICE, _IMAGE = "service:", "docker-image://"  # how a build context names another service, and an image
 
 
-WITHOUT_SLURM = "-without-slurm"  # after a release in the tag of apphub as it was built, before packages came in
+# after a release, in the tags of apphub as it was built, before packages came in, and of the last copy with them
+WITHOUT_SLURM, WITH_SLURM = "-without-slurm", "-with-slurm"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

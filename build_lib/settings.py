@@ -1,5 +1,6 @@
 """Settings: one frozen value, read from flags, the process environment, `.env` and defaults, in this order."""
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -174,6 +175,12 @@ def _slurm_from(text: str) -> str:
     return text
 
 
+def _apphub_mode(text: str) -> str:
+    if text not in ("copy", "unified"):
+        raise ValueError("copy or unified")
+    return text
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """Everything that can be configured. Paths are absolute."""
@@ -315,6 +322,27 @@ class Settings:
         build_arg=True,
         help="what apphub stands on, such as nginx:stable; empty: debian:bookworm-slim",
     )
+    apphub_mode: str = _setting(
+        "APPHUB_MODE",
+        "copy",
+        _apphub_mode,
+        build_arg=True,
+        help="how packages come into apphub: copy (by copy-slurm, a step of build-all) or unified (as it is built)",
+    )
+    apphub_keep_versions: int = _setting(
+        "APPHUB_KEEP_VERSIONS",
+        "3",
+        _count,
+        build_arg=True,
+        help="how many versions of a package apphub keeps: the present one, and those before it",
+    )
+    apt_signing_key: Path | None = _setting(
+        "APT_SIGNING_KEY",
+        "",
+        _file,
+        secret=True,
+        help="file with an OpenPGP secret key, without a passphrase, to sign apphub's repositories; empty: unsigned",
+    )
     docker_host: str = _setting(
         "DOCKER_HOST", "", _text, help="the engine's address; empty: that of the docker context"
     )
@@ -351,8 +379,20 @@ class Settings:
     def build_args(self) -> dict[str, str]:
         """What Dockerfiles may declare as ARG, by name: settings that are not empty, and BUILD_ARG_NAME as NAME."""
         named = {key.name: getattr(self, name) for name, key in keys().items() if key.build_arg}
+        named["APT_SIGNING_KEY_DIGEST"] = self.apt_signing_key_digest
         own = {name: str(value) for name, value in named.items() if value not in ("", None)}
         return own | dict(self.build_arg_settings)
+
+    @property
+    def apt_signing_key_digest(self) -> str:
+        """What tells one signing key from another, and nothing else about it; "" if there is none."""
+        return hashlib.sha256(self.apt_signing_key.read_bytes()).hexdigest()[:16] if self.apt_signing_key else ""
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The build secrets by name: the file of each, or the environment variable that holds it."""
+        own = {"APT_SIGNING_KEY": str(self.apt_signing_key)} if self.apt_signing_key else {}
+        return own | dict(self.build_secrets)
 
     @property
     def pulls_at_once(self) -> int:

@@ -1,43 +1,36 @@
 """The Slurm packages: from the image that built them into the image that serves them.
 
 apphub as it was built keeps a name of its own, `TAG-without-slurm`: each copy begins from there, so that no
-package of an earlier copy stays behind, in the repository or in a layer below.
+package of an earlier copy stays behind in a layer below. What a copy made keeps another, `TAG-with-slurm`, also when
+apphub is built again: the next copy takes old versions from there, and apphub's indexer says which of them stay.
+
+An apphub that stands on slurm-build (APPHUB_MODE=unified) has the packages as it is built, and nothing is copied.
 """
 
-import hashlib
 import io
-import re
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO
 
-from build_lib import state
+from build_lib import packages, state
 from build_lib.engine import Container, Engine, owner
 from build_lib.errors import PackagesError
+from build_lib.packages import Packages, Published
 from build_lib.reference import Reference
-from build_lib.services import WITHOUT_SLURM, Repository, Service
+from build_lib.services import WITH_SLURM, WITHOUT_SLURM, Repository, Service
 from build_lib.settings import Settings
 
 SOURCE = "slurm-build"
 TARGET = "apphub"
 OUT = "/out"
-PUBLISHED = "/usr/share/nginx/html/pkgs/slurm-deb"
-INDEXER = "/usr/local/bin/apphub-index"
-_CHUNK = 1 << 20
-_STANZA = re.compile(r"^Filename: (?:\./)?(\S+)$.*?^SHA256: ([0-9a-f]{64})$", re.MULTILINE | re.DOTALL)
-
-Packages = Mapping[str, str]  # file name -> sha256 in hex
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Published:
-    """What an image really holds: its packages, and what its apt index says that it holds."""
-
-    packages: Packages
-    indexed: Packages
+PAGES = "/usr/share/nginx/html/pkgs"
+PUBLISHED = f"{PAGES}/slurm-deb"
+INDEXER = "/usr/local/bin/apphub-publish"
+_BY_HASH = "by-hash/"  # the indexes of earlier copies, for clients that are reading them
+_OLD = "old/"  # where the indexer looks for former versions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,25 +55,45 @@ def applies(repository: Repository) -> bool:
 def copy(repository: Repository, engine: Engine, settings: Settings, *, dry: bool = False) -> Copied:
     """Put slurm-build's packages into apphub, under apphub's own name; twice is no more than once.
 
-    With `dry`, nothing is changed, and the result says what would be.
+    With `dry`, nothing is changed, and the result says what would be. An apphub that stands on slurm-build is only
+    looked at.
 
     Raises:
         PackagesError: an image is missing, there are no packages, or the result is not what it should be;
             apphub stays as it was.
     """
     source, target = (_service(repository, name) for name in (SOURCE, TARGET))
+    if unified(repository):
+        return _look(repository, engine, settings)
     with state.lock(settings.state_dir / "copy-slurm.lock", "copy-slurm"):
         engine.remove_leftovers(owner(settings))
-        work = _Copy(source.image, target.image, engine, owner(settings))
+        work = _Copy(source.image, target.image, engine, settings)
         return work.run(dry=dry)
 
 
-def difference(repository: Repository, engine: Engine) -> str:
+def unified(repository: Repository) -> bool:
+    """Whether apphub stands on slurm-build, and so has its packages when it is built."""
+    return SOURCE in repository.services[TARGET].needs
+
+
+def difference(repository: Repository, engine: Engine, settings: Settings) -> str:
     """What is wrong with apphub's packages as they are, in words; "" if they are slurm-build's."""
     source, target = (_service(repository, name) for name in (SOURCE, TARGET))
-    wanted = _published(engine, source.image, OUT, "verify").packages
-    held = _published(engine, target.image, PUBLISHED, "verify")
-    return _difference(wanted, held)
+    wanted = packages.read(engine, source.image, OUT, "verify").packages
+    held = packages.read(engine, target.image, PUBLISHED, "verify")
+    return packages.difference(wanted, held, settings)
+
+
+def _look(repository: Repository, engine: Engine, settings: Settings) -> Copied:
+    source, target = (repository.services[name].image for name in (SOURCE, TARGET))
+    wanted = _wanted(source, target, engine, owner(settings))
+    wrong = difference(repository, engine, settings)
+    if wrong:
+        raise PackagesError(
+            f"{target} is not what slurm-build gives: {wrong}",
+            hint=f"it gets its packages as it is built: ./inv build -s {TARGET} -t {target.tag}",
+        )
+    return Copied(packages=tuple(wanted), changed=False)
 
 
 def _service(repository: Repository, name: str) -> Service:
@@ -89,40 +102,46 @@ def _service(repository: Repository, name: str) -> Service:
     return repository.services[name]
 
 
+def _wanted(source: Reference, target: Reference, engine: Engine, owner: str) -> Packages:
+    images = engine.images()
+    for image, name in ((source, SOURCE), (target, TARGET)):
+        if image.identity not in images:
+            raise PackagesError(f"{image} is not built", hint=f"./inv build -s {name} -t {image.tag}")
+    wanted = packages.read(engine, source, OUT, owner).packages
+    if not wanted:
+        raise PackagesError(
+            f"{source} has no .deb in {OUT}; {target} stays as it is",
+            hint=f"./inv build -s {SOURCE} -t {source.tag} --force builds it again",
+        )
+    return wanted
+
+
 class _Copy:
-    def __init__(self, source: Reference, target: Reference, engine: Engine, owner: str) -> None:
+    def __init__(self, source: Reference, target: Reference, engine: Engine, settings: Settings) -> None:
         self.source = source
         self.target = target
         self.without = target.with_tag(f"{target.tag}{WITHOUT_SLURM}")
+        self.before = target.with_tag(f"{target.tag}{WITH_SLURM}")
         self.engine = engine
-        self.owner = owner
+        self.settings = settings
+        self.owner = owner(settings)
 
     def run(self, *, dry: bool) -> Copied:
-        wanted = self._wanted()
+        wanted = _wanted(self.source, self.target, self.engine, self.owner)
         base = self._base()
-        held = _published(self.engine, self.target, PUBLISHED, self.owner)
-        own = held if base == self.target else _published(self.engine, base, PUBLISHED, self.owner)
+        held = packages.read(self.engine, self.target, PUBLISHED, self.owner)
+        own = held if base == self.target else packages.read(self.engine, base, PUBLISHED, self.owner)
         expected = {**own.packages, **wanted}
-        if held.packages == expected and not _difference(wanted, held):
+        if base != self.target and held.packages == expected and not self._wrong(wanted, held):
             return Copied(packages=tuple(wanted), changed=False)
         if not dry:
             if base == self.target:
                 self.engine.tag(str(self.target), self.without)
-            self._make(expected)
+            self._make(wanted, expected)
         return Copied(packages=tuple(wanted), changed=True)
 
-    def _wanted(self) -> Packages:
-        images = self.engine.images()
-        for image, name in ((self.source, SOURCE), (self.target, TARGET)):
-            if image.identity not in images:
-                raise PackagesError(f"{image} is not built", hint=f"./inv build -s {name} -t {image.tag}")
-        wanted = _published(self.engine, self.source, OUT, self.owner).packages
-        if not wanted:
-            raise PackagesError(
-                f"{self.source} has no .deb in {OUT}; {self.target} stays as it is",
-                hint=f"./inv build -s {SOURCE} -t {self.source.tag} --force builds it again",
-            )
-        return wanted
+    def _wrong(self, wanted: Packages, held: Published) -> str:
+        return packages.difference(wanted, held, self.settings)
 
     def _base(self) -> Reference:
         """The apphub that was built: what bears that name if the present image stands on it, else the image itself."""
@@ -131,50 +150,72 @@ class _Copy:
         below, layers = self.engine.layers(str(self.without)), self.engine.layers(str(self.target))
         return self.without if below != layers and layers[: len(below)] == below else self.target
 
-    def _make(self, expected: Packages) -> None:
+    def _make(self, wanted: Packages, expected: Packages) -> None:
         """Make the new image, look at what it holds, and only then give it apphub's name."""
         with tempfile.TemporaryFile() as context:
-            self._write_context(context)
+            self._write_context(expected, context)
             id = self.engine.build(fileobj=context, custom_context=True, use_config_proxy=False)
-        held = _published(self.engine, id, PUBLISHED, self.owner)
+        held = packages.read(self.engine, id, PUBLISHED, self.owner)
         extra = sorted(held.packages.keys() - expected.keys())
-        wrong = _difference(expected, held) or (f"it also has {', '.join(extra)}" if extra else "")
+        wrong = self._wrong(wanted, held) or (f"it also has {', '.join(extra)}" if extra else "")
         if wrong:
             self.engine.remove(id)
             raise PackagesError(f"the new {self.target} is wrong: {wrong}; the old one stays")
         self.engine.tag(id, self.target)
+        self.engine.tag(id, self.before)
 
-    def _write_context(self, context: IO[bytes]) -> None:
+    def _write_context(self, expected: Packages, context: IO[bytes]) -> None:
         """A build context: the packages and their index, made by apphub's own indexer, and how to add them."""
-        with tempfile.TemporaryFile() as packages, self._indexing() as container:
-            self._take_packages(packages)
-            container.put(PUBLISHED, packages)
-            code, log = container.run()
+        with tempfile.TemporaryFile() as archive, self._indexing() as container:
+            self._take_packages(expected, archive)
+            container.put(PUBLISHED, archive)
+            code, log = container.run(self._key())
             if code:
                 raise PackagesError(f"{INDEXER} failed with exit code {code}; the old apphub stays:\n{log.strip()}")
-            _write_context(container, context, f"FROM {self.without}\nCOPY packages/ {PUBLISHED}/\n")
+            _write_context(container, context, f"FROM {self.without}\nCOPY pkgs/ {PAGES}/\n")
+
+    def _key(self) -> bytes:
+        """The signing key: by the container's standard input, for whatever is put into a container is on a disk."""
+        return self.settings.apt_signing_key.read_bytes() if self.settings.apt_signing_key else b""
 
     def _indexing(self) -> AbstractContextManager[Container]:
+        digest = self.settings.apt_signing_key_digest
+        signing = {"APT_SIGNING_KEY": "-", "APT_SIGNING_KEY_DIGEST": digest} if digest else {}
+        keep = {"APPHUB_KEEP_VERSIONS": str(self.settings.apphub_keep_versions)}
         return self.engine.container(
-            str(self.without), owner=self.owner, entrypoint=[INDEXER], command=[PUBLISHED], user="0"
+            str(self.without), owner=self.owner, entrypoint=[INDEXER], command=[], user="0", environment=keep | signing
         )
 
-    def _take_packages(self, into: IO[bytes]) -> None:
-        with (
-            tarfile.open(fileobj=into, mode="w") as tar,
-            self.engine.container(str(self.source), owner=self.owner) as container,
-        ):
-            for member, content in container.files(OUT):
-                if content is not None and member.name.endswith(".deb"):
-                    tar.addfile(_plain(member, member.name.rpartition("/")[2]), content)
+    def _take_packages(self, expected: Packages, into: IO[bytes]) -> None:
+        with tarfile.open(fileobj=into, mode="w") as tar:
+            if self.before.identity in self.engine.images():
+                self._take(self.before, PUBLISHED, lambda name: _former(name, expected), tar)
+            self._take(self.source, OUT, lambda name: name if name.endswith(".deb") else "", tar)
         into.seek(0)
+
+    def _take(self, image: Reference, directory: str, place: Callable[[str], str], tar: tarfile.TarFile) -> None:
+        """Take the files of a directory of the image to the places that they have in the repository; "" for none."""
+        with self.engine.container(str(image), owner=self.owner) as container:
+            for member, content in container.files(directory):
+                name = place(member.name.partition("/")[2])
+                if content is not None and name:
+                    tar.addfile(_plain(member, name), content)
+
+
+def _former(name: str, expected: Packages) -> str:
+    """Where a file of the copy before has its place in the new one: what may be an old version, and indexes by hash."""
+    package = name.removeprefix(_OLD)
+    if package.endswith(".deb") and "/" not in package:
+        return f"{_OLD}{package}" if package not in expected else ""
+    return name if name.startswith(_BY_HASH) else ""
 
 
 def _write_context(container: Container, context: IO[bytes], dockerfile: str) -> None:
     with tarfile.open(fileobj=context, mode="w") as tar:
-        for member, content in container.files(PUBLISHED):
-            if content is not None:
-                tar.addfile(_plain(member, f"packages/{member.name.partition('/')[2]}"), content)
+        for member, content in container.files(PAGES):
+            name = member.name.partition("/")[2]
+            if content is not None and name.startswith(("slurm-deb/", "index.html")):
+                tar.addfile(_plain(member, f"pkgs/{name}"), content)
         info = tarfile.TarInfo("Dockerfile")
         info.size = len(dockerfile)
         tar.addfile(info, io.BytesIO(dockerfile.encode()))
@@ -186,40 +227,3 @@ def _plain(member: tarfile.TarInfo, name: str) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.mode = member.size, member.mtime, 0o644
     return info
-
-
-def _published(engine: Engine, image: Reference | str, directory: str, owner: str) -> Published:
-    """Read back what the image holds in the directory itself, not below it."""
-    packages: dict[str, str] = {}
-    index = ""
-    with engine.container(str(image), owner=owner) as container:
-        for member, content in container.files(directory):
-            name = member.name.partition("/")[2]
-            if content is None or "/" in name:
-                continue
-            if name.endswith(".deb"):
-                packages[name] = _sha256(content)
-            elif name == "Packages":
-                index = content.read().decode(errors="replace")
-    return Published(packages=dict(sorted(packages.items())), indexed=dict(_STANZA.findall(index)))
-
-
-def _sha256(content: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while chunk := content.read(_CHUNK):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _difference(wanted: Packages, held: Published) -> str:
-    """What of `wanted` is not there as it should be, or not in the index; "" if all is well."""
-    missing = [name for name in wanted if name not in held.packages]
-    other = [name for name in wanted if name in held.packages and held.packages[name] != wanted[name]]
-    if missing:
-        return f"it lacks {', '.join(missing)}"
-    if other:
-        return f"its {', '.join(other)} has another content than slurm-build's"
-    if held.indexed != held.packages:
-        wrong = sorted(dict(held.indexed.items() ^ held.packages.items()))
-        return f"its apt index does not fit its packages: {', '.join(wrong)}"
-    return ""

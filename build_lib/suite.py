@@ -84,12 +84,12 @@ def _lines(cases: Sequence[Case]) -> Iterator[str]:
     for module in sorted({case.module for case in cases}):
         own = [case for case in cases if case.module == module]
         by = Counter(case.result for case in own)
-        took = seconds(sum(case.seconds for case in own))
-        yield f"| `{module}` | {by['passed']} | {by['failed']} | {by['skipped']} | {took} |"
+        spent = seconds(sum(case.seconds for case in own))
+        yield f"| `{module}` | {by['passed']} | {by['failed']} | {by['skipped']} | {spent} |"
     for result in ("failed", "skipped"):
         yield f"\n## What {'failed' if result == 'failed' else 'was skipped, and why'}\n"
-        told = [f"- {_name(case)}: {case.reason}" for case in cases if case.result == result]
-        yield from told or ["Nothing."]
+        listed = [f"- {_name(case)}: {case.reason}" for case in cases if case.result == result]
+        yield from listed or ["Nothing."]
     yield "\n## Versions\n"
     yield "| what | version |\n| --- | --- |"
     for what, told in _versions():

@@ -41,6 +41,7 @@ ROWS = [
         "documents",
         "suite",
         "outgoing",
+        "packages",
     },
     {"fetch"},
     {"prefetch", "build", "slurm", "publish", "push", "clean", "adopt"},  # the verbs: they do not import each other

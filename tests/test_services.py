@@ -76,6 +76,20 @@ def test_the_images_of_one_service_with_what_it_stands_on(repository: Path) -> N
     assert images(repository, "worker") == {"debian:bookworm-slim": True}
 
 
+def test_a_service_that_is_not_here_is_looked_for_only_where_it_is_needed(project: Path) -> None:
+    (project / "src/hub").mkdir()
+    dockerfile = "ARG MODE=copy\nFROM ai-infra-packages:1 AS packages\nFROM debian AS copy\n"
+    (project / "src/hub/Dockerfile").write_text(f"{dockerfile}FROM packages AS unified\nFROM ${{MODE}}\n")
+    assert images(project) == {"debian:latest": True}
+    assert images(project, BUILD_ARG_MODE="unified") == {"ai-infra-packages:1": True, "debian:latest": False}
+
+
+def test_apphub_stands_on_slurm_build_as_its_mode_says() -> None:
+    for mode, needs in (("copy", ()), ("unified", ("slurm-build",))):
+        assert look(ROOT, APPHUB_MODE=mode).services["apphub"].needs == needs
+        assert images(ROOT, APPHUB_MODE=mode) == {"debian:bookworm-slim": True}
+
+
 def test_a_target_needs_only_what_it_reaches(repository: Path) -> None:
     assert list(images(repository, "backend")) == ["golang:1.22-alpine", "quay.io/tools/migrate:v4"]
 

@@ -96,7 +96,37 @@ def test_lists_are_separated_by_commas_or_white_space(tmp_path: Path) -> None:
 def test_only_what_is_set_becomes_a_build_argument(tmp_path: Path) -> None:
     settings = Settings.load(tmp_path, environ={"SLURM_FROM": "distro", "SLURM_BASE_IMAGE": "ubuntu:22.04"})
     expected = {"SLURM_FROM": "distro", "SLURM_BASE_IMAGE": "ubuntu:22.04"}
-    assert settings.build_args == expected | {"IMAGE_PREFIX": "ai-infra-", "IMAGE_TAG": "v0.3.6-dev"}
+    always = {"IMAGE_PREFIX": "ai-infra-", "IMAGE_TAG": "v0.3.6-dev"}
+    always |= {"APPHUB_MODE": "copy", "APPHUB_KEEP_VERSIONS": "3"}
+    assert settings.build_args == expected | always
+
+
+def test_a_signing_key_is_a_build_secret_and_its_digest_alone_an_argument(tmp_path: Path) -> None:
+    key = tmp_path / "key.asc"
+    key.write_text("hush")
+    settings = Settings.load(tmp_path, environ={"APT_SIGNING_KEY": str(key)})
+    assert settings.secrets == {"APT_SIGNING_KEY": str(key)}
+    assert settings.build_args["APT_SIGNING_KEY_DIGEST"] == settings.apt_signing_key_digest
+    assert "hush" not in str(settings.build_args) + repr(settings)
+    before = settings.apt_signing_key_digest
+    key.write_text("another")
+    assert settings.apt_signing_key_digest != before
+
+
+def test_a_key_given_instead_of_its_file_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(tmp_path, environ={"APT_SIGNING_KEY": "-----BEGIN PGP PRIVATE KEY BLOCK----- abc"})
+    assert (raised.value.message, raised.value.hint) == (
+        "APT_SIGNING_KEY in the environment is '***'",
+        "allowed: a file that exists",
+    )
+
+
+def test_an_unknown_mode_of_apphub_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(tmp_path, environ={"APPHUB_MODE": "merged"})
+    assert raised.value.message == "APPHUB_MODE in the environment is 'merged'"
+    assert raised.value.hint == "allowed: copy or unified"
 
 
 def test_the_environment_of_child_processes_has_the_engine_of_the_env_file(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"use strict";
+// The lines to copy are right for the address at which the page was opened, also behind a proxy with a path.
+const base = new URL(".", location.href).href;
+for (const place of document.querySelectorAll(".base")) place.textContent = base;
+
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  // plain http has no clipboard API
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.className = "quiet";
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  if (!done) throw new Error("refused");
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const label = button.firstChild;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const lines = document.getElementById(button.dataset.copy);
+    try {
+      await copy(lines.textContent + "\n");
+      label.data = "Copied";
+    } catch {
+      getSelection().selectAllChildren(lines); // to be copied by hand
+      label.data = "Selected";
+    }
+    button.focus();
+    setTimeout(() => { label.data = "Copy"; }, 2000);
+  });
+}
+
+const search = document.getElementById("search");
+if (search) {
+  const rows = [...document.querySelectorAll("tbody tr")].map((row) => [row, row.textContent.toLowerCase()]);
+  const show = () => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let count = 0;
+    for (const [row, text] of rows) {
+      row.hidden = !words.every((word) => text.includes(word));
+      count += !row.hidden;
+    }
+    document.getElementById("found").value = words.length ? `${count} of ${rows.length}` : "";
+    history.replaceState(null, "", words.length ? `#q=${encodeURIComponent(search.value)}` : location.pathname);
+  };
+  search.parentElement.hidden = false;
+  search.addEventListener("input", show);
+  // a search can be linked to
+  if (location.hash.startsWith("#q=")) {
+    search.value = decodeURIComponent(location.hash.slice(3));
+    show();
+  }
+}
