@@ -61,6 +61,10 @@ class Unavailable(BuildError):
         self.refusals = tuple(refusals)
 
 
+class BadBundle(BuildError):
+    """A bundle, a part of one, or an inventory that is damaged, or none at all."""
+
+
 class BuildFailed(BuildError):
     """A builder could not build a service."""
 

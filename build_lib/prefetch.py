@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from build_lib import bootstrap, retry, state
-from build_lib.blobs import Blobs
+from build_lib.blobs import Blobs, Progress
 from build_lib.dependencies import Dependency
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, Refusal, RegistryError, Unavailable
+from build_lib.fitting import NotLoadable
 from build_lib.graph import Cancel, Outcome, run
-from build_lib.incoming import Found, Incoming, NotLoadable
+from build_lib.incoming import Found, Incoming
 from build_lib.oci import Descriptor
 from build_lib.reference import Reference, local_names, pinned
 from build_lib.registry import Registries
@@ -46,15 +47,6 @@ class Fetched:
     def was_here(self) -> bool:
         """Whether the engine had it already."""
         return self.source == HERE
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """How far the downloads are, in bytes: those of each image that is coming in, and all."""
-
-    done: int
-    total: int
-    images: Mapping[str, tuple[int, int]]  # done, total
 
 
 class Listener(Protocol):

@@ -10,12 +10,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = [
-    {"errors"},
+    {"errors", "amounts"},
     {"reference", "graph", "interpolation", "yamlfile", "dockerignore", "state", "shell_pattern", "oci"},
-    {"settings", "compose_service", "process", "retry", "shell_word", "blobs"},
-    {"compose_files", "dockerfile_directives", "credentials", "background", "layout", "sources"},
-    {"registry_session"},
-    {"registry"},
+    {"settings", "compose_service", "process", "retry", "shell_word", "blobs", "listing"},
+    {"compose_files", "dockerfile_directives", "credentials", "background", "layout", "sources", "parts"},
+    {"registry_session", "members", "parts_writer"},
+    {"registry", "archive"},
     {"compose", "dockerfile_syntax"},
     {"dockerfile_arguments"},
     {"dockerfile_stages"},
@@ -31,11 +31,17 @@ ROWS = [
         "harbor",
         "local_registry",
         "copies",
-        "incoming",
+        "downloads",
+        "exported",
+        "fitting",
         "mirrors",
     },
-    {"prefetch", "build", "slurm", "publish"},  # the verbs: they do not import each other
+    {"placement", "incoming", "gather"},
+    {"bundle_plan"},
+    # the verbs: they do not import each other
+    {"prefetch", "build", "slurm", "publish", "bundle", "unbundle", "inventory"},
     {"release"},
+    {"bundle_text"},
     {"report"},
     {"executor", "development"},
 ]

@@ -1,0 +1,21 @@
+"""Amounts in words."""
+
+
+def seconds(count: float) -> str:
+    """A time that people can read: `0.4 s`, `28 s`, `14 min 3 s`."""
+    if count < 10:
+        return f"{count:.1f} s"
+    minutes, rest = divmod(round(count), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def size(count: int | None) -> str:
+    """Bytes that people can read: `0 B`, `12.3 MB`; `-` where they are not known."""
+    if count is None:
+        return "-"
+    amount, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
