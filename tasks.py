@@ -276,7 +276,7 @@ def deps_inventory(ctx: Context, registry: str | None = None, file: str | None =
     """Write down what the engine or, with -r, a registry has: deps-save --since it leaves that out."""
     settings, console = _load(ctx, json=json, registry=registry)
     if registry is None:
-        base = lib.inventory.of_engine(settings, lambda: lib.engine.Engine.connect(settings))
+        base = lib.inventory.of_engine(lambda: lib.engine.Engine.connect(settings))
     else:
         base = lib.inventory.of_registry(lib.services.discover(settings), settings)
     path = _path(file) or lib.inventory.default_path(settings)

@@ -18,7 +18,7 @@ from build_lib.blobs import Check, Progress, Truncated, WrongContent
 from build_lib.errors import BadBundle
 from build_lib.graph import Cancel, run
 from build_lib.listing import NAME, Base, LeftOut, Listed, Listing
-from build_lib.members import BLOB, DOCUMENTS, SUMS, members_of, sums_of
+from build_lib.members import BLOB, DOCUMENTS, OTHERS, SUMS, members_of, sums_of
 from build_lib.oci import Descriptor, InvalidManifest, Manifest, digest_of
 from build_lib.parts import Volume
 
@@ -183,7 +183,7 @@ class Archive:
         if member is None:
             raise BadBundle(
                 f"{self.path} is no bundle: it has no {name}",
-                hint="docker load takes in what docker save wrote; ./inv deps-save writes bundles",
+                hint=OTHERS,
             )
         if member.size > _LARGEST_DOCUMENT:
             raise BadBundle(f"{name} in {self.path} has {member.size} bytes, too many for what it is")

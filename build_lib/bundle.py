@@ -96,7 +96,7 @@ def save(
     return Saved(
         path=path,
         parts=parts,
-        size=size if not dry else size + sum(item.listed.size for item in plan.images if not item.loadable.image.body),
+        size=size,
         fetched=work.fetched,
         listing=plan.listing,
         outcomes=tuple(outcomes),

@@ -114,6 +114,11 @@ class Engine:
         with _translated("cannot ask the engine for its version"):
             return str(self._api.version()["Version"])
 
+    def machine(self) -> str:
+        """The name of the machine that it runs on."""
+        with _translated("cannot ask the engine for its name"):
+            return str(self._api.info().get("Name") or "")
+
     def platform(self) -> str:
         """The platform that the engine builds for, such as `linux/amd64`."""
         with _translated("cannot ask the engine for its platform"):

@@ -10,13 +10,13 @@ from build_lib.blobs import Blobs
 from build_lib.copies import having, of_platforms, tree
 from build_lib.dependencies import Dependency
 from build_lib.downloads import Downloads
-from build_lib.engine import Engine
+from build_lib.engine import Engine, Image
 from build_lib.errors import BuildError, EngineError, Refusal, RegistryError, Unavailable
 from build_lib.exported import export
 from build_lib.fitting import NotLoadable, choose, diff_ids_of
 from build_lib.layout import Loadable, not_for_classic
 from build_lib.listing import Listed, Variant
-from build_lib.oci import Descriptor, Manifest
+from build_lib.oci import Descriptor, Manifest, matches
 from build_lib.reference import Reference, pinned
 from build_lib.registry import Registries
 from build_lib.settings import Settings
@@ -115,6 +115,8 @@ class Gather:
             image=_chosen(manifests, self._platforms or own),
         )
         variants = tuple(self._variant(source, manifest) for manifest in manifests if manifest.blobs)
+        if self._platforms and not item.image.digest:
+            _check_platform(variants, self._platforms)
         return _gathered(item.image, loadable, variants, source.host)
 
     def _variant(self, source: Reference, manifest: Manifest) -> Variant:
@@ -140,10 +142,7 @@ class Gather:
 
     def _exported(self, image: Reference, engine: Engine, *, service: bool = False) -> Gathered:
         if self._dry:
-            size = engine.images()[image.identity].size
-            empty = Manifest(body=b"", media_type="", manifests=(), blobs=())
-            found = _gathered(image, Loadable(name=image, manifests=(empty,), image=empty), (), FROM_ENGINE)
-            return replace(found, listed=replace(found.listed, size=size, digest="", service=service))
+            return _unseen(image, engine.images()[image.identity], service=service)
         manifest = export(image, engine, self._blobs, self._settings.state_dir / "blobs")
         variant = variant_of(manifest, b"".join(self._blobs.chunks(manifest.blobs[0])))
         loadable = Loadable(name=image, manifests=(manifest,), image=manifest)
@@ -159,6 +158,13 @@ def variant_of(manifest: Manifest, config: bytes) -> Variant:
         found = json.loads(config)
         platform = "/".join(str(found[key]) for key in ("os", "architecture", "variant") if found.get(key))
     return Variant(layers=tuple(layer.digest for layer in manifest.blobs[1:]), diff_ids=diff_ids, platform=platform)
+
+
+def _check_platform(variants: Sequence[Variant], platforms: Sequence[str]) -> None:
+    """An image that is no index is for one platform, and only its config says for which."""
+    found = [variant.platform for variant in variants if variant.platform]
+    if found and not any(matches(platform, wanted) for platform in found for wanted in platforms):
+        raise RegistryError(f"it is not there for {', '.join(platforms)}, but for {', '.join(found)}")
 
 
 def _chosen(manifests: Sequence[Manifest], platforms: Sequence[str]) -> Manifest:
@@ -194,6 +200,15 @@ def _gathered(
         not_loaded=not_for_classic(loadable.image),
     )
     return Gathered(listed=listed, loadable=loadable, sources=())
+
+
+def _unseen(image: Reference, held: Image, *, service: bool) -> Gathered:
+    """An image of the engine that is not looked into: as if it were one blob, not compressed."""
+    blob = Descriptor(digest=held.id, size=held.size, media_type="")
+    manifest = Manifest(body=b"", media_type="", manifests=(), blobs=(blob,))
+    loadable = Loadable(name=image, manifests=(manifest,), image=manifest)
+    found = _gathered(image, loadable, (), FROM_ENGINE, service=service)
+    return replace(found, listed=replace(found.listed, digest=""))
 
 
 def _here() -> str:

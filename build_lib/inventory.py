@@ -21,14 +21,14 @@ def default_path(settings: Settings) -> Path:
     return settings.state_dir / "inventory.json"
 
 
-def of_engine(settings: Settings, connect: Connect) -> Base:
+def of_engine(connect: Connect) -> Base:
     """The layers of every named image of the engine.
 
     Raises:
         EngineError: no engine answers.
     """
     with connect() as engine:
-        return Base(kind="engine", name=f"the engine at {_host(settings, engine)}", images=_chains(engine))
+        return Base(kind="engine", name=f"the engine of {engine.machine()}", images=_chains(engine))
 
 
 def of_registry(repository: Repository, settings: Settings) -> Base:
@@ -95,7 +95,3 @@ def _held(image: Reference, registry: PrivateRegistry, registries: Registries) -
                 layers = tuple(layer.digest for layer in manifest.blobs[1:] if not layer.urls)
                 found.setdefault(manifest.digest, (str(name), Variant(layers=layers, diff_ids=())))
     return list(found.values())
-
-
-def _host(settings: Settings, engine: Engine) -> str:
-    return settings.environment.get("DOCKER_HOST") or f"this machine ({engine.version()})"

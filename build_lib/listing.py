@@ -18,6 +18,7 @@ Kind = Literal["engine", "registry", "bundle"]
 
 NAME = "build-lib.json"
 _FORMAT = 1
+_WRITERS = "./inv deps-inventory writes inventories, ./inv deps-save writes bundles"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,14 +191,15 @@ def _object(content: bytes, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise BadBundle(f"{where} is no JSON object", hint="./inv deps-inventory and ./inv deps-save write such files")
+        raise BadBundle(f"{where} is no JSON object", hint=_WRITERS)
     return found
 
 
 def _read(content: bytes, where: str, kind: str, build: Callable[[dict[str, Any]], T]) -> T:
     found = _object(content, where)
     if found.get("build-lib") != kind:
-        raise BadBundle(f"{where} is not what build-lib writes about {_article(kind)}")
+        what = "no inventory, and not the build-lib.json of a bundle" if kind == "inventory" else f"none of a {kind}"
+        raise BadBundle(f"{where} is {what}", hint=_WRITERS)
     if found.get("format") != _FORMAT:
         text = f"{where} has the format {found.get('format')!r}; this program knows {_FORMAT}"
         raise BadBundle(text, hint=f"it was written by build-lib {found.get('version')!r}: use that version or a newer")
@@ -205,10 +207,6 @@ def _read(content: bytes, where: str, kind: str, build: Callable[[dict[str, Any]
         return build(found)
     except (KeyError, TypeError, ValueError, AttributeError, InvalidReference) as error:
         raise BadBundle(f"{where} is damaged: {error!s}") from None
-
-
-def _article(kind: str) -> str:
-    return f"an {kind}" if kind == "inventory" else f"a {kind}"
 
 
 def _listing(found: dict[str, Any]) -> Listing:

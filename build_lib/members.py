@@ -14,6 +14,7 @@ from build_lib.parts import Volume
 DOCUMENTS = ("oci-layout", "index.json", "manifest.json", NAME)
 SUMS = "build-lib.sha256"
 BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
+OTHERS = "docker load takes in what docker save wrote; ./inv deps-save writes bundles"
 _BLOCK = tarfile.BLOCKSIZE
 _MOST_MEMBERS = 200_000
 _KINDS = {
@@ -40,6 +41,8 @@ def members_of(volume: Volume) -> Iterator[tuple[str, Member]]:
     Raises:
         BadBundle: there is anything else in it, or it is cut off.
     """
+    if not volume.size:
+        raise BadBundle(f"{volume.path} is empty", hint="copy it again")
     names: set[str] = set()
     offset = 0
     while any(block := volume.read(offset, _BLOCK)):
@@ -68,7 +71,7 @@ def sums_of(documents: Mapping[str, bytes]) -> bytes:
 
 
 def _info(volume: Volume, offset: int, block: bytes) -> tarfile.TarInfo:
-    if len(block) < _BLOCK:
+    if len(block) < _BLOCK and offset:
         raise _cut_off(volume, "in the middle of a header")
     try:
         info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
@@ -78,7 +81,7 @@ def _info(volume: Volume, offset: int, block: bytes) -> tarfile.TarInfo:
         raise BadBundle(f"{volume.path} is damaged {volume.where(offset)}: there is no tar header") from None
     if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
         kind = _KINDS.get(info.type, f"an entry of the type {info.type!r}")
-        raise BadBundle(f"{volume.path} is no bundle: {info.name!r} in it is {kind}")
+        raise BadBundle(f"{volume.path} is no bundle: {info.name!r} in it is {kind}", hint=OTHERS)
     if info.size < 0:
         raise BadBundle(f"{volume.path} is no bundle: {info.name!r} has the size {info.size}")
     return info
@@ -91,7 +94,7 @@ def _check_name(volume: Volume, info: tarfile.TarInfo) -> None:
     fault = "leads out of the archive" if leads_out else "has no place in one"
     raise BadBundle(
         f"{volume.path} is no bundle: {info.name!r} {fault}",
-        hint="docker load takes in what docker save wrote; ./inv deps-save writes bundles",
+        hint=OTHERS,
     )
 
 

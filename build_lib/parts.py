@@ -56,7 +56,8 @@ class Volume:
         sums = sums_of(path)
         if not found:
             raise BuildError(
-                f"there is no {path}, and no {path.name}.001", hint="-f names another; ./inv deps-save writes one"
+                f"there is no {path}, and no {path.name}.001",
+                hint="./inv deps-save writes bundles, ./inv deps-inventory writes inventories",
             )
         numbers = range(1, max(len(sums), int(found[-1].suffix[1:])) + 1)
         wanted = [path.with_name(f"{path.name}.{number:03}") for number in numbers]

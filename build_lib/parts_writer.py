@@ -47,6 +47,8 @@ class Writer:
             raise BuildError(
                 f"another process is writing {self.path}", hint="wait for it, or name another file with -f"
             ) from None
+        except (FileExistsError, NotADirectoryError):
+            raise BuildError(f"cannot write {self.path}: {self.path.parent} is no directory") from None
         except OSError as error:
             raise cannot_write(self.path, error) from error
         return self

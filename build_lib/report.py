@@ -229,8 +229,7 @@ class Console:
         else:
             self.line("no dependency images")
         failed = [outcome for outcome in outcomes if not outcome.done]
-        for hint in dict.fromkeys(outcome.error.hint for outcome in failed if outcome.error and outcome.error.hint):
-            _stderr(f"  next: {hint}")
+        self._hints(outcomes)
         self.problems(repository)
         if failed:
             names = ", ".join(outcome.name for outcome in failed)
@@ -270,11 +269,12 @@ class Console:
             for text in bundle_text.saved_lines(saved, dry=self.dry):
                 self.line(text)
         self.problems(repository)
+        self._hints(saved.outcomes)
         missing = saved.listing.missing
         if missing:
             raise Incomplete(
                 f"{len(missing)} of {len(saved.outcomes)} images are not in the bundle: {', '.join(missing)}",
-                hint="reachable registries that have them help; what is in it can be loaded as it is",
+                hint="the others can be loaded as they are",
             )
 
     def on_loaded(self, outcome: Outcome[Loaded]) -> None:
@@ -295,12 +295,10 @@ class Console:
         else:
             rows = [bundle_text.loaded_row(outcome, dry=self.dry) for outcome in outcomes]
             self._table(("IMAGE", "RESULT", "NEW", "NAME THERE"), rows)
-        failed = [outcome for outcome in outcomes if not outcome.done]
-        for hint in dict.fromkeys(outcome.error.hint for outcome in failed if outcome.error and outcome.error.hint):
-            _stderr(f"  next: {hint}")
+        self._hints(outcomes)
+        failed = [outcome.name for outcome in outcomes if not outcome.done]
         if failed:
-            names = ", ".join(outcome.name for outcome in failed)
-            raise Incomplete(f"{len(failed)} of {len(outcomes)} images are not loaded: {names}")
+            raise Incomplete(f"{len(failed)} of {len(outcomes)} images are not loaded: {', '.join(failed)}")
 
     def verified(self, verified: Verified) -> None:
         """A bundle is as it was written."""
@@ -324,6 +322,11 @@ class Console:
         self.line(f"{path}: {written}{names} images, {layers} layers of {base.name}")
         if not self.dry:
             self.line(f"  next, where there is a network: ./inv deps-save --since {path.name}")
+
+    def _hints(self, outcomes: Sequence[Outcome[Any]]) -> None:
+        """The next steps after failures, each once."""
+        for hint in dict.fromkeys(item.error.hint for item in outcomes if item.error and item.error.hint):
+            _stderr(f"  next: {hint}")
 
     def _close_bars(self) -> None:
         if self._bars:
