@@ -84,10 +84,10 @@ def _nothing(missing: Mapping[str, BuildError]) -> BuildError:
     if not missing:
         return BuildError("there are no dependency images: nothing to save", hint="./inv deps lists them")
     if len(missing) == 1:
-        [error] = missing.values()
-        return error
-    reasons = dict.fromkeys(_one_line(error.message) for error in missing.values())
-    return BuildError(f"none of {len(missing)} images is to be had: {'; '.join(reasons)}")
+        return next(iter(missing.values()))
+    return BuildError(
+        f"none of {len(missing)} images is to be had: {', '.join(missing)}", hint="the reasons stand above"
+    )
 
 
 def check_parts(size: int, limit: int | None) -> None:

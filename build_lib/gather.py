@@ -117,7 +117,7 @@ class Gather:
         variants = tuple(self._variant(source, manifest) for manifest in manifests if manifest.blobs)
         if self._platforms and not item.image.digest:
             _check_platform(variants, self._platforms)
-        return _gathered(item.image, loadable, variants, source.host)
+        return gathered(item.image, loadable, variants, source.host)
 
     def _variant(self, source: Reference, manifest: Manifest) -> Variant:
         config = manifest.blobs[0]
@@ -146,7 +146,7 @@ class Gather:
         manifest = export(image, engine, self._blobs, self._settings.state_dir / "blobs")
         variant = variant_of(manifest, b"".join(self._blobs.chunks(manifest.blobs[0])))
         loadable = Loadable(name=image, manifests=(manifest,), image=manifest)
-        return _gathered(image, loadable, (variant,), FROM_ENGINE, service=service)
+        return gathered(image, loadable, (variant,), FROM_ENGINE, service=service)
 
 
 def variant_of(manifest: Manifest, config: bytes) -> Variant:
@@ -184,9 +184,10 @@ def _chosen(manifests: Sequence[Manifest], platforms: Sequence[str]) -> Manifest
     raise failure
 
 
-def _gathered(
+def gathered(
     image: Reference, loadable: Loadable, variants: tuple[Variant, ...], source: str, *, service: bool = False
 ) -> Gathered:
+    """An image that was found, as it is to be listed."""
     top = loadable.manifests[0]
     blobs = {blob.digest: blob.size for each in loadable.manifests for blob in each.blobs if not blob.urls}
     listed = Listed(
@@ -207,7 +208,7 @@ def _unseen(image: Reference, held: Image, *, service: bool) -> Gathered:
     blob = Descriptor(digest=held.id, size=held.size, media_type="")
     manifest = Manifest(body=b"", media_type="", manifests=(), blobs=(blob,))
     loadable = Loadable(name=image, manifests=(manifest,), image=manifest)
-    found = _gathered(image, loadable, (), FROM_ENGINE, service=service)
+    found = gathered(image, loadable, (), FROM_ENGINE, service=service)
     return replace(found, listed=replace(found.listed, digest=""))
 
 

@@ -55,10 +55,8 @@ class Volume:
         found = matching(path)
         sums = sums_of(path)
         if not found:
-            raise BuildError(
-                f"there is no {path}, and no {path.name}.001",
-                hint="./inv deps-save writes bundles, ./inv deps-inventory writes inventories",
-            )
+            hint = "./inv deps-save writes bundles, ./inv deps-inventory writes inventories"
+            raise BuildError(f"there is no {path}, and no {path.name}.001", hint=hint)
         numbers = range(1, max(len(sums), int(found[-1].suffix[1:])) + 1)
         wanted = [path.with_name(f"{path.name}.{number:03}") for number in numbers]
         missing = [part.name for part in wanted if part not in found]
