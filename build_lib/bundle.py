@@ -186,7 +186,9 @@ class _Save:
 
     def _chunks(self, blob: Descriptor, sources: Sequence[Reference]) -> Iterator[bytes]:
         """The blob's bytes; it is waited for, or fetched at once where nobody has begun to."""
-        with self._fetched(blob, sources) as file:
+        with self.cancel.abandoned():  # it may wait for whoever fetches the blob; `write` cleans up
+            file = self._fetched(blob, sources)
+        with file:
             while chunk := file.read(_CHUNK):
                 yield chunk
 
