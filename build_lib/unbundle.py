@@ -110,11 +110,11 @@ class _IntoEngine:
                 errors[name] = BuildError(f"{name}: {error.message}", hint=error.hint)
         _refuse(self.archive, "this engine", {name: self._lacking(loadable) for name, loadable in found.items()})
 
-        def work(name: str, _cancel: Cancel) -> Outcome[Loaded]:
+        def work(name: str, cancel: Cancel) -> Outcome[Loaded]:
             try:
                 if name in errors:
                     raise errors[name]
-                return Outcome(name=name, value=self._load(self.images[name].listed, found[name], dry=dry))
+                return Outcome(name=name, value=self._load(self.images[name].listed, found[name], cancel, dry=dry))
             except BuildError as error:  # an image waits for another's layers, not for its success
                 return Outcome(name=name, error=error)
 
@@ -155,14 +155,15 @@ class _IntoEngine:
     def _diff_ids(self, manifest: Manifest) -> tuple[str, ...]:
         return diff_ids_of(self.archive.read(manifest.blobs[0]))
 
-    def _load(self, listed: Listed, loadable: Loadable, *, dry: bool) -> Loaded:
+    def _load(self, listed: Listed, loadable: Loadable, cancel: Cancel, *, dry: bool) -> Loaded:
         if self._is_there(loadable):
             return _loaded(listed, "there", 0, (loadable.name,))
         absent = {layer.digest for layer in loadable.image.blobs[1:] if not self.archive.has(layer)}
         leave_out = absent | self.fitting.held(loadable.image, self._diff_ids(loadable.image))
         size = sum(blob.size for blob in contents([loadable], leave_out))
         if not dry:
-            self.engine.load(stream([loadable], self.archive.chunks, leave_out=leave_out))
+            with cancel.abandoned():  # the engine gives up by itself
+                self.engine.load(stream([loadable], self.archive.chunks, leave_out=leave_out))
         self.fitting.add(self._diff_ids(loadable.image))
         return _loaded(listed, "loaded", size, (loadable.name,))
 
