@@ -151,6 +151,7 @@ class _Save:
         """Fetch the blobs, and write the archive as they come."""
         sources = {digest: item.sources for item in plan.images for digest in item.blobs}
         blobs = {blob.digest: blob for blob in contents(plan.loadables, plan.leave_out)}
+        lacking = [blob for blob in blobs.values() if not self.blobs.has(blob)]
         with Writer(self.path, limit) as writer:
             check_room(self.path, size, self.blobs, blobs)
 
@@ -171,7 +172,7 @@ class _Save:
                 dict.fromkeys((_WRITING, *blobs), ()),
                 work,
                 jobs=self.jobs + 1,
-                on_tick=lambda: listener.on_progress(Progress(done=self.written, total=size, images={})),
+                on_tick=lambda: listener.on_progress(self._progress(size, lacking)),
                 fail_fast=True,
                 cancel=self.cancel,
             )
@@ -183,6 +184,13 @@ class _Save:
             for blob in blobs.values():
                 self.blobs.remove(blob)
         return parts
+
+    def _progress(self, size: int, lacking: Sequence[Descriptor]) -> Progress:
+        """Every byte is written, and those that are not here are fetched too."""
+        received = dict(self.gathering.downloads.received)
+        fetched = sum(received.get(blob.digest, 0) for blob in lacking)
+        total = size + sum(blob.size for blob in lacking)
+        return Progress(done=self.written + fetched, total=total, images={})
 
     def _chunks(self, blob: Descriptor, sources: Sequence[Reference]) -> Iterator[bytes]:
         """The blob's bytes; it is waited for, or fetched at once where nobody has begun to."""

@@ -1,7 +1,9 @@
 """Images for a bundle: looked up at the registries of the source chain, down to their configs; else in the engine."""
 
 import json
+import os
 import platform as machine
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
@@ -26,6 +28,7 @@ Connect = Callable[[], AbstractContextManager[Engine]]
 
 FROM_ENGINE = "engine"  # the source of what no registry has
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # Go's names for what uname says
+_EXPORTS = 4  # at once: they compress
 _LARGEST_CONFIG = 4 << 20  # bytes
 
 
@@ -68,6 +71,7 @@ class Gather:
         self._blobs = blobs
         self._platforms = tuple(platforms)
         self._dry = dry
+        self._exporting = threading.BoundedSemaphore(min(os.cpu_count() or 1, _EXPORTS))
 
     def find(self, item: Dependency) -> Gathered:
         """Look a dependency image up.
@@ -143,7 +147,8 @@ class Gather:
     def _exported(self, image: Reference, engine: Engine, *, service: bool = False) -> Gathered:
         if self._dry:
             return _unseen(image, engine.images()[image.identity], service=service)
-        manifest = export(image, engine, self._blobs, self._settings.state_dir / "blobs")
+        with self._exporting:
+            manifest = export(image, engine, self._blobs, self._settings.state_dir / "blobs")
         variant = variant_of(manifest, b"".join(self._blobs.chunks(manifest.blobs[0])))
         loadable = Loadable(name=image, manifests=(manifest,), image=manifest)
         return gathered(image, loadable, (variant,), FROM_ENGINE, service=service)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from colorama import Fore, Style, just_fix_windows_console
 
@@ -436,7 +436,10 @@ class Console:
 class _Bars:
     """A bar for all bytes, and one below it for each image that is coming in."""
 
+    made: ClassVar[list[_Bars]] = []
+
     def __init__(self, stream: IO[str]) -> None:
+        self.made.append(self)
         self._stream = stream
         self._bars: dict[str, Any] = {}
 
@@ -481,7 +484,9 @@ class _Bars:
 
 
 def failure(error: BuildError) -> None:
-    """An expected failure and its next step, on stderr."""
+    """An expected failure and its next step, on stderr; bars that are still drawn make room for it."""
+    for bars in _Bars.made:
+        bars.close()
     _stderr(f"error: {error.message}")
     if error.hint:
         _stderr(f"  next: {error.hint}")

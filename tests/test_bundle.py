@@ -1,12 +1,17 @@
 """Bundles, their parts and their listings, and whatever may be wrong with them: no engine, no network."""
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
+import os
+import pty
+import struct
 import subprocess
 import sys
 import tarfile
+import termios
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +27,7 @@ from build_lib.oci import digest_of
 from build_lib.parts import Volume
 from build_lib.parts_writer import Writer
 from tests.bundles import archive, bundle, gathered, members, missing, plan
-from tests.conftest import Inv
+from tests.conftest import Inv, inv_command
 from tests.engine.images import Made, index, layer, make
 
 SHARED = layer(shared="shared")
@@ -253,6 +258,26 @@ def test_verify_needs_no_engine_and_says_what_a_bundle_is(project: Path, inv: In
     plain = inv("deps-verify", "-f", str(project / "d.tar"), DOCKER_HOST="unix:///nowhere")
     assert "a delta, right as far as it goes: 2 images of v1" in plain.stdout
     assert "a delta against f.tar: 3 layers" in plain.stdout
+
+
+def test_at_a_terminal_an_error_stands_on_a_line_of_its_own(project: Path) -> None:
+    path = write(project / "f.tar", HOSTILE["other bytes"][0])
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
+    environment |= {"PROJECT_ROOT": str(project), "TERM": "xterm"}
+    command = inv_command("deps-verify", "-f", str(path))
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while chunk := os.read(ours, 1 << 16):
+            said += chunk
+    os.close(ours)
+    assert process.wait() == 1
+    assert b"all:" in said, "no bar was drawn"
+    before = said.partition(b"error: ")[0]
+    assert not before.rpartition(b"\r")[2].strip()
 
 
 def test_what_was_missing_is_listed() -> None:
