@@ -7,9 +7,9 @@ form of sha256sum. So every byte is known, or checked by a digest.
 
 import hashlib
 import tarfile
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -131,31 +131,38 @@ class Archive:
         Raises:
             BadBundle: something is damaged; what and where.
         """
-        problems = self._volume.wrong_parts()
-        done: defaultdict[str, int] = defaultdict(int)
+        checks: dict[str, Callable[[Callable[[int], None]], str]] = {
+            f"part {number}": partial(self._volume.part_problem, number) for number in self._volume.checked_parts
+        }
+        checks |= {name: partial(self._problem, name) for name in self._members}
+        total = self.size * (2 if self._volume.checked_parts else 1)
+        done = dict.fromkeys(checks, 0)
 
-        def work(name: str, cancel: Cancel) -> str:
-            return self._problem(name, cancel, done)
+        def work(key: str, cancel: Cancel) -> str:
+            def seen(count: int) -> None:
+                cancel.sleep(0)
+                done[key] += count
+
+            return checks[key](seen)
 
         def tick() -> None:
-            on_progress(Progress(done=sum(dict(done).values()), total=self.size, images={}))
+            on_progress(Progress(done=sum(done.values()), total=total, images={}))
 
-        outcomes = run(dict.fromkeys(self._members, ()), work, jobs=jobs, on_tick=tick)
+        outcomes = run(dict.fromkeys(checks, ()), work, jobs=jobs, on_tick=tick)
         for outcome in outcomes:
             if outcome.error is not None:
                 raise outcome.error
-        problems += [outcome.value for outcome in outcomes if outcome.value]
+        problems = [outcome.value for outcome in outcomes if outcome.value]
         if problems:
             raise BadBundle(f"{self.path} is damaged: {_shown(problems)}", hint="copy it again, or write it again")
 
-    def _problem(self, name: str, cancel: Cancel, done: dict[str, int]) -> str:
+    def _problem(self, name: str, seen: Callable[[int], None]) -> str:
         """What is wrong with a file in it, in words."""
         member = self._members[name]
         found = hashlib.sha256()
         for chunk in self._volume.chunks(member.offset, member.size):
-            cancel.sleep(0)
             found.update(chunk)
-            done[name] += len(chunk)
+            seen(len(chunk))
         match = BLOB.fullmatch(name)
         where = self._volume.where(member.offset)
         if match and found.hexdigest() != match[1]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # as in report
     from build_lib.bundle import Saved, Verified
     from build_lib.graph import Outcome
     from build_lib.listing import Listing
-    from build_lib.unbundle import Loaded
+    from build_lib.loaded import Loaded
 
 
 def saved_rows(saved: Saved) -> list[tuple[str, str, str, str]]:

@@ -6,7 +6,7 @@ The parts are the file, cut: `cat F.0*` joins them, and `sha256sum --check F.sha
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -23,8 +23,9 @@ _LARGEST_SUMS = 1 << 20  # bytes of a file of checksums
 class Volume:
     """A file or its parts, joined; may be read at any place by several threads."""
 
-    def __init__(self, path: Path, parts: tuple[Path, ...]) -> None:
+    def __init__(self, path: Path, parts: tuple[Path, ...], sums: Mapping[str, str] | None = None) -> None:
         self.path = path
+        self._sums = sums or {}
         self.parts = parts
         self._files: list[IO[bytes]] = []
         self._begins: list[int] = []
@@ -65,7 +66,7 @@ class Volume:
         extra = [part.name for part in found if sums and part.name not in sums]
         if extra:
             raise BadBundle(f"{', '.join(extra)} is no part of {path}: {path.name}.sha256 does not name it")
-        return cls(path, tuple(wanted))
+        return cls(path, tuple(wanted), sums)
 
     def __enter__(self) -> Self:
         return self
@@ -110,30 +111,32 @@ class Volume:
         number = self._number(offset)
         return f"at byte {offset - self._begins[number]} of {self.parts[number].name}"
 
+    @property
+    def checked_parts(self) -> tuple[int, ...]:
+        """The numbers of the parts that have a checksum: all or none."""
+        return tuple(range(len(self.parts))) if self._sums else ()
+
+    def part_problem(self, number: int, seen: Callable[[int], None] = lambda _count: None) -> str:
+        """What is wrong with a part, by its checksum, in words, or ""; `seen` hears of bytes as they are read."""
+        name, digest = self.parts[number].name, hashlib.sha256()
+        end = self._begins[number + 1] if number + 1 < len(self._begins) else self.size
+        for chunk in self.chunks(self._begins[number], end - self._begins[number]):
+            digest.update(chunk)
+            seen(len(chunk))
+        found = digest.hexdigest()
+        other = next((other for other, wanted in self._sums.items() if wanted == found), None)
+        if found == self._sums[name]:
+            return ""
+        if other is not None:
+            return f"{name} is what {other} should be: the parts are in the wrong order"
+        return f"{name} is damaged: its checksum is not that of {self.path.name}.sha256"
+
     def wrong_parts(self) -> list[str]:
-        """What is wrong with the parts, by their checksums, in words; nothing where no file of checksums lies there."""
-        sums = sums_of(self.path) if self.parts != (self.path,) else {}
-        names = {digest: name for name, digest in sums.items()}
-        problems = []
-        for number, part in enumerate(self.parts if sums else ()):
-            found = self._sum(number)
-            if found == sums[part.name]:
-                continue
-            if found in names:
-                problems.append(f"{part.name} is what {names[found]} should be: the parts are in the wrong order")
-            else:
-                problems.append(f"{part.name} is damaged: its checksum is not that of {self.path.name}.sha256")
-        return problems
+        """What is wrong with any of them."""
+        return [problem for number in self.checked_parts if (problem := self.part_problem(number))]
 
     def _number(self, offset: int) -> int:
         return max(number for number, begin in enumerate(self._begins) if begin <= offset)
-
-    def _sum(self, number: int) -> str:
-        found = hashlib.sha256()
-        end = self._begins[number + 1] if number + 1 < len(self._begins) else self.size
-        for chunk in self.chunks(self._begins[number], end - self._begins[number]):
-            found.update(chunk)
-        return found.hexdigest()
 
 
 def matching(path: Path) -> list[Path]:

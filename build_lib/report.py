@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.gather import Gathered
     from build_lib.graph import Outcome
     from build_lib.listing import Base
+    from build_lib.loaded import Loaded
     from build_lib.local_registry import LocalRegistry
     from build_lib.mirrors import Probe, Written
     from build_lib.placement import Pushed
@@ -33,7 +34,6 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.services import Repository, Service
     from build_lib.settings import Settings
     from build_lib.slurm import Copied
-    from build_lib.unbundle import Loaded
 
 _LAST_STEP = 5
 _GAP = "  "  # between the columns of a table

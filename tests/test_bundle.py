@@ -261,7 +261,10 @@ def test_verify_needs_no_engine_and_says_what_a_bundle_is(project: Path, inv: In
 
 
 def test_at_a_terminal_an_error_stands_on_a_line_of_its_own(project: Path) -> None:
-    path = write(project / "f.tar", HOSTILE["other bytes"][0])
+    large = bundle(
+        {"large:1": make([b"not compressed" * (4 << 20)], layer_type="application/vnd.oci.image.layer.v1.tar")}
+    )
+    path = write(project / "f.tar", large[:-2000] + b"X" + large[-1999:])
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
     environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}

@@ -16,6 +16,7 @@ ROWS = [
     {"compose_files", "dockerfile_directives", "credentials", "background", "layout", "sources", "parts"},
     {"registry_session", "members", "parts_writer"},
     {"registry", "archive"},
+    {"loaded"},
     {"compose", "dockerfile_syntax"},
     {"dockerfile_arguments"},
     {"dockerfile_stages"},
@@ -37,7 +38,7 @@ ROWS = [
         "mirrors",
     },
     {"placement", "incoming", "gather"},
-    {"bundle_plan"},
+    {"bundle_plan", "into_engine", "into_registry"},
     # the verbs: they do not import each other
     {"prefetch", "build", "slurm", "publish", "bundle", "unbundle", "inventory"},
     {"release"},
