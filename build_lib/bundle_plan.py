@@ -10,7 +10,7 @@ from build_lib.errors import BuildError
 from build_lib.gather import Gathered
 from build_lib.graph import Outcome
 from build_lib.layout import Loadable, documents_of
-from build_lib.listing import NAME, Base, LeftOut, Listing
+from build_lib.listing import NAME, Base, LeftOut, Listing, printable
 from build_lib.members import SUMS, sums_of
 from build_lib.oci import Descriptor
 from build_lib.parts import MOST_PARTS
@@ -62,7 +62,7 @@ def plan_of(outcomes: Sequence[Outcome[Gathered]], base: Base | None, settings: 
     listing = Listing(
         release=settings.image_tag,
         images=tuple(item.listed for item in images),
-        missing={name: _one_line(error.message) for name, error in missing.items()},
+        missing={name: printable(error.message) for name, error in missing.items()},
         since=base.name if base else "",
         left_out=tuple(
             LeftOut(digest=digest, size=blobs[digest].size, held_by=by)
@@ -123,7 +123,3 @@ def check_room(path: Path, size: int, blobs: Blobs, wanted: Mapping[str, Descrip
 
 def _existing(path: Path) -> Path:
     return next(each for each in (path, *path.parents) if each.exists())
-
-
-def _one_line(text: str) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from build_lib.engine import Engine
 from build_lib.errors import RegistryError
 from build_lib.layout import Loadable, not_for_classic
-from build_lib.oci import Descriptor, Manifest, matches
+from build_lib.oci import INDEXES, Descriptor, Manifest, matches
 from build_lib.reference import Reference, pinned
 
 
@@ -35,7 +35,7 @@ class Fitting:
         """
         chosen = choose(top, read, platform or self._platform)
         odd = not_for_classic(chosen) if self._classic else ""
-        if chosen.manifests or odd or any(blob.urls for blob in chosen.blobs):
+        if not chosen.blobs or odd or any(blob.urls for blob in chosen.blobs):
             raise NotLoadable(f"a load does not take {odd or 'such manifests'}")
         manifests = (chosen,) if self._classic else tuple({each.digest: each for each in (top, chosen)}.values())
         return Loadable(name=pinned(image) or image, manifests=manifests, image=chosen)
@@ -70,11 +70,11 @@ def choose(top: Manifest, read: Callable[[Descriptor], Manifest], platform: str)
     Raises:
         RegistryError: there is none.
     """
-    if not top.manifests:
+    if top.media_type not in INDEXES:
         return top
     listed = [item for item in top.manifests if matches(item.platform, platform)]
     if not listed:
-        known = ", ".join(item.platform for item in top.manifests if item.platform)
+        known = ", ".join(item.platform for item in top.manifests if item.platform) or "none"
         raise RegistryError(f"it is not there for {platform}, but for {known}")
     return read(listed[0])
 
@@ -87,7 +87,7 @@ def diff_ids_of(config: bytes) -> tuple[str, ...]:
     """
     try:
         return tuple(map(str, json.loads(config)["rootfs"]["diff_ids"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise NotLoadable("its config names no layers") from None
 
 

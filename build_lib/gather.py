@@ -17,8 +17,8 @@ from build_lib.errors import BuildError, EngineError, Refusal, RegistryError, Un
 from build_lib.exported import export
 from build_lib.fitting import NotLoadable, choose, diff_ids_of
 from build_lib.layout import Loadable, not_for_classic
-from build_lib.listing import Listed, Variant
-from build_lib.oci import Descriptor, Manifest, matches
+from build_lib.listing import Listed, Variant, printable
+from build_lib.oci import Descriptor, Manifest, is_sha256, matches
 from build_lib.reference import Reference, pinned
 from build_lib.registry import Registries
 from build_lib.settings import Settings
@@ -162,7 +162,11 @@ def variant_of(manifest: Manifest, config: bytes) -> Variant:
         diff_ids = diff_ids_of(config)
         found = json.loads(config)
         platform = "/".join(str(found[key]) for key in ("os", "architecture", "variant") if found.get(key))
-    return Variant(layers=tuple(layer.digest for layer in manifest.blobs[1:]), diff_ids=diff_ids, platform=platform)
+    if not all(map(is_sha256, diff_ids)):
+        diff_ids = ()
+    return Variant(
+        layers=tuple(layer.digest for layer in manifest.blobs[1:]), diff_ids=diff_ids, platform=printable(platform)
+    )
 
 
 def _check_platform(variants: Sequence[Variant], platforms: Sequence[str]) -> None:
@@ -182,7 +186,7 @@ def _chosen(manifests: Sequence[Manifest], platforms: Sequence[str]) -> Manifest
         except RegistryError as error:
             failure = failure or error
             continue
-        if chosen.manifests:
+        if not chosen.blobs:
             raise RegistryError("it is an index of indexes")
         return chosen
     assert failure is not None
@@ -203,7 +207,7 @@ def gathered(
         source=source,
         service=service,
         variants=variants,
-        not_loaded=not_for_classic(loadable.image),
+        not_loaded=printable(not_for_classic(loadable.image)),
     )
     return Gathered(listed=listed, loadable=loadable, sources=())
 

@@ -126,7 +126,7 @@ class Base:
     def of_bundle(cls, listing: Listing, name: str) -> "Base":
         """What a site has that has loaded this bundle."""
         images = tuple((item.name, variant) for item in listing.images for variant in item.variants)
-        return cls(kind="bundle", name=name, images=images)
+        return cls(kind="bundle", name=printable(name), images=images)
 
     @classmethod
     def read(cls, content: bytes, where: str) -> "Base":
@@ -162,6 +162,11 @@ class Base:
                 else:
                     wanted.add(digest)
         return {digest: image for digest, image in held.items() if digest not in wanted}
+
+
+def printable(text: str) -> str:
+    """A text from elsewhere as it may stand in a listing: it is shown at terminals."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

@@ -23,7 +23,7 @@ from build_lib.bundle_plan import part_size
 from build_lib.errors import BadBundle, BuildError
 from build_lib.listing import Base, Listing, Variant
 from build_lib.members import SUMS, sums_of
-from build_lib.oci import digest_of
+from build_lib.oci import OCI_MANIFEST, Manifest, digest_of
 from build_lib.parts import Volume
 from build_lib.parts_writer import Writer
 from tests.bundles import archive, bundle, gathered, members, missing, plan
@@ -578,6 +578,39 @@ def test_what_the_classic_store_does_not_load_is_not_in_the_docker_load_part() -
     assert [item["RepoTags"] for item in json.loads(planned.documents["manifest.json"])] == [["redis:7"]]
     assert len(json.loads(planned.documents["index.json"])["manifests"]) == 2
     assert [bool(item.not_loaded) for item in planned.listing.images] == [True, False]
+
+
+def odd(config: bytes) -> Made:
+    """An image with another config."""
+    made = make([SHARED])
+    body = json.loads(made.manifest.body)
+    body["config"].update(digest=digest_of(config), size=len(config))
+    return Made(Manifest.read(json.dumps(body).encode(), OCI_MANIFEST), (config, SHARED), "")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        b"",
+        b"{}",
+        b"7",
+        b"[" * 100_000,
+        b'{"rootfs": {"diff_ids": ["not a digest"]}, "os": "\\u001b[2J", "architecture": 7}',
+        b'{"rootfs": {"diff_ids": 7}}',
+    ],
+)
+def test_what_is_no_image_can_be_in_a_bundle(config: bytes, tmp_path: Path) -> None:
+    """An artifact, or the work of a broken builder: a registry takes it, and what is written is read."""
+    listing = check(write(tmp_path / "f.tar", bundle({"odd:1": odd(config)})))
+    [variant] = listing.images[0].variants
+    assert (variant.layers, variant.diff_ids) == ((digest_of(SHARED),), ())
+
+
+def test_a_manifest_that_nests_too_deep_is_refused(tmp_path: Path) -> None:
+    deep = b"[" * 100_000
+    wrong = with_listing(lambda found: found["images"][0].update(digest=digest_of(deep)))  # type: ignore[index]
+    extra = (info("blobs/sha256/" + digest_of(deep)[7:], size=len(deep)), deep)
+    assert "a manifest is no JSON" in problem(write(tmp_path / "f.tar", archive([*members(wrong), extra])))
 
 
 def test_a_tar_of_python_can_be_read_too() -> None:

@@ -24,6 +24,7 @@ from build_lib.oci import OCI_MANIFEST, Descriptor, Manifest, digest_of
 from build_lib.reference import Reference, pinned
 from build_lib.registry import Registries
 from build_lib.settings import Settings
+from tests.bundles import bundle as bundle_of
 from tests.conftest import Inv, inv_command
 from tests.engine.conftest import Registry, install, running_registry, tiny_image
 from tests.engine.faults import ALWAYS, Fault, proxied
@@ -31,6 +32,7 @@ from tests.engine.images import Made, generated, layer, make, write
 from tests.engine.test_prefetch import content, needs, push
 from tests.engine.test_prefetch_faults import small_disk
 from tests.engine.test_publish import FORMS, two_platforms
+from tests.test_bundle import odd
 
 KB, MB = 1 << 10, 1 << 20
 MEMORY_LIMIT = 150 * MB
@@ -369,6 +371,19 @@ def test_what_only_the_engine_has_comes_from_it(
     assert {name: engine.images()[Reference.parse(name).canonical].id for name in ids} == ids
     assert content(engine, service, "/copy") == "base"
     assert content(engine, local, "/mark") == "local"
+
+
+def test_what_is_no_image_is_named_and_the_others_are_loaded(
+    engine: Engine, prefix: str, inv: Inv, bundle: Path
+) -> None:
+    bundle.parent.mkdir()
+    good = make([layer(mark=prefix)])
+    bundle.write_bytes(bundle_of({f"{prefix}odd:1": odd(b"{}"), f"{prefix}good:1": good}))
+    done = inv("deps-load", "-f", str(bundle))
+    assert done.returncode == 1
+    assert f"{prefix}odd:1: its config names no layers" in done.stdout
+    assert f"1 of 2 images are not loaded: {prefix}odd:1" in done.stderr
+    assert content(engine, f"{prefix}good:1", "/mark") == prefix
 
 
 def test_dry_says_what_would_be_and_changes_nothing(
