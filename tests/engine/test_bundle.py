@@ -214,7 +214,7 @@ def test_parts_joined_by_cat_are_loaded_by_docker(
     write(registries, name, make([noise(300 * KB), layer(mark="a")]))
     needs(project, "a", name)
     assert len(saved(inv, bundle, "--split", "100K")["parts"]) == 4
-    joined = f"cat {bundle}.0* | docker load"
+    joined = f"cat {bundle}.[0-9]* | docker load"
     subprocess.run(["sh", "-c", joined], check=True, capture_output=True)
     assert content(engine, name, "/mark") == "a"
     engine.remove(Reference.parse(name))
