@@ -19,7 +19,7 @@ _HELP = {
     "registry": "your own registry, host[:port]/project (PRIVATE_REGISTRY)",
     "service": "a service's name; may be given several times",
     "jobs": "how much runs at once (JOBS)",
-    "file": "the bundle (default: .build/deps-TAG.tar) or, of deps-inventory, the inventory (.build/inventory.json)",
+    "file": "the bundle (default: .build/deps-TAG.tar)",
     "since": "leave out what the site has: its inventory, an earlier bundle, or the build-lib.json of one",
     "split": "write parts of at most this size, such as 650M or 4G",
     "with_services": "add the built services, from the engine",
@@ -271,7 +271,13 @@ def deps_load(
     console.loaded(outcomes)
 
 
-@task(help=_help("file", "json") | {"registry": "of what this registry has, not the engine"})
+@task(
+    help=_help("json")
+    | {
+        "registry": "of what this registry has, not the engine",
+        "file": "the inventory (default: .build/inventory.json)",
+    }
+)
 def deps_inventory(ctx: Context, registry: str | None = None, file: str | None = None, json: bool = False) -> None:
     """Write down what the engine or, with -r, a registry has: deps-save --since it leaves that out."""
     settings, console = _load(ctx, json=json, registry=registry)

@@ -1,6 +1,6 @@
 """Large files, whole or in numbered parts: `F`, or `F.001`, `F.002` … with their checksums in `F.sha256`.
 
-The parts are the file, cut: `cat F.[0-9]*` joins them, and `sha256sum --check F.sha256` checks them, with no other program.
+The parts are the file, cut: `cat F.[0-9]*` joins them, and `sha256sum --check F.sha256` checks them.
 """
 
 import hashlib
