@@ -28,7 +28,7 @@ from tests.bundles import bundle as bundle_of
 from tests.conftest import Inv, inv_command
 from tests.engine.conftest import Registry, install, running_registry, tiny_image
 from tests.engine.faults import ALWAYS, Fault, proxied
-from tests.engine.images import Made, generated, layer, make, write
+from tests.engine.images import Made, generated, index, layer, make, write
 from tests.engine.test_prefetch import content, needs, push
 from tests.engine.test_prefetch_faults import small_disk
 from tests.engine.test_publish import FORMS, two_platforms
@@ -281,6 +281,25 @@ def test_a_platform_limits_what_is_in_it(
     done = inv("deps-save", "-f", str(bundle), "--platform", "linux/s390x")
     assert done.returncode == 1
     assert "is not there for linux/s390x, but for linux/amd64, linux/arm64" in done.stderr
+
+
+def test_two_of_three_platforms_are_an_index_of_two(
+    registries: Registries, registry: Registry, private: Registry, project: Path, inv: Inv, bundle: Path
+) -> None:
+    platforms = ("linux/amd64", "linux/arm64", "linux/riscv64")
+    made = [make([layer(name=platform)], platform=platform) for platform in platforms]
+    name = f"{registry.host}/a:1"
+    write(registries, name, *made, top=index(*made))
+    needs(project, "a", name)
+    [listed] = saved(inv, bundle, "--platform", platforms[2], "--platform", platforms[1])["images"]
+    with Archive.open(bundle) as archive:
+        [image] = archive.images
+        assert [item.digest for item in image.manifests[0].manifests] == [each.manifest.digest for each in made[1:]]
+        assert not archive.has(made[0].manifest.blobs[1])
+    command = ["tar", "xOf", str(bundle), "manifest.json"]
+    [to_load] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert to_load["Config"].endswith(made[2].manifest.blobs[0].digest[7:]), "the first that was asked for"
+    assert loaded(inv, bundle, "-r", f"{private.host}/p")[name]["digest"] == listed["digest"]
 
 
 def test_an_engine_gets_the_manifest_of_its_own_platform(
