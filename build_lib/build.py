@@ -1,17 +1,17 @@
 """Build services: find out which have to be built and why, and build them in the order of their graph."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from pathlib import Path
 from typing import Any
 
-from build_lib import fingerprint, state
+from build_lib import context, fingerprint, state
 from build_lib.builders import Builder
+from build_lib.context import Context
 from build_lib.dockerfile import ImageUse
 from build_lib.engine import Engine, Image
-from build_lib.errors import BuildFailed
+from build_lib.errors import BuildError, BuildFailed
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.reference import Reference, local_names
 from build_lib.services import Service, with_images
@@ -24,20 +24,25 @@ class Check:
 
     service: Service
     parts: fingerprint.Parts
-    files: fingerprint.Parts  # of its context
+    context: Context
     reason: str
     missing: tuple[Reference, ...]  # images that it needs for being built, and that the engine has not
     built: bool  # whether there is an image of this name, up to date or not
+    failed: str  # why the last try to build it failed, in a line; "" if it did not
     pins: tuple[tuple[ImageUse, str], ...]  # images that the engine has under another name than the Dockerfile's
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """How a service came out: why it was built ("" if it was not) and how long that took."""
+    """How a service came out: why it was built ("" if it was not) and how long that took.
+
+    `changed` are files of its context that were written to meanwhile: the image may be of before or after.
+    """
 
     name: str
     reason: str
     seconds: float
+    changed: tuple[str, ...] = ()
 
 
 def check(
@@ -50,8 +55,7 @@ def check(
     images, platform = engine.images(), engine.platform()
     checks: dict[str, Check] = {}
     for name in TopologicalSorter({name: service.needs for name, service in services.items()}).static_order():
-        files = state.read(_record(services[name], settings)) or {}
-        checks[name] = _check(services[name], checks, images, files, platform=platform, force=name in forced)
+        checks[name] = _check(services[name], checks, images, settings, platform=platform, force=name in forced)
     return {name: checks[name] for name in services}
 
 
@@ -59,7 +63,7 @@ def _check(
     service: Service,
     checks: Mapping[str, Check],
     images: Mapping[str, Image],
-    built: Mapping[str, Any],
+    settings: Settings,
     *,
     platform: str,
     force: bool,
@@ -68,21 +72,31 @@ def _check(
     bases = {base: images[name.identity].id for base, name in names.items() if name is not None}
     missing = tuple(image for image in service.base_images if str(image) not in bases)
     siblings = {name: checks[name].parts for name in service.needs}
-    files = fingerprint.context(service)
+    records = _Records(service, settings)
+    found = context.read(service, records.stamps)
     parts = fingerprint.parts(
-        service, files=files, platform=service.platform or platform, bases=bases, siblings=siblings
+        service, files=found.files, platform=service.platform or platform, bases=bases, siblings=siblings
     )
     image = images.get(service.image.canonical)
     old = fingerprint.from_label(image.labels.get(fingerprint.LABEL)) if image else None
     if old is not None:  # an image that is gone since is no reason to build again
         parts |= {name: old[name] for name in (f"base image {image}" for image in missing) if name in old}
+    last = records.last()
+    changed = fingerprint.changes(old or {}, parts)
+    if changed:
+        reason = fingerprint.words(changed, records.files(old), found.files)
+    else:
+        reason = fingerprint.unsure(last.get("unsure", ())) if image and last.get("image") == image.id else ""
     rebuilt = [name for name in service.needs if checks[name].reason]
-    before = built.get("files") if old is not None and built.get("context") == old.get("context") else None
-    changed = fingerprint.words(fingerprint.changes(old or {}, parts), before, files)
-    reason = _reason(image, old, changed, rebuilt, force=force)
-    pins = tuple(_pins(service, names))
     return Check(
-        service=service, parts=parts, files=files, reason=reason, missing=missing, built=image is not None, pins=pins
+        service=service,
+        parts=parts,
+        context=found,
+        reason=_reason(image, old, reason, rebuilt, force=force),
+        missing=missing,
+        built=image is not None,
+        failed=last.get("failed", ""),
+        pins=tuple(_pins(service, names)),
     )
 
 
@@ -114,14 +128,40 @@ def _reason(
     return changed
 
 
-def _record(service: Service, settings: Settings) -> Path:
-    """The files that a service was last built from: they only serve to name what changed."""
-    return settings.state_dir / "contexts" / f"{service.name}.json"
+class _Records:
+    """What is kept of a service's builds; without it, less can be told, and a little more is done."""
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        directory = settings.state_dir / "services" / service.name
+        self.stamps = directory / "stamps.json"
+        self._files = directory / "files.json"
+        self._last = directory / "last.json"
+
+    def last(self) -> Mapping[str, Any]:
+        """How the last build ended."""
+        return state.read(self._last) or {}
+
+    def files(self, label: fingerprint.Parts | None) -> fingerprint.Parts | None:
+        """The files from which the image with this label was built, if they are known: to name what changed."""
+        built = state.read(self._files) or {}
+        same = label is not None and built.get("context") == label.get("context")
+        return built.get("files") if same else None
+
+    def write_built(self, check: Check, image: str, unsure: Sequence[str]) -> None:
+        """It was built; `unsure` are the paths that changed meanwhile."""
+        built = {"context": check.parts["context"], "files": dict(check.context.files)}
+        state.write(self._files, built, compact=True)
+        state.write(self._last, {"image": image, "unsure": list(unsure)})
+
+    def write_failed(self, error: BuildError) -> None:
+        """It could not be built; what is known of the image that there may be stays true."""
+        state.write(self._last, {**self.last(), "failed": error.message.partition("\n")[0]})
 
 
 def build(
     checks: Mapping[str, Check],
     builder: Builder,
+    engine: Engine,
     settings: Settings,
     *,
     why_missing: Callable[[Reference], str] = lambda _image: "",
@@ -137,30 +177,58 @@ def build(
     """
 
     def work(name: str, cancel: Cancel) -> Built:
-        return _build_one(checks[name], builder, settings, None if pull else why_missing, cancel)
+        began = time.monotonic()
+        check = checks[name]
+        changed = (
+            _built(check, builder, engine, settings, None if pull else why_missing, cancel) if check.reason else ()
+        )
+        return Built(name=name, reason=check.reason, seconds=time.monotonic() - began, changed=tuple(changed))
 
     needs = {name: check.service.needs for name, check in checks.items()}
     return run(needs, work, jobs=settings.builds_at_once, on_start=on_start, on_end=on_end, fail_fast=fail_fast)
 
 
-def _build_one(
+def _built(
+    check: Check,
+    builder: Builder,
+    engine: Engine,
+    settings: Settings,
+    why_missing: Callable[[Reference], str] | None,
+    cancel: Cancel,
+) -> Sequence[str]:
+    """Build it; the files of its context that changed meanwhile.
+
+    Raises:
+        BuildError: it cannot be built; which the records keep, unless that is not its own fault.
+    """
+    records = _Records(check.service, settings)
+    try:
+        _through(check, builder, settings, why_missing, cancel)
+    except BuildError as error:
+        if cancel.requested():
+            raise
+        engine.check()
+        records.write_failed(error)
+        raise
+    changed = check.context.changes(context.read(check.service, records.stamps))
+    image = engine.images().get(check.service.image.canonical)
+    records.write_built(check, image.id if image else "", changed)
+    return changed
+
+
+def _through(
     check: Check,
     builder: Builder,
     settings: Settings,
     why_missing: Callable[[Reference], str] | None,
     cancel: Cancel,
-) -> Built:
-    began = time.monotonic()
-    name = check.service.name
-    if check.reason:
-        if check.missing and why_missing is not None:  # else the builder brings its images itself
-            raise _lacks(check, why_missing)
-        log = settings.state_dir / "logs" / f"{name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        service = check.service if why_missing is None else with_images(check.service, check.pins)
-        builder.build(service, {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel)
-        state.write(_record(service, settings), {"context": check.parts["context"], "files": dict(check.files)})
-    return Built(name=name, reason=check.reason, seconds=time.monotonic() - began)
+) -> None:
+    if check.missing and why_missing is not None:  # else the builder brings its images itself
+        raise _lacks(check, why_missing)
+    log = settings.state_dir / "logs" / f"{check.service.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    service = check.service if why_missing is None else with_images(check.service, check.pins)
+    builder.build(service, {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel)
 
 
 def _lacks(check: Check, why_missing: Callable[[Reference], str]) -> BuildFailed:

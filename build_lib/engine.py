@@ -20,9 +20,10 @@ import docker
 from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError  # of an answer that ends in its middle
 
 from build_lib.credentials import Login
-from build_lib.errors import EngineError
+from build_lib.errors import EngineError, EngineLost
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 
@@ -79,9 +80,10 @@ class Container:
 class Engine:
     """A connection to one engine. Methods may be called from several threads."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, address: str) -> None:
         self._client = client
         self._api = client.api
+        self._address = address
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -99,7 +101,7 @@ class Engine:
         except (DockerException, RequestException) as error:
             raise _no_answer(endpoint(settings), _reason(error)) from None
         client.api.timeout = _SILENCE_SECONDS
-        return cls(client)
+        return cls(client, endpoint(settings))
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +110,20 @@ class Engine:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._client.close()
+
+    def check(self) -> None:
+        """See whether it still answers, after something failed that may have another reason.
+
+        Raises:
+            EngineLost: it does not.
+        """
+        try:
+            self._api.ping()
+        except (DockerException, RequestException) as error:
+            raise EngineLost(
+                f"the Docker Engine at {self._address} ended in the middle of the work: {_reason(error)}",
+                hint="./inv engine-up starts one; run again, and what is done already is kept",
+            ) from None
 
     def version(self) -> str:
         """The engine's version, such as `20.10.24`."""
@@ -186,8 +202,11 @@ class Engine:
         *,
         platform: str | None = None,
         cancelled: Callable[[], bool] = lambda: False,
+        on_layer: Callable[[str, int, int], None] = lambda _layer, _done, _total: None,
     ) -> None:
         """Have the engine pull an image; without a login, with what the docker config says.
+
+        `on_layer` hears of each layer's download as the engine tells of it: which, and how many bytes of how many.
 
         Raises:
             EngineError: it could not; the message is the engine's own.
@@ -197,7 +216,7 @@ class Engine:
             config = _auth_config(login) if login else None
             options = {"stream": True, "decode": True, "auth_config": config, "platform": platform}
             stream = self._api.pull(image.familiar, tag=name, **options)
-            _follow(stream, cancelled=cancelled)
+            _follow(_telling(stream, on_layer), cancelled=cancelled)
 
     def push(self, image: Reference, login: Login | None) -> None:
         """Have the engine push an image to the registry that it names.
@@ -363,7 +382,7 @@ def _translated(what: str, *, missing: bool = False) -> Iterator[None]:
     except NotFound as error:
         text = what if missing else ": ".join(part for part in (what, _reason(error)) if part)
         raise EngineError(text) from error
-    except (DockerException, RequestException, OSError, tarfile.TarError) as error:
+    except (DockerException, RequestException, HTTPError, OSError, tarfile.TarError) as error:
         raise EngineError(": ".join(part for part in (what, _reason(error)) if part)) from error
 
 
@@ -376,25 +395,37 @@ def _reason(error: Exception) -> str:
 def _follow(
     stream: Iterable[Mapping[str, Any]], *, log: IO[str] | None = None, cancelled: Callable[[], bool] = lambda: False
 ) -> str:
-    """Read an engine's stream to its end; the id of the image that it made, or "".
+    """Read an engine's stream to its end, after an error too: then its connection is free; the made image's id, or "".
 
     Raises:
         EngineError: the stream carries an error, or `cancelled` became true.
     """
-    id = ""
+    id = failure = ""
     for message in stream:
         if cancelled():
             raise EngineError("cancelled")
         if log is not None and "stream" in message:
             log.write(message["stream"])
         if "error" in message:
-            raise EngineError(" ".join(str(message["error"]).split()))
+            failure = " ".join(str(message["error"]).split())
         id = (message.get("aux") or {}).get("ID", id)
+    if failure:
+        raise EngineError(failure)
     return id
 
 
-def _json_lines(answer: str) -> Iterator[Mapping[str, Any]]:
+def _telling(
+    stream: Iterable[Mapping[str, Any]], on_layer: Callable[[str, int, int], None]
+) -> Iterator[Mapping[str, Any]]:
+    """The same stream; what it says of downloads is told on the way."""
+    for message in stream:
+        detail = message.get("progressDetail") or {}
+        if message.get("status") == "Downloading" and detail.get("total"):
+            on_layer(message["id"], detail.get("current", 0), detail["total"])
+        yield message
 
+
+def _json_lines(answer: str) -> Iterator[Mapping[str, Any]]:
     for line in answer.splitlines():
         if line.strip():
             yield json.loads(line)

@@ -32,6 +32,10 @@ class EngineError(BuildError):
     """The Docker Engine cannot be reached, or refused what was asked of it."""
 
 
+class EngineLost(EngineError):
+    """The Docker Engine that answered before does so no more: the run ends, for nothing else in it can work."""
+
+
 class RegistryError(BuildError):
     """A registry refused something, or could not be asked.
 
@@ -53,12 +57,13 @@ class Refusal:
 
 
 class Unavailable(BuildError):
-    """No source has an image; `refusals` says why each did not give it."""
+    """No source has an image; `refusals` says why each did not give it, and `tries` how many it took to know."""
 
-    def __init__(self, image: str, refusals: Sequence[Refusal]) -> None:
+    def __init__(self, image: str, refusals: Sequence[Refusal], *, tries: int = 1) -> None:
         reasons = "; ".join(f"{refusal.source}: {refusal.reason}" for refusal in refusals)
         super().__init__(f"{image} is to be had from no source ({reasons})")
         self.refusals = tuple(refusals)
+        self.tries = tries
 
 
 class BadBundle(BuildError):

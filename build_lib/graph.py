@@ -10,7 +10,7 @@ from graphlib import TopologicalSorter
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from build_lib.errors import BuildError
+from build_lib.errors import BuildError, EngineLost
 
 R = TypeVar("R")
 _UNWIND_SECONDS = 15  # how long cancelled work may take to clean up
@@ -191,6 +191,8 @@ class _Run(Generic[R]):
     def _do(self, name: str) -> None:
         try:
             self.ended.put(Outcome(name=name, value=self.work(name, self.cancel)))
+        except EngineLost as error:
+            self.ended.put(error)
         except BuildError as error:
             self.ended.put(Outcome(name=name, error=error))
         except BaseException as error:  # noqa: BLE001  # carried to the calling thread, which raises it

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from build_lib import harbor
-from build_lib.copies import Copy
+from build_lib.copies import Copy, tree
 from build_lib.errors import BuildError, RegistryError
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.oci import Descriptor, Manifest
 from build_lib.reference import PrivateRegistry, Reference
 from build_lib.registry import Registries
+
+_SENT_UNASKED = 8 << 20  # bytes; what is smaller may be sent in vain to a registry that cannot mount
 
 Result = Literal["copied", "there", "pushed"]  # "pushed": by the engine, which alone had it, under a digest of its own
 
@@ -107,6 +109,7 @@ class Placement:
         self._jobs = jobs
         self._cancel = cancel
         self._dry = dry
+        self._held: dict[str, Reference] = {}  # blobs that the registry has, and a repository to mount each from
         self._sent: dict[tuple[str, str], _Sent] = {}
         self._lock = threading.Lock()
 
@@ -121,6 +124,7 @@ class Placement:
 
         What is not among `copies` is for `otherwise` to bring there.
         """
+        self._learn_siblings(copies)
         users: dict[str, list[Copy]] = {}
         for copy in copies.values():
             for digest in copy.blobs:
@@ -142,12 +146,25 @@ class Placement:
         outcomes = run(needs, work, jobs=self._jobs, on_end=ended, cancel=self._cancel)
         return [_of_image(outcome) for outcome in outcomes if outcome.name in images]
 
+    def _learn_siblings(self, found: Mapping[str, Copy]) -> None:
+        """If anything is to be copied, see which blobs the images have that are there: they are mounted from them."""
+        siblings = {name: copy for name, copy in found.items() if not copy.blobs}
+        if len(siblings) == len(found):
+            return
+
+        def work(name: str, _cancel: Cancel) -> list[Manifest]:
+            return list(tree(siblings[name].places[0], siblings[name].top.digest, self._registries))
+
+        for outcome in run(dict.fromkeys(siblings, ()), work, jobs=self._jobs, cancel=self._cancel):
+            for manifest in outcome.value or ():  # one that cannot be read only saves nothing
+                self._held |= {blob.digest: siblings[outcome.name].places[0] for blob in manifest.blobs}
+
     def _place_blob(self, digest: str, users: Sequence[Copy]) -> None:
         """Bring a blob into the repository of each image that has it: once over the wire, then by mounting.
 
         What fails for one image is kept for that one: another may have it from another source.
         """
-        done: Reference | None = None
+        done = self._held.get(digest)
         for copy in users:
             target = copy.places[0]
             if (digest, target.path) in self._sent:
@@ -167,8 +184,9 @@ class Placement:
         blob, target = copy.blobs[digest], copy.places[0]
         mount = mount or self._content.mount(copy, blob)
         if mount is not None and mount.path == target.path:
-            mount = None
-        if mount is None and self._registries.has_blob(target, digest):
+            return 0
+        unasked = blob.size <= _SENT_UNASKED and not self._dry
+        if mount is None and not unasked and self._registries.has_blob(target, digest):
             return 0
         if self._dry:
             return 0 if mount else blob.size

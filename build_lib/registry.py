@@ -147,15 +147,16 @@ class Registries:
     ) -> bool:
         """Bring a blob into a repository: by having the registry take it over from its repository `mount`, else sent.
 
-        `read` gives its bytes from the beginning, and again for each try; what it raises is not tried again, unless it
-        is of wrong bytes. Whether it was taken over.
+        Without `mount`, it is taken over from the repository itself: one request tells whether it is there, and begins
+        the upload if it is not. `read` gives its bytes from the beginning, and again for each try; what it raises is
+        not tried again, unless it is of wrong bytes. Whether it was there, or taken over.
 
         Raises:
             RegistryError: the registry refused it, or `read` failed.
         """
         with closing(_Source(read)) as source:
             return self._retried(
-                lambda: self._put_blob(place, blob, source, mount), lambda error: error is source.gave_up
+                lambda: self._put_blob(place, blob, source, mount or place), lambda error: error is source.gave_up
             )
 
     def _send(self, method: str, host: str, path: str, **options: Any) -> requests.Response:
@@ -237,7 +238,7 @@ class Registries:
                 skip = max(skip - len(chunk), 0)
 
     def _put_blob(
-        self, place: Reference, blob: Descriptor, read: Callable[[], Iterable[bytes]], mount: Reference | None
+        self, place: Reference, blob: Descriptor, read: Callable[[], Iterable[bytes]], mount: Reference
     ) -> bool:
         answer = self._begin_upload(place, blob, mount)
         if answer.status_code == 201:
@@ -248,16 +249,15 @@ class Registries:
         self._send("PUT", place.host, url, scopes=scopes, headers=_BINARY, body=read, size=blob.size, expect=(201,))
         return False
 
-    def _begin_upload(self, place: Reference, blob: Descriptor, mount: Reference | None) -> requests.Response:
+    def _begin_upload(self, place: Reference, blob: Descriptor, mount: Reference) -> requests.Response:
         path, scopes = _path(place, "blobs/uploads/"), _scopes(place, "pull,push")
-        if mount is not None:
-            query = urlencode({"mount": blob.digest, "from": mount.path})
-            both = (*scopes, *_scopes(mount, "pull"))
-            try:
-                return self._send("POST", place.host, f"{path}?{query}", scopes=both, expect=(201, 202))
-            except RegistryError as error:
-                if error.status not in _NO_MOUNT:
-                    raise
+        query = urlencode({"mount": blob.digest, "from": mount.path})
+        both = scopes if mount.path == place.path else (*scopes, *_scopes(mount, "pull"))
+        try:
+            return self._send("POST", place.host, f"{path}?{query}", scopes=both, expect=(201, 202))
+        except RegistryError as error:
+            if error.status not in _NO_MOUNT:
+                raise
         return self._send("POST", place.host, path, scopes=scopes, expect=(202,))
 
 

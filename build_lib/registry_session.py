@@ -65,6 +65,7 @@ class _Request:
     body: Body | bytes | None = None
     size: int = 0  # of a body that comes in chunks
     stream: bool = False
+    timeout: float | None = None  # seconds, where it is not what the session has
 
     @property
     def data(self) -> "_Sized | bytes | None":
@@ -189,6 +190,15 @@ class Session:
             self.hosts.refuse(host, error)
         return error
 
+    def answers_within(self, host: str, seconds: float) -> bool:
+        """Whether the host answers so soon, the making of the connection included."""
+        began = time.monotonic()
+        try:
+            self._exchange(host, _Request(method="GET", path="/v2/", timeout=seconds), "")
+        except RegistryError:
+            return False
+        return time.monotonic() - began < seconds
+
     def login(self, host: str) -> Login | None:
         """Who logs in at the host, if anybody does."""
         return self._credentials.of(host)
@@ -217,7 +227,7 @@ class Session:
                 headers={"Accept-Encoding": "identity", **asked.headers},
                 data=asked.data,
                 auth=_Authorization("" if elsewhere else header),
-                timeout=self._timeout,
+                timeout=asked.timeout or self._timeout,
                 verify=self._verify(host),
                 proxies={"no_proxy": _name(host)} if _is_loopback(host) else None,
                 stream=asked.stream,

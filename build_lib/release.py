@@ -139,6 +139,7 @@ def _build(
     outcomes = building.build(
         checks,
         builder,
+        engine,
         settings,
         why_missing=why_missing,
         pull=pull,

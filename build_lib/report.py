@@ -14,6 +14,7 @@ from colorama import Fore, Style, just_fix_windows_console
 from build_lib import bundle_text
 from build_lib.amounts import seconds, size
 from build_lib.errors import BuildError, Incomplete, Refusal, Unavailable
+from build_lib.fingerprint import unsure
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
     from build_lib.blobs import Progress
@@ -86,6 +87,8 @@ class Console:
             self.line(f"  {outcome.name}: {self._bad(_fate(outcome))}")
         elif outcome.value.reason:
             self.line(f"  {outcome.name}: {self._good('built')}, {seconds(outcome.value.seconds)}")
+            if outcome.value.changed:
+                self.line(f"    {unsure(outcome.value.changed)}: the next run builds it again")
 
     def checked(self, checks: Mapping[str, Check]) -> None:
         """What is to be built, and why."""
@@ -124,12 +127,11 @@ class Console:
         here = sum(1 for outcome in outcomes if outcome.value is not None and outcome.value.was_here)
         if here:
             self.line(f"  {here} of them in the engine already")
-        fetched = [item.value for item in outcomes if item.value is not None and not item.value.was_here]
         if self.json:
             _document([_fetched_json(outcome) for outcome in outcomes])
-        elif fetched:
-            rows = [(f"  {item.image}", item.source, size(item.size), seconds(item.seconds)) for item in fetched]
-            self._table(("  IMAGE", "FROM", "SIZE", "AFTER"), rows)
+        elif here < len(outcomes):
+            rows = [_fetched_row(item) for item in outcomes if item.value is None or not item.value.was_here]
+            self._table(("  IMAGE", "FROM", "SIZE", "AFTER", "TRIES"), rows)
         lacking = [outcome.name for outcome in outcomes if not outcome.done]
         if lacking:
             hint = "reachable registries that have them, or PRIVATE_REGISTRY in .env, help"
@@ -194,12 +196,18 @@ class Console:
 
     def status(self, checks: Mapping[str, Check]) -> None:
         """What is built, and what would be rebuilt and why."""
-        head = ("service", "image", "state", "reason")
-        rows = [(name, str(check.service.image), _state(check), check.reason) for name, check in checks.items()]
+        head = ("service", "image", "state", "reason", "error")
+        rows = [
+            (name, str(check.service.image), _state(check), check.reason, check.failed if check.reason else "")
+            for name, check in checks.items()
+        ]
         if self.json:
             _document([dict(zip(head, row, strict=True)) for row in rows])
-        else:
-            self._table(tuple(title.upper() for title in head), rows)
+            return
+        self._table(tuple(title.upper() for title in head[:-1]), [row[:-1] for row in rows])
+        for name, *_, error in rows:
+            if error:
+                self.line(f"last time: {error}" if name in error else f"last time: {name}: {error}")
 
     def copied(self, copied: Copied) -> None:
         """What became of the Slurm packages."""
@@ -512,6 +520,8 @@ def _fate(outcome: Outcome[Built]) -> str:
 
 
 def _state(check: Check) -> str:
+    if check.failed and check.reason:
+        return "failed last time"
     if not check.built:
         return "missing"
     return "out of date" if check.reason else "built"
@@ -525,12 +535,27 @@ def _refusals(outcome: Outcome[Fetched]) -> tuple[Refusal, ...]:
     return (Refusal(source="any source", reason=outcome.error.message if outcome.error else "stopped before"),)
 
 
+def _fetched_row(outcome: Outcome[Fetched]) -> tuple[str, ...]:
+    fetched = outcome.value
+    if fetched is None:
+        return (f"  {outcome.name}", "nowhere", "-", "-", str(_tries(outcome) or "-"))
+    return (f"  {outcome.name}", fetched.source, size(fetched.size), seconds(fetched.seconds), str(fetched.tries))
+
+
+def _tries(outcome: Outcome[Fetched]) -> int | None:
+    """None where it was stopped before it could be told."""
+    if outcome.value is not None:
+        return outcome.value.tries
+    return outcome.error.tries if isinstance(outcome.error, Unavailable) else None
+
+
 def _fetched_json(outcome: Outcome[Fetched]) -> dict[str, Any]:
     return {
         "image": outcome.name,
         "source": outcome.value.source if outcome.value else None,
         "seconds": round(outcome.value.seconds, 3) if outcome.value else None,
         "bytes": outcome.value.size if outcome.value else None,
+        "tries": _tries(outcome),
         "refusals": [{"source": refusal.source, "reason": refusal.reason} for refusal in _refusals(outcome)],
     }
 

@@ -3,7 +3,9 @@
 import random
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import Enum
 from typing import TypeVar
 
@@ -16,6 +18,9 @@ _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
 _LONGEST_ASKED_SECONDS = 120.0  # a registry that asks for more is not waited for
 _MAY_PASS = frozenset([408, 425, 429, 500, 502, 503, 504])  # HTTP statuses
+
+
+_passed: ContextVar[list[BuildError] | None] = ContextVar("_passed", default=None)
 
 
 class Kind(Enum):
@@ -81,6 +86,17 @@ def call(
             pause(error, done=done, tries=tries, cancel=cancel)
 
 
+@contextmanager
+def counted() -> Iterator[list[BuildError]]:
+    """Within, in this thread, the failures after which something was tried again are collected."""
+    passed: list[BuildError] = []
+    token = _passed.set(passed)
+    try:
+        yield passed
+    finally:
+        _passed.reset(token)
+
+
 def pause(error: BuildError, *, done: int, tries: int, cancel: Cancel) -> None:
     """Wait before the next try, after `done` of `tries`; as long as a registry asks.
 
@@ -90,6 +106,9 @@ def pause(error: BuildError, *, done: int, tries: int, cancel: Cancel) -> None:
     asked = getattr(error, "retry_after", None) or 0.0
     if done >= tries or cancel.requested() or classify(error) is not Kind.PASSING or asked > _LONGEST_ASKED_SECONDS:
         raise error
+    passed = _passed.get()
+    if passed is not None:
+        passed.append(error)
     cancel.sleep(max(asked, wait_seconds(done)))
 
 

@@ -12,14 +12,14 @@ from typing import Any
 from build_lib.errors import BuildError
 
 
-def write(path: Path, content: Any) -> None:
-    """Write a record as JSON: under a temporary name beside it, then renamed."""
+def write(path: Path, content: Any, *, compact: bool = False) -> None:
+    """Write a record as JSON: under a temporary name beside it, then renamed; a large one `compact`, for machines."""
+    text = json.dumps(content) if compact else json.dumps(content, indent=1, ensure_ascii=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, ensure_ascii=False)
-            file.write("\n")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{text}\n")
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 hypothesis.settings.register_profile("patient", deadline=None, max_examples=200)
 hypothesis.settings.load_profile("patient")
 
+MEMORY_LIMIT = 150 << 20  # bytes that a command may take, whatever the sizes of images
 Inv = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -45,6 +46,19 @@ def run_inv(
         text=True,
         check=False,
     )
+
+
+def peak_memory(*arguments: str, **environment: str) -> int:
+    """Bytes that the command took at most; it must succeed.
+
+    A process between counts it: what was started from a large one counts as that large.
+    """
+    code = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+    code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    command = [sys.executable, "-c", code, *inv_command(*arguments)]
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout) * 1024
 
 
 def inv_command(*arguments: str) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from build_lib import fingerprint
+from build_lib.context import read
 from build_lib.services import Service, discover
 from build_lib.settings import Settings
 
@@ -26,7 +27,7 @@ def service(context: Path, **environment: str) -> Service:
 
 def parts(context: Path, **environment: str) -> fingerprint.Parts:
     found = service(context, **environment)
-    files = fingerprint.context(found)
+    files = read(found, context.parents[1] / "stamps.json").files
     return fingerprint.parts(found, files=files, platform="linux/amd64", bases={}, siblings={})
 
 

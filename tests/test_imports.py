@@ -26,6 +26,7 @@ ROWS = [
     {
         "dependencies",
         "fingerprint",
+        "context",
         "daemon",
         "bootstrap",
         "builders",

@@ -2,10 +2,12 @@
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tarfile
@@ -29,7 +31,7 @@ from build_lib.settings import Settings
 _READY_SECONDS = 60
 _LABEL = "build-lib.test"  # on each image that a test makes, and on what is built from it
 _RUN = secrets.token_hex(8)
-_SUBNET = "10.213.77"
+_SUBNETS = (f"10.213.{number}" for number in itertools.count(77))
 
 
 @pytest.fixture(scope="session")
@@ -192,26 +194,71 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes] | None" = None) -> Non
     raise AssertionError(f"{url} does not answer")
 
 
-@pytest.fixture(scope="session")
-def empty_engine(machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """An engine of its own without any image, beside the machine's; the environment that leads to it."""
+class OwnEngine:
+    """An engine beside the machine's, without any image, that a test may end; its environment leads to it."""
+
+    def __init__(self, data: Path, bridge: str) -> None:
+        self.data = data
+        self.address = f"unix://{data}/docker.sock"
+        self.environment = {"DOCKER_HOST": self.address}
+        self._bridge = bridge
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        data = self.data
+        command = ["dockerd", f"--host={self.address}", f"--data-root={data}/data", f"--exec-root={data}/exec"]
+        command += [f"--pidfile={data}/pid", f"--bridge={self._bridge}", "--iptables=false", "--ip-masq=false"]
+        # where containerd is a service of the machine, the two engines share it
+        command += [f"--containerd-namespace={self._bridge}", f"--containerd-plugins-namespace={self._bridge}-plugins"]
+        log = data / "log"
+        with log.open("a") as file:
+            self._process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        _wait_for_engine({**os.environ, **self.environment}, self._process, log)
+
+    def kill(self) -> None:
+        """As a power cut does; a containerd of its own goes with it."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        (self.data / "pid").unlink(missing_ok=True)
+        (self.data / "exec/containerd/containerd.pid").unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """End it as a machine that shuts down does; one that was killed leaves its mounts."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(60)
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in reversed([mount for mount in mounts if Path(mount).is_relative_to(self.data)]):
+            _run("umount", mount)
+
+
+@contextlib.contextmanager
+def _own_engine(machine: Settings) -> Iterator[OwnEngine]:
     needs_root()
     install("ip", "iproute2", machine)
-    with contextlib.ExitStack() as stack:
-        bridge = stack.enter_context(_bridge())
-        data = stack.enter_context(_data_directory(machine))
-        address = f"unix://{data}/docker.sock"
-        command = ["dockerd", f"--host={address}", f"--data-root={data}/data", f"--exec-root={data}/exec"]
-        command += [f"--pidfile={data}/pid", f"--bridge={bridge}", "--iptables=false", "--ip-masq=false"]
-        # where containerd is a service of the machine, the two engines share it
-        command += [f"--containerd-namespace={bridge}", f"--containerd-plugins-namespace={bridge}-plugins"]
-        log = tmp_path_factory.mktemp("empty-engine") / "log"
-        with log.open("w") as file:
-            process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
-        stack.callback(_end, process)
-        environment = {"DOCKER_HOST": address}
-        _wait_for_engine({**os.environ, **environment}, process, log)
-        yield environment
+    with _bridge() as bridge, _data_directory(machine) as data:
+        made = OwnEngine(data, bridge)
+        try:
+            made.start()
+            yield made
+        finally:
+            made.end()
+
+
+@pytest.fixture(scope="session")
+def empty_engine(machine: Settings) -> Iterator[dict[str, str]]:
+    """An engine of its own without any image, beside the machine's; the environment that leads to it."""
+    with _own_engine(machine) as made:
+        yield made.environment
+
+
+@pytest.fixture
+def mortal_engine(machine: Settings) -> Iterator[OwnEngine]:
+    """An engine for one test, which may kill it."""
+    with _own_engine(machine) as made:
+        yield made
 
 
 def _wait_for_engine(environment: dict[str, str], process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -228,24 +275,20 @@ def _wait_for_engine(environment: dict[str, str], process: "subprocess.Popen[byt
             return
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    process.wait(60)
-
-
 @contextlib.contextmanager
 def _bridge() -> Iterator[str]:
     """A bridge with a way out, for an engine that must leave the machine's iptables alone."""
     name = f"blt{secrets.token_hex(3)}"
+    subnet = next(_SUBNETS)
     rules = [
-        ["-t", "nat", "POSTROUTING", "-s", f"{_SUBNET}.0/24", "!", "-o", name, "-j", "MASQUERADE"],
+        ["-t", "nat", "POSTROUTING", "-s", f"{subnet}.0/24", "!", "-o", name, "-j", "MASQUERADE"],
         ["-t", "filter", "FORWARD", "-i", name, "-j", "ACCEPT"],
         ["-t", "filter", "FORWARD", "-o", name, "-j", "ACCEPT"],
     ]
     with contextlib.ExitStack() as stack:
         _run("ip", "link", "add", name, "type", "bridge")
         stack.callback(_run, "ip", "link", "delete", name)
-        _run("ip", "address", "add", f"{_SUBNET}.1/24", "dev", name)
+        _run("ip", "address", "add", f"{subnet}.1/24", "dev", name)
         _run("ip", "link", "set", name, "up")
         for table, kind, *rule in ((rule[0:2], *rule[2:]) for rule in rules):
             _run("iptables", *table, "-I", str(kind), *map(str, rule))

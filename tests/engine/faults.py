@@ -158,10 +158,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self, fault: Fault, body: bytes, seen: Seen) -> None:
         hidden = {name.lower() for name in fault.without} | _OF_ONE_CONNECTION
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in hidden}
         upstream = http.client.HTTPConnection(self.server.proxy.upstream, timeout=_PATIENCE_SECONDS)
         with contextlib.closing(upstream):
-            upstream.request(self.command, self.path, body=body or None, headers=headers)
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():  # also several of one name, as the engine's Accept
+                if name.lower() not in hidden:
+                    upstream.putheader(name, value)
+            upstream.endheaders(body or None)
             answer = upstream.getresponse()
             seen.status = answer.status
             self.send_response_only(answer.status, answer.reason)

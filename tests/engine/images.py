@@ -13,6 +13,7 @@ from build_lib.oci import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, 
 from build_lib.reference import Reference
 from build_lib.registry import Registries
 
+TAR = "application/vnd.oci.image.layer.v1.tar"  # a layer that is not compressed
 _LAYER_TYPES = {
     DOCKER_MANIFEST: "application/vnd.docker.image.rootfs.diff.tar.gzip",
     OCI_MANIFEST: "application/vnd.oci.image.layer.v1.tar+gzip",
@@ -30,6 +31,11 @@ class Made:
     manifest: Manifest
     blobs: tuple[bytes, ...]
     platform: str
+
+    @property
+    def size(self) -> int:
+        """Bytes, of all."""
+        return sum(map(len, (self.manifest.body, *self.blobs)))
 
 
 def layer(**files: str | bytes) -> bytes:
@@ -90,28 +96,49 @@ def write(registries: Registries, place: str, *images: Made, top: Manifest | Non
     return top.digest
 
 
-def generated(size: int, seed: int = 0) -> tuple[Descriptor, "Generated"]:
-    """A blob of so many bytes that is never in memory as a whole."""
-    content = Generated(size, seed)
+def write_large(registries: Registries, place: str, size: int) -> Descriptor:
+    """Write an image of one layer, a file `large` of so many bytes, never in memory as a whole; the layer."""
+    content = _Large(size)
     digest = hashlib.sha256()
     for chunk in content:
         digest.update(chunk)
-    media_type = "application/vnd.oci.image.layer.v1.tar"
-    return Descriptor(digest=f"sha256:{digest.hexdigest()}", size=size, media_type=media_type), content
+    layer_ = Descriptor(digest=f"sha256:{digest.hexdigest()}", size=content.size, media_type=TAR)
+    config = json.dumps(
+        {
+            "os": "linux",
+            "architecture": "amd64",
+            "config": {},
+            "rootfs": {"type": "layers", "diff_ids": [layer_.digest]},
+        }
+    ).encode()
+    listed = {"mediaType": TAR, "digest": layer_.digest, "size": layer_.size}
+    body = {"schemaVersion": 2, "config": _descriptor(config, _CONFIG_TYPES[OCI_MANIFEST]), "layers": [listed]}
+    manifest = Manifest.read(json.dumps(body).encode(), OCI_MANIFEST)
+    reference = Reference.parse(place)
+    registries.put_blob(reference, layer_, lambda: content)
+    registries.put_blob(reference, manifest.blobs[0], lambda: [config])
+    registries.put_manifest(reference, reference.tag or "latest", manifest)
+    return layer_
 
 
-class Generated:
-    """Bytes that are the same each time."""
+class _Large:
+    """A tar archive of one file, whose bytes are the same each time."""
 
-    def __init__(self, size: int, seed: int) -> None:
-        self.size = size
-        self.block = hashlib.sha256(str(seed).encode()).digest() * (1 << 15)
+    def __init__(self, size: int) -> None:
+        info = tarfile.TarInfo("large")
+        info.size = size
+        self.header = info.tobuf()
+        self.content = size
+        self.end = bytes(-size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)
+        self.size = len(self.header) + size + len(self.end)
 
     def __iter__(self) -> Iterator[bytes]:
-        left = self.size
+        yield self.header
+        block, left = hashlib.sha256(b"large").digest() * (1 << 15), self.content
         while left:
-            yield self.block[:left]
-            left -= min(left, len(self.block))
+            yield block[:left]
+            left -= min(left, len(block))
+        yield self.end
 
 
 def _descriptor(content: bytes, media_type: str) -> dict[str, Any]:

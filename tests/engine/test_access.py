@@ -4,8 +4,10 @@ import base64
 import json
 import os
 import secrets
+import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,9 +71,9 @@ def docker_config(root: Path, **content: Any) -> None:
     (root / ".docker/config.json").write_text(json.dumps(content))
 
 
-def goes_both_ways(registries: Registries, host: str) -> None:
+def goes_both_ways(registries: Registries, host: str, *, content: str = "1") -> None:
     """Whether an image can be written there, and read again."""
-    image = make([layer(a="1")])
+    image = make([layer(a=content)])
     digest = write(registries, f"{host}/p/a:1", image)
     there = registries.manifest(Reference.parse(f"{host}/p/a:1"), digest)
     assert [b"".join(registries.blob(Reference.parse(f"{host}/p/a"), blob)) for blob in there.blobs] == [*image.blobs]
@@ -146,6 +148,20 @@ def test_a_token_that_has_ended_is_replaced(
         assert len(tokens.asked) == asked + 2
 
 
+def test_a_token_is_renewed_before_its_end(
+    closed: Registry, tokens: TokenServer, password: str, tmp_path: Path
+) -> None:
+    tokens.seconds = 11  # so it is renewed after one
+    refused = closed.log.read_text().count('HTTP/1.1" 401')
+    with client(tmp_path, closed.host, password) as registries:
+        deadline = time.monotonic() + 20
+        while len(tokens.asked) < 3 and time.monotonic() < deadline:
+            assert registries.resolve(Reference.parse(f"{closed.host}/p/a:1")) is None
+    assert len(tokens.asked) == 3
+    assert {user for _, _, user in tokens.asked} == {USER}
+    assert closed.log.read_text().count('HTTP/1.1" 401') == refused + 1  # none was used past its end
+
+
 @pytest.mark.parametrize(
     "request_", ["POST /blobs/uploads/", "PUT digest=", "PUT /manifests/", "GET /blobs/", "HEAD /manifests/"]
 )
@@ -159,7 +175,7 @@ def test_a_token_that_is_refused_in_the_middle_of_the_work_is_replaced(
         goes_both_ways(registries, proxy.host)
         before, first = len(proxy.seen), len(tokens.asked)
         proxy.faults.append(refused)
-        goes_both_ways(registries, proxy.host)
+        goes_both_ways(registries, proxy.host, content="2")
         assert registries.resolve(Reference.parse(f"{proxy.host}/p/a:1")) is not None
         assert [item.status for item in proxy.seen[before:]].count(401) == 1
     assert len(tokens.asked) == first + 1
@@ -288,6 +304,33 @@ def test_a_certificate_is_checked_by_the_file_that_is_named(
             assert "(not asked again)" in caught.value.message
         with client(tmp_path, INSECURE_REGISTRIES=elsewhere(running)) as registries:
             goes_both_ways(registries, elsewhere(running))
+
+
+def test_a_certificate_is_looked_for_where_the_engine_has_it(machine: Settings, tmp_path: Path, direct: None) -> None:
+    with secured(machine, tmp_path) as running:
+        directory = Path("/etc/docker/certs.d") / elsewhere(running)
+        directory.mkdir(parents=True)
+        try:
+            shutil.copy(tmp_path / "certificate.pem", directory / "ca.crt")
+            with client(tmp_path) as registries:
+                goes_both_ways(registries, elsewhere(running))
+        finally:
+            shutil.rmtree(directory)
+
+
+def test_a_proxy_of_the_environment_is_used_but_not_for_the_loopback(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    far = "registry.example"  # which the proxy alone knows
+    with proxied(registry.host) as proxy, client(tmp_path, INSECURE_REGISTRIES=far) as registries:
+        monkeypatch.setenv("http_proxy", f"http://{proxy.host}")
+        goes_both_ways(registries, far)
+        asked = len(proxy.seen)
+        assert {item.path.partition("/v2/")[0] for item in proxy.seen} == {f"http://{far}"}
+        goes_both_ways(registries, registry.host)
+        assert len(proxy.seen) == asked
 
 
 def test_plain_http_is_not_spoken_to_who_is_not_named_for_it(registry: Registry, tmp_path: Path, direct: None) -> None:

@@ -9,9 +9,9 @@ from build_lib.engine import Engine
 def test_the_engine_of_this_machine_is_here_and_one_behind_ssh_is_not(engine: Engine) -> None:
     assert engine.is_here()
     elsewhere = docker.APIClient(base_url="tcp://builds.invalid:2376", version="1.41")  # never asked
-    assert not Engine(_Client(elsewhere)).is_here()
+    assert not Engine(_Client(elsewhere), elsewhere).is_here()
     elsewhere.base_url = "http+docker://ssh"  # what the SDK calls every ssh:// address
-    assert not Engine(_Client(elsewhere)).is_here()
+    assert not Engine(_Client(elsewhere), elsewhere).is_here()
     elsewhere.close()
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import json
 import os
 import signal
 import socket
@@ -18,7 +17,6 @@ from build_lib.dependencies import Dependency
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, RegistryError
 from build_lib.graph import Outcome
-from build_lib.oci import OCI_MANIFEST, Descriptor, Manifest
 from build_lib.placement import Pushed
 from build_lib.reference import Reference
 from build_lib.registry import Registries
@@ -26,7 +24,7 @@ from build_lib.settings import Settings
 from tests.conftest import inv_command
 from tests.engine.conftest import Registry, free_place, running_registry
 from tests.engine.faults import ALWAYS, Fault, Proxy, proxied
-from tests.engine.images import Made, generated, layer, make, write
+from tests.engine.images import Made, layer, make, write, write_large
 from tests.engine.test_prefetch import needs
 from tests.engine.tokens import token_server
 
@@ -75,20 +73,6 @@ def place(target: str, image: str, tag: str = "1") -> Reference:
     """Where an image is after a push."""
     host, _, path = image.rpartition(":")[0].partition("/")
     return Reference.parse(f"{target}/p/{host.replace(':', '_')}/{path}:{tag}")
-
-
-def large(registries: Registries, name: str, size: int) -> Descriptor:
-    """Write an image with one layer of so many bytes; the layer."""
-    blob, content = generated(size)
-    image = make([])
-    body = json.loads(image.manifest.body)
-    body["layers"] = [{"digest": blob.digest, "size": blob.size, "mediaType": blob.media_type}]
-    manifest = Manifest.read(json.dumps(body).encode(), OCI_MANIFEST)
-    where = Reference.parse(name)
-    registries.put_blob(where, manifest.blobs[0], lambda: [image.blobs[0]])
-    registries.put_blob(where, blob, lambda: content)
-    registries.put_manifest(where, where.tag or "", manifest)
-    return blob
 
 
 def holds(registries: Registries, where: Reference, image: Made) -> bool:
@@ -192,7 +176,7 @@ def test_a_mount_that_is_refused_becomes_a_copy(
     refused = Fault(method="POST", path="mount=", status=status, times=ALWAYS)
     with proxied(private.host, refused) as target:
         pushed(configured(tmp_path, f"{target.host}/p"), *images)
-        assert [item.status for item in target.of("POST", "mount=")] == [status]
+        assert {item.status for item in target.of("POST", "mount=")} == {status}
         for name, image in images.items():
             assert holds(registries, place(target.host, name), image)
 
@@ -411,7 +395,7 @@ def finished(process: "subprocess.Popen[str]") -> tuple[str, str]:
 def test_a_push_that_is_killed_leaves_nothing_half_there_and_may_be_begun_again(
     registries: Registries, registry: Registry, private: Registry, project: Path
 ) -> None:
-    blob = large(registries, f"{registry.host}/a:1", 20_000_000)
+    blob = write_large(registries, f"{registry.host}/a:1", 20_000_000)
     stalling = Fault(method="GET", path=blob.digest, hold_at=5_000_000)
     with proxied(registry.host, stalling) as source:
         name = f"{source.host}/a:1"
@@ -436,7 +420,7 @@ def test_a_push_that_is_killed_leaves_nothing_half_there_and_may_be_begun_again(
 def test_interrupting_a_push_ends_with_130(
     registries: Registries, registry: Registry, private: Registry, project: Path
 ) -> None:
-    blob = large(registries, f"{registry.host}/a:1", 5_000_000)
+    blob = write_large(registries, f"{registry.host}/a:1", 5_000_000)
     with proxied(registry.host, Fault(method="GET", path=blob.digest, hold_at=2_000_000)) as source:
         needs(project, "one", f"{source.host}/a:1")
         process = deps_push(project, f"{private.host}/p")

@@ -1,5 +1,6 @@
 """Images from registries into the engine by our own connections, and by the engine's pulls."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -7,15 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from build_lib import local_registry
+from build_lib import dependencies, local_registry, prefetch, services
+from build_lib.blobs import Progress
 from build_lib.engine import Engine
+from build_lib.graph import Outcome
 from build_lib.oci import DOCKER_MANIFEST, OCI_MANIFEST
+from build_lib.prefetch import Fetched
 from build_lib.reference import Reference, pinned
 from build_lib.registry import Registries
 from build_lib.settings import Settings
-from tests.conftest import Inv
+from tests.conftest import MEMORY_LIMIT, Inv, peak_memory
 from tests.engine.conftest import Registry, running_registry, tiny_image
-from tests.engine.images import index, layer, make, write
+from tests.engine.faults import Fault, proxied
+from tests.engine.images import index, layer, make, write, write_large
 from tests.engine.test_prefetch import content, needs
 
 WAYS = ("content", "engine")
@@ -200,3 +205,65 @@ def test_a_wrong_password_is_said_and_the_registry_is_not_asked_again(
     assert "(not asked again)" in done.stdout
     assert "not-the-right-one" not in done.stdout + done.stderr
     assert asked <= 2 * 3  # with and without the login, for those that are looked up at once
+
+
+class Silent:
+    """A listener that only keeps how far the downloads were."""
+
+    def __init__(self) -> None:
+        self.progress: list[Progress] = []
+
+    def on_start(self, name: str) -> None:
+        pass
+
+    def on_progress(self, progress: Progress) -> None:
+        self.progress.append(progress)
+
+    def on_fetched(self, outcome: Outcome[Fetched]) -> None:
+        pass
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_from_a_near_registry_the_engine_pulls_and_if_that_fails_we_do(
+    broken: bool,
+    registries: Registries,
+    registry: Registry,
+    engine: Engine,
+    project: Path,
+    images: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prefetch, "_NEAR_SECONDS", 60.0)  # however busy this machine is
+    made = make([layer(mark="there", noise=os.urandom(3 << 20))])
+    write(registries, f"{registry.host}/a:1", made)
+    unlike = Fault(method="GET", path=made.manifest.blobs[1].digest, corrupt_at=1 << 20)
+    with proxied(registry.host, *([unlike] if broken else [])) as proxy:
+        name = f"{proxy.host}/a:1"
+        needs(project, "one", name)
+        settings = Settings.load(project, environ=dict(os.environ))
+        wanted = dependencies.find(services.discover(settings), settings, ())
+        listener = Silent()
+        try:
+            [outcome] = prefetch.prefetch(wanted, engine, settings, listener)
+            assert outcome.value is not None, outcome.error
+            assert content(engine, name, "/mark") == "there"
+        finally:
+            engine.remove(Reference.parse(name))
+        blobs = [item.headers["User-Agent"] for item in proxy.of("GET", made.manifest.blobs[1].digest)]
+        assert blobs[0].startswith("docker/")
+        assert blobs[1:] == (["build-lib"] if broken else [])
+        assert (outcome.value.source, outcome.value.refusals) == (proxy.host, ())
+        assert broken or listener.progress
+
+
+def test_a_large_layer_takes_little_memory(
+    registries: Registries, registry: Registry, engine: Engine, project: Path
+) -> None:
+    name = f"{registry.host}/large:1"
+    write_large(registries, name, 2 * MEMORY_LIMIT)
+    needs(project, "one", name)
+    try:
+        assert peak_memory("prefetch", PROJECT_ROOT=str(project), PULL_THROUGH="content") < MEMORY_LIMIT
+        assert engine.images()[name].size >= 2 * MEMORY_LIMIT
+    finally:
+        engine.remove(Reference.parse(name))

@@ -22,8 +22,8 @@ from build_lib.registry import Registries
 from build_lib.registry_session import CHUNK
 from build_lib.settings import Settings
 from tests.conftest import Inv, inv_command
-from tests.engine.conftest import Registry, free_place, running_registry
-from tests.engine.faults import ALWAYS, Fault, Proxy, _Handler, proxied
+from tests.engine.conftest import OwnEngine, Registry, free_place, running_registry
+from tests.engine.faults import ALWAYS, Fault, Proxy, proxied
 from tests.engine.images import Made, layer, make, write
 from tests.engine.test_prefetch import content, needs
 from tests.engine.tokens import token_server
@@ -99,21 +99,9 @@ def site(engine: Engine, project: Path) -> Iterator[Site]:
             engine.remove(reference)
 
 
-class _OneAccept(_Handler):
-    """The engine says in a header for each kind what it takes: one of them alone would come through."""
-
-    def parse_request(self) -> bool:
-        parsed = super().parse_request()
-        if parsed and (kinds := self.headers.get_all("Accept")):
-            del self.headers["Accept"]
-            self.headers["Accept"] = ", ".join(kinds)
-        return parsed
-
-
 @contextlib.contextmanager
 def faulty(site: Site, registry: Registry, *faults: Fault) -> Iterator[Proxy]:
     with proxied(registry.host, *faults) as proxy:
-        proxy._server.RequestHandlerClass = _OneAccept
         site.hosts |= {registry.host, proxy.host}
         yield proxy
 
@@ -227,6 +215,7 @@ def test_a_server_that_fails_once_is_asked_again(
         assert done.returncode == 0, said(done)
         assert [item.status for item in proxy.of("GET|HEAD", "/manifests/")][:3] == [500, 503, 200]
         assert [item.status for item in proxy.of("GET|HEAD", "/blobs/")].count(503) == 1
+        assert re.search(rf"{proxy.host}/a:1 .* s  {4 if way == 'content' else '[2-4]'}\n", done.stdout), said(done)
         site.check({f"{proxy.host}/a:1": "there"})
 
 
@@ -242,6 +231,7 @@ def test_a_server_that_fails_for_ever_is_named_and_other_images_come(
         done = inv("prefetch", PULL_THROUGH=way, TRIES="2")
         assert done.returncode == 1
         assert re.search(rf"not from {proxy.host}: .*503", done.stdout), said(done)
+        assert re.search(rf"{proxy.host}/a:1  nowhere +- +- +2\n", done.stdout), said(done)
         assert f"{proxy.host}/a:1" in done.stderr
         site.check({f"{proxy.host}/b:1": "b"})
 
@@ -482,6 +472,41 @@ def test_two_runs_at_once_both_have_the_images(
         assert (first.returncode, second.returncode) == (0, 0), texts
         assert len(proxy.of("GET", big(made).digest)) <= 2
         site.check(names)
+
+
+@both_ways
+def test_an_engine_that_dies_while_images_come_in_is_named_and_the_next_run_goes_on(
+    way: str, registries: Registries, registry: Registry, site: Site, mortal_engine: OwnEngine, inv: Inv
+) -> None:
+    made = image("whole", 40 * MB)
+    write(registries, f"{registry.host}/a:1", made)
+    hold = Fault(method="GET", path=big(made).digest, hold_at=20 * MB, times=1 if way == "engine" else 0)
+    with faulty(site, registry, hold) as proxy:
+        name = f"{proxy.host}/a:1"
+        needs(site.project, "one", name)
+        process = site.start(PULL_THROUGH=way, **mortal_engine.environment)
+        try:
+            if way == "engine":
+                assert proxy.held.wait(_PATIENCE_SECONDS)
+            else:
+                until(lambda: list(mortal_engine.data.glob("data/tmp/docker-import-*")), "nothing is loaded")
+        finally:
+            mortal_engine.kill()
+            text = ended(process)
+        proxy.go_on.set()
+        assert process.returncode == 1, text
+        assert "Traceback" not in text
+        assert f"error: the Docker Engine at {mortal_engine.address} ended in the middle of the work" in text
+        mortal_engine.start()
+        asked = len(proxy.of("GET", big(made).digest))
+        done = inv("prefetch", PULL_THROUGH=way, **mortal_engine.environment)
+        assert done.returncode == 0, said(done)
+        if way == "content":
+            assert len(proxy.of("GET", big(made).digest)) == asked == 1, "what was on disk is not fetched again"
+        settings = Settings.load(site.project, environ={**os.environ, **mortal_engine.environment})
+        with Engine.connect(settings) as engine:
+            assert content(engine, name, "/mark") == "whole"
+        site.check_leftovers()
 
 
 # The engine's disk is not under .build.

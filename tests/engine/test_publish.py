@@ -4,10 +4,8 @@ The plan's test 3 is here: `test_plan_3…`.
 """
 
 import json
-import os
 import re
 import secrets
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,16 +15,14 @@ from dotenv import dotenv_values
 
 from build_lib import local_registry
 from build_lib.engine import Engine
-from build_lib.oci import DOCKER_MANIFEST, OCI_MANIFEST, Manifest
+from build_lib.oci import DOCKER_MANIFEST, Manifest
 from build_lib.reference import Reference
 from build_lib.registry import Registries
 from build_lib.settings import Settings
-from tests.conftest import Inv, inv_command
+from tests.conftest import MEMORY_LIMIT, Inv, peak_memory
 from tests.engine.conftest import Registry, running_registry, tiny_image
-from tests.engine.images import Made, generated, index, layer, make, write
+from tests.engine.images import Made, index, layer, make, write, write_large
 from tests.engine.test_prefetch import needs, push
-
-MEMORY_LIMIT = 150 << 20  # bytes
 
 
 @pytest.fixture
@@ -117,6 +113,24 @@ def two_platforms() -> tuple[list[Made], Manifest]:
     return images, index(*images)
 
 
+def test_layers_of_an_image_that_is_there_already_are_mounted(
+    registries: Registries, registry: Registry, private: Registry, project: Path, inv: Inv
+) -> None:
+    shared = layer(base=secrets.token_bytes(9 << 20))  # large enough to be asked for before it is sent
+    first, second = f"{registry.host}/a/first:1", f"{registry.host}/a/second:1"
+    write(registries, first, make([shared]))
+    image = make([shared, layer(own="2")])
+    write(registries, second, image)
+    needs(project, "one", first)
+    assert pushed(inv, "-r", f"{private.host}/p")[first]["result"] == "copied"
+    needs(project, "two", second)
+    dry = json.loads(inv("--dry", "deps-push", "--json", "-r", f"{private.host}/p").stdout)[1]
+    done = pushed(inv, "-r", f"{private.host}/p")
+    assert done[first]["result"] == "there"
+    assert done[second]["bytes_saved"] == len(shared)
+    assert done[second]["bytes_moved"] == dry["bytes_moved"] == image.size - len(shared)
+
+
 FORMS: dict[str, tuple[list[Made], Manifest | None]] = {
     "docker schema 2": ([make([layer(a="1")], kind=DOCKER_MANIFEST)], None),
     "oci": ([make([layer(a="2")])], None),
@@ -167,25 +181,9 @@ def test_a_layer_of_a_gigabyte_takes_little_memory(
     registries: Registries, registry: Registry, private: Registry, project: Path
 ) -> None:
     name = f"{registry.host}/large:1"
-    blob, content = generated(1_000_000_000)
-    config = make([])
-    body = json.loads(config.manifest.body)
-    body["layers"] = [{"digest": blob.digest, "size": blob.size, "mediaType": blob.media_type}]
-    manifest = Manifest.read(json.dumps(body).encode(), OCI_MANIFEST)
-    place = Reference.parse(name)
-    registries.put_blob(place, blob, lambda: content)
-    registries.put_blob(place, manifest.blobs[0], lambda: [config.blobs[0]])
-    registries.put_manifest(place, "1", manifest)
+    write_large(registries, name, 1_000_000_000)
     needs(project, "one", name)
-    process = subprocess.Popen(
-        inv_command("deps-push", "-r", f"{private.host}/p"),
-        env={**os.environ, "PROJECT_ROOT": str(project)},
-        stdout=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    assert usage.ru_maxrss * 1024 < MEMORY_LIMIT
+    assert peak_memory("deps-push", "-r", f"{private.host}/p", PROJECT_ROOT=str(project)) < MEMORY_LIMIT
 
 
 def test_blobs_that_images_share_travel_once(

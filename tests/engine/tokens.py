@@ -26,6 +26,7 @@ class TokenServer:
         self.key, self.certificate = certificate(directory, "127.0.0.1")
         self.users = dict(users)
         self.identity_tokens: set[str] = set()
+        self.seconds = 300  # how long it says that its tokens last
         self.outdated = 0  # how many of the next tokens are good no more when they are given
         self.asked: list[tuple[str, dict[str, list[str]], str]] = []  # method, query or form, who
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -119,7 +120,9 @@ class _Handler(BaseHTTPRequestHandler):
         user = tokens.knows(self.command, asked, self.headers.get("Authorization", ""))
         tokens.asked.append((self.command, asked, user))
         scopes = [scope for text in asked.get("scope", []) for scope in text.split()]
-        status, content = (200, {"token": tokens.token(user, scopes), "expires_in": 300}) if user else (401, {})
+        status, content = (
+            (200, {"token": tokens.token(user, scopes), "expires_in": tokens.seconds}) if user else (401, {})
+        )
         body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
