@@ -98,6 +98,15 @@ def status(ctx: Context, tag: str | None = None, json: bool = False) -> None:
     console.problems(repository)
 
 
+@task(help=_help("service") | {"format": "text, mermaid, dot or svg (by graphviz)"}, iterable=["service"])
+def graph(ctx: Context, service: Sequence[str] | None = None, format: str = "text") -> None:
+    """Draw what stands on what: the services, and the images from outside."""
+    settings, console = _load(ctx)
+    repository = lib.services.discover(settings)
+    console.document(lib.picture.draw(repository.chosen(service or ()), format, settings))
+    console.problems(repository)
+
+
 @task(help=_help("tag", "registry", "service", "jobs", "fail_fast", "json"), iterable=["service"])
 def prefetch(
     ctx: Context,
@@ -182,6 +191,34 @@ def copy_slurm(ctx: Context, tag: str | None = None) -> None:
     repository = lib.services.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
         console.copied(lib.slurm.copy(repository, engine, settings, dry=console.dry))
+
+
+@task(help=_help("tag", "registry", "service", "jobs", "force", "create_project", "json"), iterable=["service"])
+def push(
+    ctx: Context,
+    tag: str | None = None,
+    registry: str | None = None,
+    service: Sequence[str] | None = None,
+    jobs: str | None = None,
+    force: bool = False,
+    create_project: bool = False,
+    json: bool = False,
+) -> None:
+    """Push the built services into the private registry; `inv build-all push` builds them before."""
+    settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
+    repository = lib.services.discover(settings)
+    with lib.engine.Engine.connect(settings) as engine:
+        outcomes = lib.release.push(
+            repository,
+            service or (),
+            engine,
+            settings,
+            console,
+            force=force,
+            create_project=create_project,
+            dry=console.dry,
+        )
+    console.shipped(outcomes, repository)
 
 
 @task(

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from build_lib import inventory as inventory
     from build_lib import local_registry as local_registry
     from build_lib import mirrors as mirrors
+    from build_lib import picture as picture
     from build_lib import prefetch as prefetch
     from build_lib import publish as publish
+    from build_lib import push as push
     from build_lib import release as release
     from build_lib import report as report
     from build_lib import services as services

@@ -223,10 +223,11 @@ def _through(
     why_missing: Callable[[Reference], str] | None,
     cancel: Cancel,
 ) -> None:
-    if check.missing and why_missing is not None:  # else the builder brings its images itself
-        raise _lacks(check, why_missing)
     log = settings.state_dir / "logs" / f"{check.service.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    if check.missing and why_missing is not None:  # else the builder brings its images itself
+        raise _lacks(check, why_missing)
     service = check.service if why_missing is None else with_images(check.service, check.pins)
     builder.build(service, {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel)
 

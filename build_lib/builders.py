@@ -254,4 +254,6 @@ def _proxy_names(environment: Mapping[str, str]) -> list[str]:
 
 
 def _failed(service: Service, log: Path) -> BuildFailed:
-    return BuildFailed(f"{service.name} cannot be built:\n{tail(log)}", hint=f"the whole log: {log}")
+    lines = tail(log)
+    last = next((line.strip() for line in reversed(lines.splitlines()) if line.strip()), "the builder said nothing")
+    return BuildFailed(f"{service.name} cannot be built: {last}\n{lines}", hint=f"the whole log: {log}")

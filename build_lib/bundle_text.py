@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from build_lib.amounts import size
+from build_lib.units import size
 
 if TYPE_CHECKING:  # as in report
     from collections.abc import Iterator, Mapping

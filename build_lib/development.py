@@ -8,7 +8,7 @@ from pathlib import Path
 
 from build_lib.errors import BuildError
 
-_TOOLS = ("pytest", "ruff", "mypy", "hypothesis")
+_TOOLS = ("pytest", "ruff", "mypy", "hypothesis", "websockets")
 
 
 def test(root: Path, arguments: Sequence[str], say: Callable[[str], None], *, dry: bool) -> None:

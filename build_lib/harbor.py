@@ -3,10 +3,24 @@
 from urllib.parse import urlencode
 
 from build_lib.errors import RegistryError
-from build_lib.reference import PrivateRegistry
+from build_lib.reference import PrivateRegistry, Reference
+from build_lib.registry import Registries
 from build_lib.registry_session import Session
 
 _API = "/api/v2.0"
+
+
+def check_access(registries: Registries, place: Reference, registry: PrivateRegistry, *, create: bool) -> None:
+    """Ask the private registry for one of its images, before all else: what is wrong with it is said once.
+
+    Raises:
+        RegistryError: it is out of reach, does not let us in, or is a Harbor without the project.
+    """
+    try:
+        registries.resolve(place)
+    except RegistryError as error:
+        if not error.status or not check_project(registries.session, registry, create=create):
+            raise
 
 
 def check_project(session: Session, registry: PrivateRegistry, *, create: bool) -> bool:

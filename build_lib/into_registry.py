@@ -12,7 +12,7 @@ from build_lib.graph import Cancel, Outcome, run
 from build_lib.listing import Listed
 from build_lib.loaded import Listener, Loaded, Result, refuse
 from build_lib.oci import Descriptor
-from build_lib.placement import Placement, Pushed, check_access
+from build_lib.placement import Placement, Pushed
 from build_lib.reference import PrivateRegistry, Reference
 from build_lib.registry import Registries
 
@@ -33,7 +33,7 @@ class IntoRegistry:
     def load(self, jobs: int, cancel: Cancel, listener: Listener, *, dry: bool) -> list[Outcome[Loaded]]:
         """Everything that is left out has to be there before the first blob is sent."""
         for targets in list(self.places.values())[:1]:
-            check_access(self.registries, self.registry, targets[0], create=False)
+            harbor.check_access(self.registries, targets[0], self.registry, create=False)
         found = run(dict.fromkeys(self.images, ()), lambda name, _cancel: self._copy(name), jobs=jobs, cancel=cancel)
         copies = dict(_values(found))
         lacking = run(

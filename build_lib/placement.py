@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from build_lib import harbor
 from build_lib.copies import Copy, tree
 from build_lib.errors import BuildError, RegistryError
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.oci import Descriptor, Manifest
-from build_lib.reference import PrivateRegistry, Reference
+from build_lib.reference import Reference
 from build_lib.registry import Registries
 
 _SENT_UNASKED = 8 << 20  # bytes; what is smaller may be sent in vain to a registry that cannot mount
@@ -47,19 +46,6 @@ class Content(Protocol):
 
     def read(self, copy: Copy, blob: Descriptor) -> Iterable[bytes]:
         """Its bytes, checked."""
-
-
-def check_access(registries: Registries, registry: PrivateRegistry, place: Reference, *, create: bool) -> None:
-    """Ask the private registry once, before all else, about one of its places: what is wrong is said once.
-
-    Raises:
-        RegistryError: it is out of reach, does not let us in, or is a Harbor without the project.
-    """
-    try:
-        registries.resolve(place)
-    except RegistryError as error:
-        if not error.status or not harbor.check_project(registries.session, registry, create=create):
-            raise
 
 
 def write_names(

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from build_lib import copies, harbor, placement
+from build_lib import copies, harbor, outgoing
 from build_lib.copies import Copy
 from build_lib.dependencies import Dependency
 from build_lib.engine import Engine
-from build_lib.errors import BuildError, EngineError, Refusal, RegistryError, SettingsError, Unavailable
+from build_lib.errors import BuildError, EngineError, Refusal, Unavailable
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.oci import Descriptor
 from build_lib.placement import Placement, Pushed, write_names
@@ -82,13 +82,8 @@ class _Push:
     def __init__(
         self, wanted: Sequence[Dependency], settings: Settings, registries: Registries, connect: Connect, cancel: Cancel
     ) -> None:
-        if settings.private_registry is None:
-            raise SettingsError(
-                "there is no private registry to push to",
-                hint="-r host[:port]/project names one, or PRIVATE_REGISTRY in .env",
-            )
         self.settings = settings
-        self.registry = settings.private_registry
+        self.registry = settings.registry_to_push_to
         self.images = {str(item.image): item.image for item in wanted}
         self.places = {
             name: copies.places(image, self.registry, settings.image_tag) for name, image in self.images.items()
@@ -99,9 +94,9 @@ class _Push:
         self.cancel = cancel
 
     def check_access(self, *, create: bool) -> None:
-        """See `placement.check_access`."""
+        """See harbor.check_access; without an image, there is nothing to ask for."""
         for targets in list(self.places.values())[:1]:
-            placement.check_access(self.registries, self.registry, targets[0], create=create)
+            harbor.check_access(self.registries, targets[0], self.registry, create=create)
 
     def find(self, on_start: Callable[[str], None], platforms: Sequence[str]) -> list[Outcome[Copy]]:
         """Look every name up."""
@@ -144,7 +139,7 @@ class _Push:
                     raise EngineError("it has no such image")
                 if image.digest:
                     raise EngineError("it has the image, but its push would give it another digest")
-                digest = self._pushed_before(targets, held.id)
+                digest = outgoing.pushed_before(targets, held.id, self.registries)
                 if digest:
                     return Pushed(image=image, places=targets, source="engine", digest=digest, result="there")
                 digest = "" if dry else self._push_by_engine(image, targets, engine)
@@ -153,29 +148,8 @@ class _Push:
             raise Unavailable(str(image), refusals) from None
         return Pushed(image=image, places=targets, source="engine", digest=digest, result="pushed")
 
-    def _pushed_before(self, targets: Sequence[Reference], id: str) -> str:
-        """The digest at the target, if all names are this image of the engine, whose id is its config's or its own."""
-        tops = [self.registries.resolve(place) for place in targets]
-        found = {top.digest if top else "" for top in tops}
-        if len(found) != 1 or "" in found:
-            return ""
-        [digest] = found
-        manifest = self.registries.manifest(targets[0], digest)
-        return digest if id in (digest, *(blob.digest for blob in manifest.blobs[:1])) else ""
-
     def _push_by_engine(self, image: Reference, targets: Sequence[Reference], engine: Engine) -> str:
         """Pushed under one name; the others are written from what the registry then has."""
-        place = targets[-1]
-        had = place.identity in engine.images()
-        engine.tag(str(image), place)
-        try:
-            engine.push(place, self.registries.session.login(place.host))
-        finally:
-            if not had:
-                engine.remove(place)
-        top = self.registries.resolve(place)
-        if top is None:
-            raise RegistryError(f"{place} is not there after the engine's push")
-        manifest = self.registries.manifest(place, top.digest)
+        manifest = outgoing.push(image, targets[-1], engine, self.registries)
         write_names(self.registries, targets[:-1], manifest)
-        return top.digest
+        return manifest.digest

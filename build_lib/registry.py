@@ -69,7 +69,7 @@ class Registries:
     def __init__(self, settings: Settings, cancel: Cancel | None = None, *, connections: int = 16) -> None:
         self.session = Session(settings, connections)
         self.cancel = cancel or Cancel()
-        self._tries = settings.tries
+        self.tries = settings.tries
 
     def __enter__(self) -> Self:
         return self
@@ -164,7 +164,7 @@ class Registries:
             return self.session.send(method, host, path, **options)
 
     def _retried(self, action: Callable[[], T], final: Callable[[BuildError], bool] = lambda _error: False) -> T:
-        return retry.call(action, tries=self._tries, cancel=self.cancel, final=final)
+        return retry.call(action, tries=self.tries, cancel=self.cancel, final=final)
 
     def _resolve(self, image: Reference) -> Descriptor | None:
         name = image.digest or image.tag or ""
@@ -223,7 +223,7 @@ class Registries:
                 _check_size(place, blob, offset)
             except BuildError as error:
                 failures += 1
-                retry.pause(error, done=failures, tries=self._tries, cancel=self.cancel)
+                retry.pause(error, done=failures, tries=self.tries, cancel=self.cancel)
 
     def _stream(self, place: Reference, blob: Descriptor, offset: int) -> Iterator[bytes]:
         headers = {"Range": f"bytes={offset}-"} if offset else {}

@@ -1,38 +1,33 @@
 """What build and build-all do: check, build, copy the Slurm packages, verify."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from build_lib import build as building
-from build_lib import builders, fingerprint, slurm
+from build_lib import builders, fingerprint, slurm, state
+from build_lib import push as shipping
 from build_lib.build import Built, Check
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, BuildFailed
 from build_lib.graph import Outcome
 from build_lib.prefetch import reasons
+from build_lib.push import Shipped
+from build_lib.record import Ending, Listener, Recorder
 from build_lib.reference import Reference
 from build_lib.services import Repository
 from build_lib.settings import Settings
 
 
-class Listener(Protocol):
-    """Who hears of the steps as they go."""
-
-    def step(self, number: int, title: str) -> None:
-        """A step begins."""
-
-    def checked(self, checks: Mapping[str, Check]) -> None:
-        """What is to be built is known."""
-
-    def line(self, text: str) -> None:
-        """Something worth a line happened."""
+class PushListener(Protocol):
+    """Who hears of pushes."""
 
     def on_start(self, name: str) -> None:
-        """A service's build begins."""
+        """A service's push begins."""
 
-    def on_built(self, outcome: Outcome[Built]) -> None:
-        """A service's build ended."""
+    def on_shipped(self, outcome: Outcome[Shipped]) -> None:
+        """It ended."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +36,8 @@ class Result:
 
     outcomes: tuple[Outcome[Built], ...]
     failures: tuple[BuildError, ...]
+    packages: str = ""  # what became of the Slurm packages
+    report: Path | None = None  # the page that tells it all
 
 
 def build(
@@ -66,10 +63,35 @@ def build(
     checks = building.check(repository.chosen(names), engine, settings, forced=names if force or pull else ())
     if no_deps and names:
         checks = _alone(checks, names)
-    listener.checked(checks)
     if dry:
+        listener.checked(checks)
         return Result(outcomes=(), failures=())
-    return _build(checks, engine, settings, listener, fail_fast=fail_fast, pull=pull)
+
+    def work(recorder: Recorder) -> Result:
+        recorder.checked(checks)
+        return _build(checks, engine, settings, recorder, fail_fast=fail_fast, pull=pull)
+
+    return _recorded(work, "build", engine, settings, listener)
+
+
+def _recorded(
+    work: Callable[[Recorder], Result], command: str, engine: Engine, settings: Settings, listener: Listener
+) -> Result:
+    """Do the work, alone in this repository, and keep how it went, however it ends.
+
+    Raises:
+        BuildError: another run is at work in this repository.
+    """
+    with state.lock(settings.state_dir / "build.lock", command):
+        recorder = Recorder(listener, command, settings)
+        try:
+            result = work(recorder)
+        except (KeyboardInterrupt, SystemExit):
+            recorder.write("interrupted", engine)
+            raise
+        ending: Ending = "failed" if result.failures else "done"
+        recorder.write(ending, engine, packages=result.packages, failures=result.failures)
+    return replace(result, report=recorder.report)
 
 
 def _alone(checks: Mapping[str, Check], names: Sequence[str]) -> dict[str, Check]:
@@ -82,6 +104,43 @@ def _alone(checks: Mapping[str, Check], names: Sequence[str]) -> dict[str, Check
     return {name: check for name, check in checks.items() if name in names}
 
 
+def push(
+    repository: Repository,
+    names: Sequence[str],
+    engine: Engine,
+    settings: Settings,
+    listener: PushListener,
+    *,
+    force: bool = False,
+    create_project: bool = False,
+    dry: bool = False,
+) -> list[Outcome[Shipped]]:
+    """Push the named services, or all; one that is not built as its files are now only with `force`.
+
+    Raises:
+        BuildError: there is no such service; or the registry cannot be pushed to.
+    """
+    chosen = {name: service for name, service in repository.chosen(names).items() if not names or name in names}
+    checks = building.check(repository.services, engine, settings)
+    unfit: dict[str, BuildError] = {}
+    for name in chosen:
+        if not checks[name].built:
+            unfit[name] = BuildError(f"{name} is not built", hint=f"./inv build -s {name}, or ./inv build-all push")
+        elif checks[name].reason and not force:
+            reason = f"{name} is not pushed, for it is out of date: {checks[name].reason}"
+            unfit[name] = BuildError(reason, hint=f"./inv build -s {name}; or --force pushes it as it is")
+    return shipping.push(
+        chosen,
+        unfit,
+        engine,
+        settings,
+        on_start=listener.on_start,
+        on_end=listener.on_shipped,
+        create_project=create_project,
+        dry=dry,
+    )
+
+
 def build_all(
     repository: Repository,
     engine: Engine,
@@ -92,25 +151,52 @@ def build_all(
     fail_fast: bool = False,
     dry: bool = False,
 ) -> Result:
-    """Steps 1 to 4 of build-all; with `dry`, only the first, which says what the others would do."""
-    listener.step(1, "check build state")
-    checks = building.check(repository.services, engine, settings, forced=tuple(repository.services) if force else ())
-    listener.checked(checks)
+    """Steps 1 to 4 of build-all; with `dry`, only the first, which says what the others would do.
+
+    Raises:
+        BuildError: another run is at work in this repository.
+    """
+
+    def check(listener: Listener) -> dict[str, Check]:
+        listener.step(1, "check build state")
+        forced = tuple(repository.services) if force else ()
+        checks = building.check(repository.services, engine, settings, forced=forced)
+        listener.checked(checks)
+        return checks
+
     if dry:
+        check(listener)
         return Result(outcomes=(), failures=())
+
+    def work(recorder: Recorder) -> Result:
+        return _steps(check(recorder), repository, engine, settings, recorder, fail_fast=fail_fast)
+
+    return _recorded(work, "build-all", engine, settings, listener)
+
+
+def _steps(
+    checks: Mapping[str, Check],
+    repository: Repository,
+    engine: Engine,
+    settings: Settings,
+    listener: Listener,
+    *,
+    fail_fast: bool,
+) -> Result:
     listener.step(2, "build")
     result = _build(checks, engine, settings, listener, fail_fast=fail_fast)
     if fail_fast and result.failures:
         return result
     done = {outcome.name for outcome in result.outcomes if outcome.done}
     listener.step(3, "copy Slurm packages")
-    failures = _copy(repository, done, engine, settings, listener)
+    packages, failures = _copy(repository, done, engine, settings)
+    listener.line(f"  {packages}")
     listener.step(4, "verify")
     copied = slurm.applies(repository) and not failures and {slurm.SOURCE, slurm.TARGET} <= done
     wrong = _verify(checks, done, engine)
     wrong += _verify_packages(repository, engine) if copied else []
     listener.line(f"  {len(done)} services looked at, {len(wrong) or 'nothing'} wrong")
-    return Result(outcomes=result.outcomes, failures=(*result.failures, *failures, *wrong))
+    return Result(outcomes=result.outcomes, failures=(*result.failures, *failures, *wrong), packages=packages)
 
 
 def _build(
@@ -124,7 +210,7 @@ def _build(
 ) -> Result:
     if any(check.reason for check in checks.values()):
         builder = builders.choose(settings, engine, pull=pull)
-        listener.line(f"  by {builder.name}, {settings.builds_at_once} at once")
+        listener.building(builder.name, settings.builds_at_once)
     else:
         builder = builders.Classic(name="none", engine=engine)
         listener.line("  nothing to build")
@@ -150,23 +236,17 @@ def _build(
     return Result(outcomes=tuple(outcomes), failures=tuple(item.error for item in outcomes if item.error))
 
 
-def _copy(
-    repository: Repository, done: set[str], engine: Engine, settings: Settings, listener: Listener
-) -> list[BuildError]:
+def _copy(repository: Repository, done: set[str], engine: Engine, settings: Settings) -> tuple[str, list[BuildError]]:
+    """What became of the packages, in words, and what failed."""
     if not slurm.applies(repository):
-        listener.line(f"  not needed: there are no services {slurm.SOURCE} and {slurm.TARGET}")
-        return []
+        return f"not needed: there are no services {slurm.SOURCE} and {slurm.TARGET}", []
     lacking = sorted({slurm.SOURCE, slurm.TARGET} - done)
     if lacking:
-        listener.line(f"  not done, for {' and '.join(lacking)} could not be built")
-        return []
+        return f"not done, for {' and '.join(lacking)} could not be built", []
     try:
-        copied = slurm.copy(repository, engine, settings)
+        return slurm.copy(repository, engine, settings).summary, []
     except BuildError as error:
-        listener.line("  failed")
-        return [error]
-    listener.line(f"  {copied.summary}")
-    return []
+        return "failed", [error]
 
 
 def _verify(checks: Mapping[str, Check], done: set[str], engine: Engine) -> list[BuildError]:

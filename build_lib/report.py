@@ -12,9 +12,8 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from colorama import Fore, Style, just_fix_windows_console
 
 from build_lib import bundle_text
-from build_lib.amounts import seconds, size
-from build_lib.errors import BuildError, Incomplete, Refusal, Unavailable
-from build_lib.fingerprint import unsure
+from build_lib.errors import BuildError, Incomplete, Unavailable
+from build_lib.units import seconds, size
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
     from build_lib.blobs import Progress
@@ -23,6 +22,7 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.compose import Problem
     from build_lib.daemon import Started, Up
     from build_lib.dependencies import Dependency
+    from build_lib.fetch import Fetched
     from build_lib.gather import Gathered
     from build_lib.graph import Outcome
     from build_lib.listing import Base
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.local_registry import LocalRegistry
     from build_lib.mirrors import Probe, Written
     from build_lib.placement import Pushed
-    from build_lib.prefetch import Fetched
+    from build_lib.push import Shipped
     from build_lib.release import Result
     from build_lib.services import Repository, Service
     from build_lib.settings import Settings
@@ -72,17 +72,21 @@ class Console:
 
     def on_fetched(self, outcome: Outcome[Fetched]) -> None:
         """An image was brought in, or was not."""
+        from build_lib.prefetch import refusals  # noqa: PLC0415  # see above
+
         if outcome.value is not None:
             self.line(
                 f"  {outcome.name}: {self._good('from ' + outcome.value.source)}, {seconds(outcome.value.seconds)}"
             )
         else:
             self.line(f"  {outcome.name}: {self._bad('not brought in')}")
-        for refusal in _refusals(outcome):
+        for refusal in refusals(outcome):
             self.line(f"    not from {refusal.source}: {refusal.reason}")
 
     def on_built(self, outcome: Outcome[Built]) -> None:
         """A service came out, or did not."""
+        from build_lib.fingerprint import unsure  # noqa: PLC0415  # see above
+
         if outcome.value is None:
             self.line(f"  {outcome.name}: {self._bad(_fate(outcome))}")
         elif outcome.value.reason:
@@ -94,6 +98,10 @@ class Console:
         """What is to be built, and why."""
         for name, check in checks.items():
             self.line(f"  {name}: {'to build: ' + check.reason if check.reason else self._good('up to date')}")
+
+    def building(self, builder: str, jobs: int) -> None:
+        """What builds, and how many services at once."""
+        self.line(f"  by {builder}, {jobs} at once")
 
     def engine_up(self, up: Up) -> None:
         """Which engine there is now."""
@@ -123,12 +131,14 @@ class Console:
         Raises:
             Incomplete: an image could not be brought in.
         """
+        from build_lib.prefetch import described  # noqa: PLC0415  # see above
+
         self._close_bars()
         here = sum(1 for outcome in outcomes if outcome.value is not None and outcome.value.was_here)
         if here:
             self.line(f"  {here} of them in the engine already")
         if self.json:
-            _document([_fetched_json(outcome) for outcome in outcomes])
+            _document([described(outcome) for outcome in outcomes])
         elif here < len(outcomes):
             rows = [_fetched_row(item) for item in outcomes if item.value is None or not item.value.was_here]
             self._table(("  IMAGE", "FROM", "SIZE", "AFTER", "TRIES"), rows)
@@ -194,6 +204,10 @@ class Console:
         ]
         self._table(("IMAGE", "KIND", "NEEDED BY", "WHERE"), rows)
 
+    def document(self, text: str) -> None:
+        """A text as it is, for people or programs."""
+        print(text)
+
     def status(self, checks: Mapping[str, Check]) -> None:
         """What is built, and what would be rebuilt and why."""
         head = ("service", "image", "state", "reason", "error")
@@ -236,12 +250,43 @@ class Console:
             self._table(("IMAGE", "RESULT", "FROM", "MOVED", "SAVED", "DIGEST"), rows)
         else:
             self.line("no dependency images")
+        self._end_of_push("images", outcomes, repository)
+
+    def on_shipped(self, outcome: Outcome[Shipped]) -> None:
+        """A service is in the private registry, or could not be brought there."""
+        if outcome.value is not None:
+            self.line(f"  {outcome.name}: {self._good(self._shipped_result(outcome.value))}")
+        elif outcome.error is not None:
+            self.line(f"  {outcome.name}: {self._bad('not pushed')}: {outcome.error.message}")
+
+    def shipped(self, outcomes: Sequence[Outcome[Shipped]], repository: Repository) -> None:
+        """The end of a push: every service with its place and digest.
+
+        Raises:
+            Incomplete: a service is not in the private registry.
+        """
+        if self.json:
+            _document([_shipped_json(outcome) for outcome in outcomes])
+        else:
+            rows = [
+                (outcome.name, self._shipped_result(outcome.value), str(outcome.value.place), outcome.value.digest)
+                if outcome.value
+                else (outcome.name, "failed", "", "")
+                for outcome in outcomes
+            ]
+            self._table(("SERVICE", "RESULT", "PLACE", "DIGEST"), rows)
+        self._end_of_push("services", outcomes, repository)
+
+    def _shipped_result(self, shipped: Shipped) -> str:
+        return "would be pushed" if self.dry and shipped.result == "pushed" else shipped.result
+
+    def _end_of_push(self, what: str, outcomes: Sequence[Outcome[Any]], repository: Repository) -> None:
         failed = [outcome for outcome in outcomes if not outcome.done]
         self._hints(outcomes)
         self.problems(repository)
         if failed:
             names = ", ".join(outcome.name for outcome in failed)
-            raise Incomplete(f"{len(failed)} of {len(outcomes)} images are not in the registry: {names}")
+            raise Incomplete(f"{len(failed)} of {len(outcomes)} {what} are not in the registry: {names}")
 
     def _pushed_row(self, outcome: Outcome[Pushed]) -> tuple[str, ...]:
         pushed = outcome.value
@@ -403,6 +448,8 @@ class Console:
             self.line(f"  {outcome.name}: {'up to date' if kept else done}")
         for error in result.failures:
             failure(error)
+        if result.report:
+            self.line(f"report: {self._below(result.report)}")
         self.problems(repository)
         if result.failures:
             raise Incomplete(f"{len(result.failures)} failed, see above", hint="")
@@ -527,37 +574,13 @@ def _state(check: Check) -> str:
     return "out of date" if check.reason else "built"
 
 
-def _refusals(outcome: Outcome[Fetched]) -> tuple[Refusal, ...]:
-    if outcome.value is not None:
-        return outcome.value.refusals
-    if isinstance(outcome.error, Unavailable):
-        return outcome.error.refusals
-    return (Refusal(source="any source", reason=outcome.error.message if outcome.error else "stopped before"),)
-
-
 def _fetched_row(outcome: Outcome[Fetched]) -> tuple[str, ...]:
+    from build_lib.prefetch import tries  # noqa: PLC0415  # see above
+
     fetched = outcome.value
     if fetched is None:
-        return (f"  {outcome.name}", "nowhere", "-", "-", str(_tries(outcome) or "-"))
+        return (f"  {outcome.name}", "nowhere", "-", "-", str(tries(outcome) or "-"))
     return (f"  {outcome.name}", fetched.source, size(fetched.size), seconds(fetched.seconds), str(fetched.tries))
-
-
-def _tries(outcome: Outcome[Fetched]) -> int | None:
-    """None where it was stopped before it could be told."""
-    if outcome.value is not None:
-        return outcome.value.tries
-    return outcome.error.tries if isinstance(outcome.error, Unavailable) else None
-
-
-def _fetched_json(outcome: Outcome[Fetched]) -> dict[str, Any]:
-    return {
-        "image": outcome.name,
-        "source": outcome.value.source if outcome.value else None,
-        "seconds": round(outcome.value.seconds, 3) if outcome.value else None,
-        "bytes": outcome.value.size if outcome.value else None,
-        "tries": _tries(outcome),
-        "refusals": [{"source": refusal.source, "reason": refusal.reason} for refusal in _refusals(outcome)],
-    }
 
 
 def _plan_json(name: str, asked: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -579,6 +602,17 @@ def _pushed_json(outcome: Outcome[Pushed]) -> dict[str, Any]:
         "bytes_moved": pushed.moved if pushed else None,
         "bytes_saved": pushed.saved if pushed else None,
         "error": None if pushed or not outcome.error else outcome.error.message,
+    }
+
+
+def _shipped_json(outcome: Outcome[Shipped]) -> dict[str, Any]:
+    shipped = outcome.value
+    return {
+        "service": outcome.name,
+        "result": shipped.result if shipped else "failed",
+        "place": str(shipped.place) if shipped else None,
+        "digest": (shipped.digest or None) if shipped else None,
+        "error": None if shipped or not outcome.error else outcome.error.message,
     }
 
 

@@ -365,6 +365,20 @@ class Settings:
         return self.jobs or self.build_jobs or os.cpu_count() or 1
 
     @property
+    def registry_to_push_to(self) -> PrivateRegistry:
+        """The private registry.
+
+        Raises:
+            SettingsError: none is set.
+        """
+        if self.private_registry is None:
+            raise SettingsError(
+                "there is no private registry to push to",
+                hint="-r host[:port]/project names one, or PRIVATE_REGISTRY in .env",
+            )
+        return self.private_registry
+
+    @property
     def state_dir(self) -> Path:
         """Where the program keeps its own files: logs, records, locks."""
         return self.project_root / ".build"

@@ -13,13 +13,18 @@ from build_lib.errors import BuildError
 
 
 def write(path: Path, content: Any, *, compact: bool = False) -> None:
-    """Write a record as JSON: under a temporary name beside it, then renamed; a large one `compact`, for machines."""
+    """Write a record as JSON; a large one `compact`, for machines."""
     text = json.dumps(content) if compact else json.dumps(content, indent=1, ensure_ascii=False)
+    write_text(path, f"{text}\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file: under a temporary name beside it, then renamed. What is no character becomes its escape."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(f"{text}\n")
+            file.write(text)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

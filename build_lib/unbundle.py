@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from build_lib.archive import Archive
-from build_lib.errors import SettingsError
 from build_lib.gather import Connect
 from build_lib.graph import Cancel, Outcome
 from build_lib.into_engine import IntoEngine
@@ -37,11 +36,9 @@ def into_registry(
 
     Raises:
         BadBundle: it is damaged, or none.
-        BuildError: the registry cannot be written to, or it has not what was left out of a delta.
+        BuildError: no registry is set; it cannot be written to, or has not what was left out of a delta.
     """
-    registry = settings.private_registry
-    if registry is None:
-        raise SettingsError("there is no private registry", hint="-r host[:port]/project names one")
+    registry = settings.registry_to_push_to
     with Archive.open(path) as archive:
         archive.check(jobs=settings.pulls_at_once, on_progress=listener.on_progress)
         cancel = Cancel()

@@ -1,11 +1,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from build_lib.settings import Settings
+from tests.browser import Browser, running
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,6 +35,16 @@ def inv(project: Path) -> Inv:
         return run_inv(project, arguments, environment)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A Chromium without a window, for all tests; its package is installed if it is not there."""
+    from tests.engine.conftest import install
+
+    settings = Settings.load(tmp_path_factory.mktemp("browser"), environ=dict(os.environ))
+    with running(install("chromium", "chromium", settings)) as started:
+        yield started
 
 
 def run_inv(

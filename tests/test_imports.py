@@ -10,7 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = [
-    {"errors", "amounts"},
+    {"errors", "units", "markup", "course"},
+    {"tables", "timeline", "drawing"},  # of the page about a run
+    {"failures"},
+    {"page"},
     {"reference", "graph", "interpolation", "yamlfile", "dockerignore", "state", "shell_pattern", "oci"},
     {"settings", "compose_service", "process", "retry", "shell_word", "blobs", "listing"},
     {"compose_files", "dockerfile_directives", "credentials", "background", "layout", "sources", "parts"},
@@ -37,11 +40,14 @@ ROWS = [
         "exported",
         "fitting",
         "mirrors",
+        "picture",
+        "outgoing",
     },
     {"placement", "incoming", "gather"},
-    {"bundle_plan", "into_engine", "into_registry"},
+    {"fetch", "bundle_plan", "into_engine", "into_registry"},
     # the verbs: they do not import each other
-    {"prefetch", "build", "slurm", "publish", "bundle", "unbundle", "inventory"},
+    {"prefetch", "build", "slurm", "publish", "push", "bundle", "unbundle", "inventory"},
+    {"record"},
     {"release"},
     {"bundle_text"},
     {"report"},

@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.read(min(size, fault.reset_upload_at))
             self._reset()
             return
-        body = b"" if fault.early else self.rfile.read(size)
+        body = b"" if fault.early else self._body(size)
         if fault.status:
             seen.status = fault.status
             self._say(fault.status, fault.headers, fault.body)
@@ -147,6 +147,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self._pass_on(fault, body, seen)
+
+    def _body(self, size: int) -> bytes:
+        """The request's body, also in chunks (RFC 9112, section 7.1), as an engine sends what it pushes."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(size)
+        body = b""
+        while length := int(self.rfile.readline().partition(b";")[0], 16):
+            body += self.rfile.read(length)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
 
     def _say(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.send_response(status)
@@ -164,6 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
             for name, value in self.headers.items():  # also several of one name, as the engine's Accept
                 if name.lower() not in hidden:
                     upstream.putheader(name, value)
+            if "Content-Length" not in self.headers and body:
+                upstream.putheader("Content-Length", str(len(body)))
             upstream.endheaders(body or None)
             answer = upstream.getresponse()
             seen.status = answer.status

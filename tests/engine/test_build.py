@@ -69,7 +69,7 @@ def test_a_failure_shows_the_end_of_the_log_and_blocks_what_stands_on_it(
     needs(project, "alone", tiny)
     done = inv("build-all", **two)
     assert done.returncode == 1
-    assert "error: base cannot be built:\n" in done.stderr
+    assert "error: base cannot be built: executor failed running" in done.stderr
     assert "about-to-break" in done.stderr
     log = project / ".build/logs/base.log"
     assert f"the whole log: {log}" in done.stderr

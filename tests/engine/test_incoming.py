@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from build_lib import dependencies, local_registry, prefetch, services
+from build_lib import dependencies, fetch, local_registry, prefetch, services
 from build_lib.blobs import Progress
 from build_lib.engine import Engine
+from build_lib.fetch import Fetched
 from build_lib.graph import Outcome
 from build_lib.oci import DOCKER_MANIFEST, OCI_MANIFEST
-from build_lib.prefetch import Fetched
 from build_lib.reference import Reference, pinned
 from build_lib.registry import Registries
 from build_lib.settings import Settings
@@ -233,7 +233,7 @@ def test_from_a_near_registry_the_engine_pulls_and_if_that_fails_we_do(
     images: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(prefetch, "_NEAR_SECONDS", 60.0)  # however busy this machine is
+    monkeypatch.setattr(fetch, "_NEAR_SECONDS", 60.0)  # however busy this machine is
     made = make([layer(mark="there", noise=os.urandom(3 << 20))])
     write(registries, f"{registry.host}/a:1", made)
     unlike = Fault(method="GET", path=made.manifest.blobs[1].digest, corrupt_at=1 << 20)

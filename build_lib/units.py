@@ -1,8 +1,8 @@
-"""Amounts in words."""
+"""Times and sizes as people read them."""
 
 
 def seconds(count: float) -> str:
-    """A time that people can read: `0.4 s`, `28 s`, `14 min 3 s`."""
+    """A time: `0.4 s`, `28 s`, `14 min 3 s`."""
     if count < 10:
         return f"{count:.1f} s"
     minutes, rest = divmod(round(count), 60)
@@ -10,7 +10,7 @@ def seconds(count: float) -> str:
 
 
 def size(count: int | None) -> str:
-    """Bytes that people can read: `0 B`, `12.3 MB`; `-` where they are not known."""
+    """Bytes: `0 B`, `12.3 MB`; `-` where they are not known."""
     if count is None:
         return "-"
     amount, unit = float(count), "B"
