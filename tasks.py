@@ -364,6 +364,30 @@ def registry_down(ctx: Context) -> None:
     console.registry_down(ended=lib.local_registry.down(settings, dry=console.dry))
 
 
+@task(help=_help("registry", "json"))
+def doctor(ctx: Context, registry: str | None = None, json: bool = False) -> None:
+    """Say what is missing or wrong here, and the command that mends it; changes nothing."""
+    settings, console = _load(ctx, json=json, registry=registry)
+    console.examined(lib.doctor.examine(settings))
+
+
+@task(
+    help={
+        "keep": "how many earlier releases of each service stay in the engine; 1 unless told",
+        "yes": "remove without asking",
+    }
+)
+def clean(ctx: Context, keep: int = 1, yes: bool = False) -> None:
+    """Remove what the tool made and nobody needs: killed runs' containers, earlier releases, .build; shows it first."""
+    settings, console = _load(ctx)
+    repository = lib.services.discover(settings)
+    with lib.clean.connected(settings) as engine:
+        wanted = lib.dependencies.find(repository, settings)
+        leftovers = lib.clean.find(repository, wanted, engine, settings, keep=keep)
+        if console.may_remove(leftovers, engine_is_there=engine is not None, yes=yes):
+            console.removed(leftovers, lib.clean.remove(leftovers, engine, settings))
+
+
 @task
 def test(ctx: Context) -> None:
     """Run the tests, those with a real engine too; what follows `--` goes to pytest."""

@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from build_lib import build as build
     from build_lib import bundle as bundle
     from build_lib import bundle_plan as bundle_plan
+    from build_lib import clean as clean
     from build_lib import compose as compose
     from build_lib import daemon as daemon
     from build_lib import dependencies as dependencies
     from build_lib import development as development
     from build_lib import dockerfile as dockerfile
+    from build_lib import doctor as doctor
     from build_lib import engine as engine
     from build_lib import errors as errors
     from build_lib import inventory as inventory

@@ -19,7 +19,7 @@ from build_lib.settings import Settings
 _LAST_WITH_BUILDKIT = 22  # later CLIs leave BuildKit to the buildx plugin
 _FIRST_WITH_CONTEXTS = 23  # the BuildKit inside Docker 20.10 does not know named contexts
 _GET_BUILDX = "install docker-buildx"
-_GET_BUILDKIT = "install docker-buildx, or on Debian 12 and older docker.io: ./inv engine-up does it where it can"
+GET_BUILDKIT = "install docker-buildx, or on Debian 12 and older docker.io: ./inv engine-up does it where it can"
 
 
 class Builder(Protocol):
@@ -76,7 +76,7 @@ class Classic:
         for line, feature in service.reading.buildkit:
             raise BuildFailed(
                 f"{service.dockerfile}:{line}: {feature} needs BuildKit, and only the classic builder is here",
-                hint=_GET_BUILDKIT,
+                hint=GET_BUILDKIT,
             )
         with _dockerfile(service, log) as path, log.open("w", encoding="utf-8") as file:
             try:
@@ -110,7 +110,7 @@ def choose(settings: Settings, engine: Engine, *, pull: bool = False) -> Builder
         builder = find(settings, engine, pull=pull)
         if builder is not None:
             return builder
-    hint = _GET_BUILDX if wanted == "buildx" else _GET_BUILDKIT
+    hint = _GET_BUILDX if wanted == "buildx" else GET_BUILDKIT
     raise BuildError(f"BUILDER_BACKEND is {wanted!r}, and no docker CLI on the PATH has that", hint=hint)
 
 
@@ -138,7 +138,7 @@ def _buildkit(settings: Settings, _engine: Engine, *, pull: bool) -> Builder | N
 
 def _classic(settings: Settings, engine: Engine, *, pull: bool) -> Builder:
     environment = settings.environment
-    proxies = {name: environment[name] for name in _proxy_names(environment)}
+    proxies = {name: environment[name] for name in proxy_names(environment)}
     return Classic(name="classic builder", engine=engine, pull=pull, proxies=proxies)
 
 
@@ -244,11 +244,12 @@ def _secrets(secrets: Mapping[str, str]) -> Iterator[str]:
 
 def _proxies(environment: Mapping[str, str]) -> Iterator[str]:
     """Every builder knows these arguments without a declaration; by name, for a proxy's address may hold a password."""
-    for name in _proxy_names(environment):
+    for name in proxy_names(environment):
         yield from ("--build-arg", name)
 
 
-def _proxy_names(environment: Mapping[str, str]) -> list[str]:
+def proxy_names(environment: Mapping[str, str]) -> list[str]:
+    """The variables that name proxies, in both spellings, as far as they are set."""
     names = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
     return [name for upper in names for name in (upper, upper.lower()) if environment.get(name)]
 

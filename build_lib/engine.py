@@ -6,6 +6,7 @@ status was 200 (docker-py#2226).
 
 import io
 import json
+import platform
 import socket
 import tarfile
 import uuid
@@ -40,6 +41,11 @@ class Image:
     id: str
     labels: Mapping[str, str]
     size: int
+
+    @classmethod
+    def read(cls, item: Mapping[str, Any]) -> Self:
+        """From an item of the engine's list."""
+        return cls(id=item["Id"], labels=item.get("Labels") or {}, size=int(item.get("Size") or 0))
 
 
 class Container:
@@ -161,13 +167,25 @@ class Engine:
         with _translated("cannot list the engine's images"):
             listed = self._api.images()
         return {
-            Reference.parse(name).canonical: Image(
-                id=item["Id"], labels=item.get("Labels") or {}, size=int(item.get("Size") or 0)
-            )
+            Reference.parse(name).canonical: Image.read(item)
             for item in listed
             for name in (*(item.get("RepoTags") or ()), *(item.get("RepoDigests") or ()))
             if "<none>" not in name
         }
+
+    def dangling(self) -> dict[str, Image]:
+        """The images that have lost their names and that no other stands on, by id."""
+        with _translated("cannot list the engine's images"):
+            return {item["Id"]: Image.read(item) for item in self._api.images(filters={"dangling": True})}
+
+    def named_at(self, image: Reference) -> str:
+        """When the image last got a name, else when it was made: a text that sorts by time.
+
+        One that was built anew of what the builder had in its cache bears the time of that.
+        """
+        with _translated(f"cannot look at {image}"):
+            found = self._api.inspect_image(str(image))
+        return max((found.get("Metadata") or {}).get("LastTagTime") or "", found.get("Created") or "")
 
     def is_for(self, image: Reference, platform: str) -> bool:
         """Whether an image in the engine is for the platform, such as `linux/arm64`; a variant counts if asked for."""
@@ -311,22 +329,33 @@ class Engine:
         try:
             yield Container(self._api, made["Id"], image)
         finally:
-            self._remove_container(made["Id"])
+            self.remove_container(made["Id"])
 
     def remove_leftovers(self, owner: str) -> int:
         """Remove the containers that a killed run of this owner left; how many there were."""
-        with _translated("cannot list containers"):
-            found = self._api.containers(all=True, filters={"label": f"{TEMPORARY_LABEL}={owner}"})
-        for item in found:
-            self._remove_container(item["Id"])
+        found = self.temporary_containers(owner)
+        for id in found:
+            self.remove_container(id)
         return len(found)
 
-    def _remove_container(self, id: str) -> None:
+    def temporary_containers(self, owner: str) -> list[str]:
+        """The ids of all containers of this owner."""
+        with _translated("cannot list containers"):
+            found = self._api.containers(all=True, filters={"label": f"{TEMPORARY_LABEL}={owner}"})
+        return [item["Id"] for item in found]
+
+    def remove_container(self, id: str) -> None:
+        """Remove a container and its volumes; not there is no error."""
         with _translated(f"cannot remove container {id[:12]}"):
             try:
                 self._api.remove_container(id, force=True, v=True)
             except NotFound:
                 return
+
+
+def owner(settings: Settings) -> str:
+    """Whose temporary containers are those of `copy-slurm` here: this machine's and this project's."""
+    return f"{platform.node()}:{settings.project_root}:copy-slurm"
 
 
 def endpoint(settings: Settings) -> str:

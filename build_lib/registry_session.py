@@ -215,9 +215,9 @@ class Session:
         return self._request("https", host, asked, header)
 
     def _request(self, scheme: str, registry: str, asked: _Request, header: str) -> requests.Response:
-        url = urljoin(f"{scheme}://{_api(registry)}", asked.path)
+        url = urljoin(f"{scheme}://{api_host(registry)}", asked.path)
         host = urlsplit(url).netloc
-        elsewhere = host != _api(registry)
+        elsewhere = host != api_host(registry)
         if not elsewhere:  # behind a proxy, a registry may think that it is asked by http
             url = urlsplit(url)._replace(scheme=scheme).geturl()
         with _translated(host, self.hosts, registry):
@@ -435,7 +435,7 @@ def _parse_challenge(header: str) -> _Challenge | None:
     return _Challenge(scheme=scheme.lower(), realm=found.get("realm", ""), service=found.get("service", ""))
 
 
-def _api(host: str) -> str:
+def api_host(host: str) -> str:
     """Where a registry's API is: Docker Hub's has another name."""
     return _HUB_API if host == DOCKER_HUB else host
 

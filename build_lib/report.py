@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -19,9 +21,11 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.blobs import Progress
     from build_lib.build import Built, Check
     from build_lib.bundle import Saved, Verified
+    from build_lib.clean import Leftover
     from build_lib.compose import Problem
     from build_lib.daemon import Started, Up
     from build_lib.dependencies import Dependency
+    from build_lib.doctor import Finding
     from build_lib.fetch import Fetched
     from build_lib.gather import Gathered
     from build_lib.graph import Outcome
@@ -287,6 +291,55 @@ class Console:
         if failed:
             names = ", ".join(outcome.name for outcome in failed)
             raise Incomplete(f"{len(failed)} of {len(outcomes)} {what} are not in the registry: {names}")
+
+    def examined(self, findings: Sequence[Finding]) -> None:
+        """What doctor found.
+
+        Raises:
+            Incomplete: something is bad.
+        """
+        if self.json:
+            _document([asdict(finding) for finding in findings])
+        painted = {"good": self._good("good   "), "warning": "warning", "bad": self._bad("bad    ")}
+        for finding in [] if self.json else findings:
+            self.line(f"{painted[finding.level]}  {finding.what}: {finding.detail}")
+            if finding.mend:
+                self.line(f"         next: {finding.mend}")
+        counts = Counter(finding.level for finding in findings)
+        if counts["bad"]:
+            raise Incomplete(f"{counts['bad']} bad, {counts['warning']} to look at, {counts['good']} good")
+        self.line(f"{counts['warning'] or 'nothing'} to look at, {counts['good']} good")
+
+    def may_remove(self, leftovers: Sequence[Leftover], *, engine_is_there: bool, yes: bool) -> bool:
+        """Show what would be removed, and ask at a terminal.
+
+        Raises:
+            BuildError: there is no terminal to ask at.
+        """
+        if not engine_is_there:
+            self.line("no Docker Engine answers: only files are looked for")
+        if not leftovers:
+            self.line("nothing to remove")
+            return False
+        rows = [(item.kind, self._below(Path(item.name)), size(item.size), item.why) for item in leftovers]
+        self._table(("KIND", "NAME", "SIZE", "WHY"), rows)
+        if self.dry or yes:
+            return not self.dry
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise BuildError("nothing was removed, for there is nobody to ask", hint="./inv clean --yes")
+        return input(f"Remove these {len(leftovers)}? [y/N] ").strip().lower() in ("y", "yes")
+
+    def removed(self, leftovers: Sequence[Leftover], failures: Sequence[BuildError]) -> None:
+        """What became of that.
+
+        Raises:
+            Incomplete: something is still there.
+        """
+        for error in failures:
+            failure(error)
+        self.line(f"removed {len(leftovers) - len(failures)}")
+        if failures:
+            raise Incomplete(f"{len(failures)} of {len(leftovers)} could not be removed, see above")
 
     def _pushed_row(self, outcome: Outcome[Pushed]) -> tuple[str, ...]:
         pushed = outcome.value

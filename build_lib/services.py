@@ -17,6 +17,9 @@ from build_lib.settings import Settings
 _SERVICE, _IMAGE = "service:", "docker-image://"  # how a build context names another service, and an image
 
 
+WITHOUT_SLURM = "-without-slurm"  # after a release in the tag of apphub as it was built, before packages came in
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
     """One image that this repository builds."""

@@ -398,6 +398,13 @@ def keys() -> dict[str, Key]:
     return {item.name: item.metadata["key"] for item in fields(Settings) if "key" in item.metadata}
 
 
+def unknown_in_env_file(path: Path) -> tuple[list[str], list[str]]:
+    """The names in a `.env` file that are no settings, and those that are known."""
+    known = [key.name for key in keys().values()]
+    found = _read_env_file(path)
+    return [name for name in found if name not in known and not name.startswith((_BUILD_ARG, _SECRET))], known
+
+
 def check_flags(flags: Mapping[str, object]) -> None:
     """Refuse a wrong flag before any task runs.
 

@@ -6,7 +6,6 @@ package of an earlier copy stays behind, in the repository or in a layer below.
 
 import hashlib
 import io
-import platform
 import re
 import tarfile
 import tempfile
@@ -16,10 +15,10 @@ from dataclasses import dataclass
 from typing import IO
 
 from build_lib import state
-from build_lib.engine import Container, Engine
+from build_lib.engine import Container, Engine, owner
 from build_lib.errors import PackagesError
 from build_lib.reference import Reference
-from build_lib.services import Repository, Service
+from build_lib.services import WITHOUT_SLURM, Repository, Service
 from build_lib.settings import Settings
 
 SOURCE = "slurm-build"
@@ -27,7 +26,6 @@ TARGET = "apphub"
 OUT = "/out"
 PUBLISHED = "/usr/share/nginx/html/pkgs/slurm-deb"
 INDEXER = "/usr/local/bin/apphub-index"
-_WITHOUT = "-without-slurm"
 _CHUNK = 1 << 20
 _STANZA = re.compile(r"^Filename: (?:\./)?(\S+)$.*?^SHA256: ([0-9a-f]{64})$", re.MULTILINE | re.DOTALL)
 
@@ -85,11 +83,6 @@ def difference(repository: Repository, engine: Engine) -> str:
     return _difference(wanted, held)
 
 
-def owner(settings: Settings) -> str:
-    """Whose the temporary containers of `copy` are: they are this machine's and this project's."""
-    return f"{platform.node()}:{settings.project_root}:copy-slurm"
-
-
 def _service(repository: Repository, name: str) -> Service:
     if name not in repository.services:
         raise PackagesError(f"this repository has no service {name}", hint="./inv services lists those there are")
@@ -100,7 +93,7 @@ class _Copy:
     def __init__(self, source: Reference, target: Reference, engine: Engine, owner: str) -> None:
         self.source = source
         self.target = target
-        self.without = target.with_tag(f"{target.tag}{_WITHOUT}")
+        self.without = target.with_tag(f"{target.tag}{WITHOUT_SLURM}")
         self.engine = engine
         self.owner = owner
 

@@ -46,10 +46,9 @@ ROWS = [
     {"placement", "incoming", "gather"},
     {"fetch", "bundle_plan", "into_engine", "into_registry"},
     # the verbs: they do not import each other
-    {"prefetch", "build", "slurm", "publish", "push", "bundle", "unbundle", "inventory"},
+    {"prefetch", "build", "slurm", "publish", "push", "clean", "bundle", "unbundle", "inventory"},
     {"record"},
-    {"release"},
-    {"bundle_text"},
+    {"release", "doctor", "bundle_text"},
     {"report"},
     {"executor", "development"},
 ]

@@ -160,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
         return body
 
     def _say(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.send_response(status)
+        self.send_response_only(status)  # without a Date of its own
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()

@@ -18,6 +18,7 @@ import pytest
 
 from build_lib import slurm
 from build_lib.engine import TEMPORARY_LABEL, Engine
+from build_lib.engine import owner as owner_of
 from build_lib.reference import Reference
 from build_lib.services import discover
 from build_lib.settings import Settings
@@ -235,7 +236,7 @@ def test_an_index_that_does_not_fit_is_made_anew(job: Job, release: str, tmp_pat
 
 
 def test_leftovers_of_a_killed_run_are_removed_by_the_next(job: Job) -> None:
-    owner = slurm.owner(Settings.load(job.project, environ={}))
+    owner = owner_of(Settings.load(job.project, environ={}))
     job.docker("create", "--label", f"{TEMPORARY_LABEL}={owner}", APPHUB)
     job.docker("create", "--name", "somebody-elses", "--label", f"{TEMPORARY_LABEL}=somebody", APPHUB)
     try:
