@@ -21,6 +21,10 @@ _HELP = {
     "registry": "your own registry, host[:port]/project (PRIVATE_REGISTRY)",
     "service": "a service's name; may be given several times",
     "jobs": "how much runs at once (JOBS)",
+    "file": "the bundle (default: .build/deps-TAG.tar)",
+    "since": "leave out what the site has: its inventory, an earlier bundle, or the build-lib.json of one",
+    "split": "write parts of at most this size, such as 650M or 4G",
+    "with_services": "add the built services, from the engine",
     "json": "print JSON for programs",
     "platform": "copy images for this platform alone, such as linux/amd64; may be given several times",
     "create_project": "make the project in a Harbor that has none of that name",
@@ -35,6 +39,10 @@ _HELP = {
 
 def _help(*names: str) -> dict[str, str]:
     return {name: _HELP[name] for name in names}
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text).expanduser() if text else None
 
 
 def _load(ctx: Context, *, json: bool = False, **flags: str | None) -> tuple["Settings", "Console"]:
@@ -243,6 +251,90 @@ def deps_push(
         dry=console.dry,
     )
     console.pushed(outcomes, repository)
+
+
+@task(
+    help=_help("tag", "registry", "service", "jobs", "file", "platform", "since", "split", "with_services", "json"),
+    iterable=["service", "platform"],
+)
+def deps_save(
+    ctx: Context,
+    tag: str | None = None,
+    registry: str | None = None,
+    service: Sequence[str] | None = None,
+    jobs: str | None = None,
+    file: str | None = None,
+    platform: Sequence[str] | None = None,
+    since: str | None = None,
+    split: str | None = None,
+    with_services: bool = False,
+    json: bool = False,
+) -> None:
+    """Write the dependency images into one file, for a site with no network; deps-load and docker load take it in."""
+    settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
+    repository = lib.services.discover(settings)
+    names = repository.chosen(service or ()) if with_services else ()
+    saved = lib.bundle.save(
+        lib.dependencies.find(repository, settings, service or ()),
+        [repository.services[name].image for name in names],
+        settings,
+        lambda: lib.engine.Engine.connect(settings),
+        console,
+        path=_path(file) or lib.bundle.default_path(settings),
+        platforms=platform or (),
+        since=_path(since),
+        part_size=lib.bundle_plan.part_size(split) if split else None,
+        dry=console.dry,
+    )
+    console.saved(saved, repository)
+
+
+@task(help=_help("tag", "jobs", "file", "json") | {"registry": "load into this registry, not into the engine"})
+def deps_load(
+    ctx: Context,
+    tag: str | None = None,
+    registry: str | None = None,
+    jobs: str | None = None,
+    file: str | None = None,
+    json: bool = False,
+) -> None:
+    """Load a bundle into the engine or, with -r, into a registry; every byte of it is checked first."""
+    settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
+    path = _path(file) or lib.bundle.default_path(settings)
+    if registry is None:
+        outcomes = lib.unbundle.into_engine(
+            path, settings, lambda: lib.engine.Engine.connect(settings), console, dry=console.dry
+        )
+    else:
+        outcomes = lib.unbundle.into_registry(path, settings, console, release=tag, dry=console.dry)
+    console.loaded(outcomes)
+
+
+@task(
+    help=_help("json")
+    | {
+        "registry": "of what this registry has, not the engine",
+        "file": "the inventory (default: .build/inventory.json)",
+    }
+)
+def deps_inventory(ctx: Context, registry: str | None = None, file: str | None = None, json: bool = False) -> None:
+    """Write down what the engine or, with -r, a registry has: deps-save --since it leaves that out."""
+    settings, console = _load(ctx, json=json, registry=registry)
+    if registry is None:
+        base = lib.inventory.of_engine(lambda: lib.engine.Engine.connect(settings))
+    else:
+        base = lib.inventory.of_registry(lib.services.discover(settings), settings)
+    path = _path(file) or lib.inventory.default_path(settings)
+    console.inventory(base, lib.inventory.write(base, path, dry=console.dry))
+
+
+@task(help=_help("tag", "jobs", "file", "json"))
+def deps_verify(
+    ctx: Context, tag: str | None = None, jobs: str | None = None, file: str | None = None, json: bool = False
+) -> None:
+    """Check every byte of a bundle; needs no engine and no network."""
+    settings, console = _load(ctx, json=json, tag=tag, jobs=jobs)
+    console.verified(lib.bundle.verify(_path(file) or lib.bundle.default_path(settings), settings, console))
 
 
 @task(

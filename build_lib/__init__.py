@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from build_lib import adopt as adopt
     from build_lib import build as build
+    from build_lib import bundle as bundle
+    from build_lib import bundle_plan as bundle_plan
     from build_lib import clean as clean
     from build_lib import compose as compose
     from build_lib import daemon as daemon
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from build_lib import doctor as doctor
     from build_lib import engine as engine
     from build_lib import errors as errors
+    from build_lib import inventory as inventory
     from build_lib import local_registry as local_registry
     from build_lib import mirrors as mirrors
     from build_lib import picture as picture
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from build_lib import services as services
     from build_lib import settings as settings
     from build_lib import slurm as slurm
+    from build_lib import unbundle as unbundle
 
 
 def __getattr__(name: str) -> ModuleType:

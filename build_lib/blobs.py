@@ -4,8 +4,9 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import IO
@@ -27,6 +28,15 @@ class Truncated(BuildError):
 
 class _DiskFull(BuildError):
     """There is no room for a blob."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far the downloads are, in bytes: those of each image that is coming in, and all."""
+
+    done: int
+    total: int
+    images: Mapping[str, tuple[int, int]]  # done, total
 
 
 class Check:
@@ -81,6 +91,7 @@ class Blobs:
     """
 
     def __init__(self, directory: Path, *, partial: Path | None = None) -> None:
+        self.directory = directory
         self._complete = directory / "sha256"
         self._partial = partial or directory / "partial"  # in the same file system
 
@@ -163,7 +174,7 @@ class Blobs:
                 directory.mkdir(parents=True, exist_ok=True)
             return begun.open("a+b", buffering=0)
         except OSError as error:
-            raise _cannot_write(begun, error) from error
+            raise cannot_write(begun, error) from error
 
     def _fill(self, descriptor: Descriptor, file: FileIO, read: Callable[[int], Iterable[bytes]]) -> None:
         begun = self._partial / hex_of(descriptor)
@@ -198,7 +209,7 @@ def _append(file: FileIO, chunk: bytes) -> None:
         while rest:
             rest = rest[file.write(rest) :]
     except OSError as error:
-        raise _cannot_write(file.name, error) from error
+        raise cannot_write(file.name, error) from error
 
 
 def _check_room(begun: Path, needed: int) -> None:
@@ -210,9 +221,11 @@ def _check_room(begun: Path, needed: int) -> None:
         raise _DiskFull(text, hint="make room there")
 
 
-def _cannot_write(name: object, error: OSError) -> BuildError:
-    kind = _DiskFull if error.errno in _FULL else BuildError
-    return kind(f"cannot write {name}: {error.strerror}", hint="make room there")
+def cannot_write(name: object, error: OSError) -> BuildError:
+    """A failure to write a file, by its name."""
+    if error.errno in _FULL:
+        return _DiskFull(f"cannot write {name}: {error.strerror}", hint="make room there")
+    return BuildError(f"cannot write {name}: {error.strerror}")
 
 
 def hex_of(descriptor: Descriptor) -> str:

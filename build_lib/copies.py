@@ -70,36 +70,53 @@ def find(
         Unavailable: no registry has the image; with the reason of each.
         RegistryError: the private registry cannot be asked.
     """
-    refusals = []
+    refusals: list[Refusal] = []
+    for source, top in having(image, sources, registries, refusals, own=targets[0].host):
+        manifests: tuple[Manifest, ...] = ()
+        if platforms and not image.digest:
+            manifests = tuple(of_platforms(source, top.digest, registries, platforms))
+        return compared(image, source, manifests[-1].descriptor if manifests else top, targets, registries, manifests)
+    raise Unavailable(str(image), refusals)
+
+
+def having(
+    image: Reference,
+    sources: Iterable[Reference],
+    registries: Registries,
+    refusals: list[Refusal],
+    *,
+    own: str = "",
+) -> Iterator[tuple[Reference, Descriptor]]:
+    """Each source that has the image, and what it is there; why the others do not is added to `refusals`.
+
+    Raises:
+        RegistryError: the registry `own` cannot be asked.
+    """
     for source in sources:
         try:
             top = registries.resolve(source)
         except RegistryError as error:
-            if source.host == targets[0].host:
+            if source.host == own:
                 raise
             refusals.append(Refusal(source=source.host, reason=error.message))
             continue
         if top is not None and image.digest and top.digest != image.digest:
             refusals.append(Refusal(source=source.host, reason=f"it has another image there, {top.digest}: refused"))
         elif top is not None:
-            return _compared(image, source, top, targets, registries, () if image.digest else platforms)
+            yield source, top
         else:
             refusals.append(Refusal(source=source.host, reason="there is no such image"))
-    raise Unavailable(str(image), refusals)
 
 
-def _compared(
+def compared(
     image: Reference,
     source: Reference,
     top: Descriptor,
     targets: tuple[Reference, ...],
     registries: Registries,
-    platforms: Sequence[str],
+    manifests: tuple[Manifest, ...] = (),
 ) -> Copy:
-    manifests: tuple[Manifest, ...] = ()
-    if platforms:
-        manifests = tuple(_of_platforms(source, top.digest, registries, platforms))
-        top = manifests[-1].descriptor
+    """What the image's places lack of `top`; its manifests are read from the source unless they are given."""
     held = {place: registries.resolve(place) for place in targets}
     lacking = tuple(place for place, there in held.items() if there is None or there.digest != top.digest)
     there = len(lacking) < len(targets)
@@ -129,7 +146,7 @@ def tree(place: Reference, digest: str, registries: Registries) -> Iterator[Mani
     yield manifest
 
 
-def _of_platforms(
+def of_platforms(
     source: Reference, digest: str, registries: Registries, platforms: Sequence[str]
 ) -> Iterator[Manifest]:
     """As `tree`, of an index with only some of its manifests; of one that is left, that alone."""

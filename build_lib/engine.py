@@ -139,6 +139,11 @@ class Engine:
         with _translated("cannot ask the engine for its version"):
             return str(self._api.version()["Version"])
 
+    def machine(self) -> str:
+        """The name of the machine that it runs on."""
+        with _translated("cannot ask the engine for its name"):
+            return str(self._api.info().get("Name") or "")
+
     def platform(self) -> str:
         """The platform that the engine builds for, such as `linux/amd64`."""
         with _translated("cannot ask the engine for its platform"):
@@ -273,6 +278,20 @@ class Engine:
         """
         with _translated("cannot load images"):
             _follow(self._api.load_image(iter(archive)))
+
+    def saved(self, image: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+        """The files of the archive that `docker save` writes of an image, each with its content, as they come.
+
+        Raises:
+            EngineError: there is no such image, or the engine broke off.
+        """
+        with _translated(f"cannot save {image}"):
+            chunks = self._api.get_image(image)
+            with tarfile.open(fileobj=_Chunks(chunks), mode="r|", bufsize=_CHUNK) as archive:
+                for member in archive:
+                    yield member, archive.extractfile(member) if member.isfile() else None
+            for _ in chunks:  # as in Container.files
+                pass
 
     def build(
         self, *, log: IO[str] | None = None, cancelled: Callable[[], bool] = lambda: False, **options: Any

@@ -66,6 +66,10 @@ class Unavailable(BuildError):
         self.tries = tries
 
 
+class BadBundle(BuildError):
+    """A bundle, a part of one, or an inventory that is damaged, or none at all."""
+
+
 class BuildFailed(BuildError):
     """A builder could not build a service."""
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from build_lib import bootstrap, retry
-from build_lib.blobs import Blobs
+from build_lib.blobs import Blobs, Progress
 from build_lib.dependencies import Dependency
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, Refusal, Unavailable
+from build_lib.fitting import NotLoadable
 from build_lib.graph import Cancel, Outcome, run
-from build_lib.incoming import Found, Incoming, NotLoadable
+from build_lib.incoming import Found, Incoming
 from build_lib.oci import Descriptor
 from build_lib.reference import Reference, pinned
 from build_lib.registry import Registries
@@ -50,15 +51,6 @@ class Fetched:
     def was_here(self) -> bool:
         """Whether the engine had it already."""
         return self.source == HERE
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """How far the downloads are, in bytes: those of each image that is coming in, and all."""
-
-    done: int
-    total: int
-    images: Mapping[str, tuple[int, int]]  # done, total
 
 
 class Listener(Protocol):

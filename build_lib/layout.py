@@ -8,7 +8,7 @@ The formats are the OCI image layout (image-layout.md of the OCI image specifica
 import json
 import secrets
 import tarfile
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Any
 from build_lib.blobs import Blobs, Check, hex_of
 from build_lib.oci import OCI_INDEX, Descriptor, Manifest
 from build_lib.reference import Reference
+
+_NOT_FOR_CLASSIC = ("zstd", "foreign", "nondistributable")  # in layers' media types; Docker 20.10 meets an EOF
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,8 +38,14 @@ def write_layout(directory: Path, images: Sequence[Loadable]) -> None:
     blobs = Blobs.of_layout(directory)
     for manifest in _manifests(images):
         blobs.fetch(manifest.descriptor, partial(_from, manifest.body))
-    for name, content in _documents(images).items():
+    for name, content in documents_of(images).items():
         _replace(directory / name, content)
+
+
+def not_for_classic(manifest: Manifest) -> str:
+    """The media type of a layer that an engine with the classic store does not load; "" if there is none."""
+    odd = (blob.media_type for blob in manifest.blobs[1:] if any(word in blob.media_type for word in _NOT_FOR_CLASSIC))
+    return next(odd, "")
 
 
 def contents(images: Sequence[Loadable], leave_out: Collection[str] = ()) -> tuple[Descriptor, ...]:
@@ -58,8 +66,11 @@ def stream(
     open_blob: Callable[[Descriptor], Iterable[bytes]],
     *,
     leave_out: Collection[str] = (),
+    documents: Mapping[str, bytes] | None = None,
 ) -> Generator[bytes, None, None]:
     """A tar archive that is at once an image layout and what `docker load` takes; the same input, the same bytes.
+
+    It begins with its documents: `documents`, where others are wanted beside those of `documents_of`.
 
     Layers in `leave_out` are not written. The classic store takes that only for layers that it has upon the very
     same layers as here: leave out such as begin an image that it has.
@@ -67,7 +78,7 @@ def stream(
     Raises:
         WrongContent, Truncated: `open_blob` gave other content than the descriptor's; the archive stays unfinished.
     """
-    for name, content in _documents(images).items():
+    for name, content in (documents_of(images) if documents is None else documents).items():
         yield from _member(name, len(content), (content,))
     for manifest in _manifests(images):
         yield from _member(_blob(manifest.descriptor), len(manifest.body), (manifest.body,))
@@ -76,16 +87,27 @@ def stream(
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
+def archive_size(images: Sequence[Loadable], documents: Mapping[str, bytes], leave_out: Collection[str]) -> int:
+    """How many bytes `stream` makes of this."""
+    sizes = [len(content) for content in documents.values()]
+    sizes += [len(manifest.body) for manifest in _manifests(images)]
+    sizes += [blob.size for blob in contents(images, leave_out)]
+    return sum(tarfile.BLOCKSIZE + size + -size % tarfile.BLOCKSIZE for size in sizes) + 2 * tarfile.BLOCKSIZE
+
+
 def _from(content: bytes, offset: int) -> Iterable[bytes]:
     return (content[offset:],)
 
 
-def _documents(images: Sequence[Loadable]) -> dict[str, bytes]:
-    """The files that say what is in a layout, by their names."""
+def documents_of(images: Sequence[Loadable]) -> dict[str, bytes]:
+    """The files that say what is in a layout, by their names.
+
+    What the classic store does not take is not in `manifest.json`, which it alone reads: it takes the others then.
+    """
     documents: dict[str, Any] = {
         "oci-layout": {"imageLayoutVersion": "1.0.0"},
         "index.json": {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [_listed(image) for image in images]},
-        "manifest.json": [_loaded(image) for image in images],
+        "manifest.json": [_loaded(image) for image in images if not not_for_classic(image.image)],
     }
     return {name: json.dumps(content, separators=(",", ":")).encode() for name, content in documents.items()}
 
@@ -110,12 +132,17 @@ def _manifests(images: Sequence[Loadable]) -> tuple[Manifest, ...]:
 
 def _member(name: str, size: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """A tar archive's regular file: mode 0644, of root, from 1970; GNU's header, for its sizes have no limit."""
-    info = tarfile.TarInfo(name)
-    info.size = size
-    yield info.tobuf(tarfile.GNU_FORMAT)
+    yield header(name, size)
     yield from chunks
     if size % tarfile.BLOCKSIZE:
         yield bytes(-size % tarfile.BLOCKSIZE)
+
+
+def header(name: str, size: int) -> bytes:
+    """What stands before a file in an archive that `stream` makes."""
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info.tobuf(tarfile.GNU_FORMAT)
 
 
 def _blob(descriptor: Descriptor) -> str:

@@ -71,7 +71,7 @@ class Manifest:
         """
         try:
             content = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InvalidManifest("a manifest is no JSON") from None
         if not isinstance(content, dict) or not isinstance(content.get("layers", []), list):
             raise InvalidManifest("a manifest is no JSON object with a list of layers")

@@ -7,6 +7,7 @@ pass are tried again (`retry`), and a blob whose transfer breaks goes on where i
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -104,6 +105,19 @@ class Registries:
         headers = {"Content-Type": manifest.media_type}
         self._retried(lambda: self._put(place, f"manifests/{quote(name, safe=':')}", headers, manifest.body))
 
+    def tags(self, place: Reference) -> tuple[str, ...]:
+        """All tags of a repository (spec.md, "Listing Tags"); none where there is no such repository.
+
+        Raises:
+            RegistryError: it cannot be told.
+        """
+        found: list[str] = []
+        path = _path(place, "tags/list")
+        while path:
+            tags, path = self._retried(partial(self._tags, place, path))
+            found += tags
+        return tuple(dict.fromkeys(found))
+
     def has_blob(self, place: Reference, digest: str) -> bool:
         """Whether the repository has the blob, by a HEAD."""
         return self._retried(lambda: self._has_blob(place, digest))
@@ -177,6 +191,17 @@ class Registries:
             if is_sha256(name) and digest_of(body) != name:
                 raise RegistryError(f"{place.host} gave other bytes than its digest says for {name}")
             return Manifest.read(body, answer.headers.get("Content-Type", ""))
+
+    def _tags(self, place: Reference, path: str) -> tuple[list[str], str]:
+        """A page of tags, and where the next one is; "" after the last."""
+        answer = self._send("GET", place.host, path, scopes=_scopes(place, "pull"), expect=(200, 404))
+        if answer.status_code == 404:
+            return [], ""
+        try:
+            tags = [str(tag) for tag in answer.json().get("tags") or ()]
+        except (ValueError, AttributeError, TypeError):
+            raise RegistryError(f"{place.host} gave no list of tags for {place.path}") from None
+        return tags, answer.links.get("next", {}).get("url", "") if tags else ""
 
     def _put(self, place: Reference, rest: str, headers: dict[str, str], body: bytes) -> None:
         scopes = _scopes(place, "pull,push")

@@ -9,26 +9,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from colorama import Fore, Style, just_fix_windows_console
 
+from build_lib import bundle_text
 from build_lib.errors import BuildError, Incomplete, Unavailable
 from build_lib.units import seconds, size
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
     from build_lib.adopt import Adopted
+    from build_lib.blobs import Progress
     from build_lib.build import Built, Check
+    from build_lib.bundle import Saved, Verified
     from build_lib.clean import Leftover
     from build_lib.compose import Problem
     from build_lib.daemon import Started, Up
     from build_lib.dependencies import Dependency
     from build_lib.doctor import Finding
-    from build_lib.fetch import Fetched, Progress
+    from build_lib.fetch import Fetched
+    from build_lib.gather import Gathered
     from build_lib.graph import Outcome
+    from build_lib.listing import Base
+    from build_lib.loaded import Loaded
     from build_lib.local_registry import LocalRegistry
     from build_lib.mirrors import Probe, Written
-    from build_lib.publish import Pushed
+    from build_lib.placement import Pushed
     from build_lib.push import Shipped
     from build_lib.release import Result
     from build_lib.services import Repository, Service
@@ -132,8 +138,7 @@ class Console:
         """
         from build_lib.prefetch import described  # noqa: PLC0415  # see above
 
-        if self._bars:
-            self._bars.close()
+        self._close_bars()
         here = sum(1 for outcome in outcomes if outcome.value is not None and outcome.value.was_here)
         if here:
             self.line(f"  {here} of them in the engine already")
@@ -282,8 +287,7 @@ class Console:
 
     def _end_of_push(self, what: str, outcomes: Sequence[Outcome[Any]], repository: Repository) -> None:
         failed = [outcome for outcome in outcomes if not outcome.done]
-        for hint in dict.fromkeys(outcome.error.hint for outcome in failed if outcome.error and outcome.error.hint):
-            _stderr(f"  next: {hint}")
+        self._hints(outcomes)
         self.problems(repository)
         if failed:
             names = ", ".join(outcome.name for outcome in failed)
@@ -355,6 +359,93 @@ class Console:
             return (outcome.name, result, "engine", "", "", pushed.digest)
         result = "would be copied" if self.dry and pushed.result == "copied" else pushed.result
         return (outcome.name, result, pushed.source, size(pushed.moved), size(pushed.saved), pushed.digest)
+
+    def on_gathered(self, outcome: Outcome[Gathered]) -> None:
+        """An image for a bundle was found, or was not."""
+        if outcome.error is not None:
+            self.line(f"  {outcome.name}: {self._bad('not to be had')}")
+            if isinstance(outcome.error, Unavailable):
+                for refusal in outcome.error.refusals:
+                    self.line(f"    not from {refusal.source}: {refusal.reason}")
+            else:
+                self.line(f"    {outcome.error.message}")
+
+    def saved(self, saved: Saved, repository: Repository) -> None:
+        """A bundle was written, or would be.
+
+        Raises:
+            Incomplete: an image is not in it.
+        """
+        self._close_bars()
+        if self.json:
+            _document(bundle_text.saved_json(saved))
+        else:
+            self._table(("IMAGE", "FROM", "SIZE", "DIGEST"), bundle_text.saved_rows(saved))
+            for text in bundle_text.saved_lines(saved, dry=self.dry):
+                self.line(text)
+        self.problems(repository)
+        self._hints(saved.outcomes)
+        missing = saved.listing.missing
+        if missing:
+            raise Incomplete(
+                f"{len(missing)} of {len(saved.outcomes)} images are not in the bundle: {', '.join(missing)}",
+                hint="the others can be loaded as they are",
+            )
+
+    def on_loaded(self, outcome: Outcome[Loaded]) -> None:
+        """An image of a bundle is there, or could not be brought there."""
+        if outcome.error is not None:
+            self.line(f"  {outcome.name}: {self._bad('not loaded')}")
+            self.line(f"    {outcome.error.message}")
+
+    def loaded(self, outcomes: Sequence[Outcome[Loaded]]) -> None:
+        """The end of a load.
+
+        Raises:
+            Incomplete: an image is not there.
+        """
+        self._close_bars()
+        if self.json:
+            _document([bundle_text.loaded_json(outcome) for outcome in outcomes])
+        else:
+            rows = [bundle_text.loaded_row(outcome, dry=self.dry) for outcome in outcomes]
+            self._table(("IMAGE", "RESULT", "NEW", "NAME THERE"), rows)
+        self._hints(outcomes)
+        failed = [outcome.name for outcome in outcomes if not outcome.done]
+        if failed:
+            raise Incomplete(f"{len(failed)} of {len(outcomes)} images are not loaded: {', '.join(failed)}")
+
+    def verified(self, verified: Verified) -> None:
+        """A bundle is as it was written."""
+        self._close_bars()
+        if self.json:
+            _document(bundle_text.verified_json(verified))
+            return
+        rows = [(item.name, size(item.size), item.digest) for item in verified.listing.images]
+        self._table(("IMAGE", "SIZE", "DIGEST"), rows)
+        for text in bundle_text.verified_lines(verified):
+            self.line(text)
+
+    def inventory(self, base: Base, path: Path) -> None:
+        """An inventory was written, or would be."""
+        layers = len({digest for _, each in base.images for digest in (*each.layers, *each.diff_ids)})
+        names = len({name for name, _ in base.images})
+        if self.json:
+            _document({"file": str(path), "of": base.kind, "name": base.name, "images": names, "layers": layers})
+            return
+        written = "would be written: " if self.dry else ""
+        self.line(f"{path}: {written}{names} images, {layers} layers of {base.name}")
+        if not self.dry:
+            self.line(f"  next, where there is a network: ./inv deps-save --since {path.name}")
+
+    def _hints(self, outcomes: Sequence[Outcome[Any]]) -> None:
+        """The next steps after failures, each once."""
+        for hint in dict.fromkeys(item.error.hint for item in outcomes if item.error and item.error.hint):
+            _stderr(f"  next: {hint}")
+
+    def _close_bars(self) -> None:
+        if self._bars:
+            self._bars.close()
 
     def mirrors(self, probes: Sequence[Probe]) -> None:
         """What each mirror answered.
@@ -462,7 +553,10 @@ class Console:
 class _Bars:
     """A bar for all bytes, and one below it for each image that is coming in."""
 
+    made: ClassVar[list[_Bars]] = []
+
     def __init__(self, stream: IO[str]) -> None:
+        self.made.append(self)
         self._stream = stream
         self._bars: dict[str, Any] = {}
 
@@ -507,7 +601,9 @@ class _Bars:
 
 
 def failure(error: BuildError) -> None:
-    """An expected failure and its next step, on stderr."""
+    """An expected failure and its next step, on stderr; bars that are still drawn make room for it."""
+    for bars in _Bars.made:
+        bars.close()
     _stderr(f"error: {error.message}")
     if error.hint:
         _stderr(f"  next: {error.hint}")

@@ -263,7 +263,10 @@ class Settings:
         help="how images come in: content (our own connections, then a load), engine (its own pulls), or auto",
     )
     keep_blobs: bool = _setting(
-        "KEEP_BLOBS", "no", _yes, help="whether what was downloaded stays in .build/blobs when it is loaded: yes or no"
+        "KEEP_BLOBS",
+        "no",
+        _yes,
+        help="whether what was downloaded stays in .build/blobs when it is loaded or saved: yes or no",
     )
     push_jobs: int = _setting("PUSH_JOBS", "8", _count, help="how many transfers to the private registry run at once")
     builder_backend: str = _setting(

@@ -17,7 +17,7 @@ from build_lib.dependencies import Dependency
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, RegistryError
 from build_lib.graph import Outcome
-from build_lib.publish import Pushed
+from build_lib.placement import Pushed
 from build_lib.reference import Reference
 from build_lib.registry import Registries
 from build_lib.settings import Settings

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from build_lib import dependencies, fetch, local_registry, prefetch, services
+from build_lib.blobs import Progress
 from build_lib.engine import Engine
-from build_lib.fetch import Fetched, Progress
+from build_lib.fetch import Fetched
 from build_lib.graph import Outcome
 from build_lib.oci import DOCKER_MANIFEST, OCI_MANIFEST
 from build_lib.reference import Reference, pinned
