@@ -106,17 +106,22 @@ def _earlier(images: Iterable[Reference], present: str, keep: int, engine: Engin
 
 
 def _files(settings: Settings) -> Iterator[Leftover]:
-    """What lies in `.build`; the engine's and the registry's only if they do not run."""
-    kept = set(_LOCKS)
+    """What lies in `.build` and is made again by itself: no bundles or inventories, nor what runs."""
+    kept: set[str] = set()
     kept |= {"engine.json", "logs"} if daemon.down(settings, dry=True) else set()
     kept |= {"registry", "logs"} if local_registry.down(settings, dry=True) else set()
     if settings.state_dir.is_dir():
         for path in sorted(settings.state_dir.iterdir()):
-            if path.name not in kept:
-                yield Leftover(kind="file", name=str(path), why=_WHY.get(path.name, "records"), size=_size(path))
+            why = "left by a run that was killed" if path.name.startswith(".") else _WHY.get(path.name)
+            if why and path.name not in kept:
+                yield Leftover(kind="file", name=str(path), why=why, size=_size(path))
 
 
 _WHY = {
+    "services": "how services were last built",
+    "prefetch.json": "the last prefetch's record",
+    "last-run.json": "the last run's record",
+    "engine.json": "the record of an engine that runs no more",
     "blobs": "what was downloaded, and is fetched again when it is needed",
     "logs": "logs",
     "registry": "all images that were pushed to the registry of registry-up",

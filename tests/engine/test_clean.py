@@ -115,6 +115,15 @@ def test_without_an_engine_files_go(project: Path, inv: Inv) -> None:
     assert not (project / ".build/report.html").exists()
 
 
+def test_bundles_stay(project: Path, machine: Settings, inv: Inv) -> None:
+    (project / ".build").mkdir()
+    for name in ("deps-v1.tar", "deps-v1.tar.001", "inventory.json", "last-run.json", ".last-run.json-abc"):
+        (project / ".build" / name).write_text("")
+    assert inv("clean", "--yes").returncode == 0
+    left = {path.name for path in (project / ".build").iterdir()}
+    assert left - {"build.lock", "copy-slurm.lock"} == {"deps-v1.tar", "deps-v1.tar.001", "inventory.json"}
+
+
 def test_what_still_runs_keeps_its_files(project: Path, machine: Settings, inv: Inv) -> None:
     assert inv("registry-up").returncode == 0
     try:
