@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Any
 
-from build_lib import context, fingerprint, state
+from build_lib import context, fingerprint, made, state
 from build_lib.builders import Builder
 from build_lib.context import Context
 from build_lib.dockerfile import ImageUse
@@ -213,6 +213,8 @@ def _built(
     changed = check.context.changes(context.read(check.service, records.stamps))
     image = engine.images().get(check.service.image.canonical)
     records.write_built(check, image.id if image else "", changed)
+    if image:
+        made.remember(image.id, settings)
     return changed
 
 

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO
 
-from build_lib import packages, state
+from build_lib import made, packages, state
 from build_lib.engine import Container, Engine, owner
 from build_lib.errors import PackagesError
 from build_lib.packages import Packages, Published
@@ -163,6 +163,7 @@ class _Copy:
             raise PackagesError(f"the new {self.target} is wrong: {wrong}; the old one stays")
         self.engine.tag(id, self.target)
         self.engine.tag(id, self.before)
+        made.remember(id, self.settings)
 
     def _write_context(self, expected: Packages, context: IO[bytes]) -> None:
         """A build context: the packages and their index, made by apphub's own indexer, and how to add them."""

@@ -42,6 +42,7 @@ ROWS = [
         "mirrors",
         "picture",
         "documents",
+        "made",
         "suite",
         "outgoing",
         "packages",
