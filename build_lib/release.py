@@ -18,6 +18,7 @@ from build_lib.record import Ending, Listener, Recorder
 from build_lib.reference import Reference
 from build_lib.services import Repository
 from build_lib.settings import Settings
+from build_lib.units import number
 
 
 class PushListener(Protocol):
@@ -195,7 +196,7 @@ def _steps(
     copied = slurm.applies(repository) and not failures and {slurm.SOURCE, slurm.TARGET} <= done
     wrong = _verify(checks, done, engine)
     wrong += _verify_packages(repository, engine, settings) if copied else []
-    listener.line(f"  {len(done)} services looked at, {len(wrong) or 'nothing'} wrong")
+    listener.line(f"  {number(len(done), 'service')} looked at, {len(wrong) or 'nothing'} wrong")
     return Result(outcomes=result.outcomes, failures=(*result.failures, *failures, *wrong), packages=packages)
 
 

@@ -15,7 +15,7 @@ from colorama import Fore, Style, just_fix_windows_console
 
 from build_lib import bundle_text
 from build_lib.errors import BuildError, Incomplete, Unavailable
-from build_lib.units import seconds, size
+from build_lib.units import number, seconds, size
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
     from build_lib.adopt import Adopted
@@ -128,7 +128,7 @@ class Console:
         """The heading of a prefetch, which is build-all's step 0."""
         if caller == "build-all":
             self.step(0, "prefetch")
-        self.line(f"  {len(wanted)} dependency images" if wanted else "  no dependency images")
+        self.line(f"  {number(len(wanted), 'dependency image')}")
 
     def prefetched(self, outcomes: Sequence[Outcome[Fetched]]) -> None:
         """The end of a prefetch.
@@ -525,7 +525,7 @@ class Console:
         for problem in repository.problems:
             _stderr(f"problem: {self._where(problem)}: {problem.reason}")
         if repository.problems:
-            raise Incomplete(f"{len(repository.problems)} places could not be understood, see above")
+            raise Incomplete(f"{number(len(repository.problems), 'place')} could not be understood, see above")
 
     def _where(self, problem: Problem) -> str:
         path = self._below(problem.path)

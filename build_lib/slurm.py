@@ -22,6 +22,7 @@ from build_lib.packages import Packages, Published
 from build_lib.reference import Reference
 from build_lib.services import WITH_SLURM, WITHOUT_SLURM, Repository, Service
 from build_lib.settings import Settings
+from build_lib.units import number
 
 SOURCE = "slurm-build"
 TARGET = "apphub"
@@ -43,7 +44,7 @@ class Copied:
     @property
     def summary(self) -> str:
         """What was done, in words."""
-        count = f"{len(self.packages)} packages"
+        count = number(len(self.packages), "package")
         return f"{count} copied and read back" if self.changed else f"nothing to do: apphub has all {count}"
 
 
