@@ -17,7 +17,9 @@ ROWS = [
     {"reference", "graph", "interpolation", "yamlfile", "dockerignore", "state", "shell_pattern", "oci"},
     {"settings", "compose_service", "process", "retry", "shell_word", "blobs", "listing"},
     {"compose_files", "dockerfile_directives", "credentials", "background", "layout", "sources", "parts"},
-    {"registry_session", "members", "parts_writer"},
+    {"connections", "members", "parts_writer"},
+    {"registry_login"},
+    {"registry_session"},
     {"registry", "archive"},
     {"loaded"},
     {"compose", "dockerfile_syntax"},
@@ -60,7 +62,7 @@ ROWS = [
 ]
 ONLY_IN = {
     "docker": {"engine", "credentials"},
-    "requests": {"engine", "registry_session", "registry"},
+    "requests": {"engine", "connections", "registry_login", "registry_session", "registry"},
     "invoke": {"executor", "tasks"},
     "yaml": {"yamlfile", "compose_files", "compose_service"},
     "colorama": {"report"},
