@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from colorama import Fore, Style, just_fix_windows_console
 
 from build_lib.errors import BuildError, Incomplete, Unavailable
-from build_lib.units import seconds, size
+from build_lib.units import printable, seconds, size
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
     from build_lib.build import Built, Check
@@ -370,7 +370,7 @@ class Console:
             Incomplete: there is something.
         """
         for problem in repository.problems:
-            _stderr(f"problem: {self._where(problem)}: {problem.reason}")
+            _stderr(printable(f"problem: {self._where(problem)}: {problem.reason}"))
         if repository.problems:
             raise Incomplete(f"{len(repository.problems)} places could not be understood, see above")
 
