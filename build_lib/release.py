@@ -81,17 +81,23 @@ def _recorded(
     """Do the work, alone in this repository, and keep how it went, however it ends.
 
     Raises:
-        BuildError: another run is at work in this repository.
+        BuildError: another run is at work in this repository; or the work could not go on.
     """
     with state.lock(settings.state_dir / "build.lock", command):
-        recorder = Recorder(listener, command, settings)
+        recorder = Recorder(listener, command, engine, settings)
         try:
             result = work(recorder)
         except (KeyboardInterrupt, SystemExit):
-            recorder.write("interrupted", engine)
+            recorder.write("interrupted")
+            raise
+        except BuildError as error:
+            recorder.write("failed", failures=[error])
             raise
         ending: Ending = "failed" if result.failures else "done"
-        recorder.write(ending, engine, packages=result.packages, failures=result.failures)
+        try:
+            recorder.write(ending, packages=result.packages, failures=result.failures)
+        except BuildError as error:  # of the disk, say: what failed before is told all the same
+            return replace(result, failures=(*result.failures, error))
     return replace(result, report=recorder.report)
 
 

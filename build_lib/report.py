@@ -15,7 +15,7 @@ from colorama import Fore, Style, just_fix_windows_console
 
 from build_lib import bundle_text
 from build_lib.errors import BuildError, Incomplete, Unavailable
-from build_lib.units import number, seconds, size
+from build_lib.units import number, printable, seconds, size
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
     from build_lib.adopt import Adopted
@@ -523,7 +523,7 @@ class Console:
             Incomplete: there is something.
         """
         for problem in repository.problems:
-            _stderr(f"problem: {self._where(problem)}: {problem.reason}")
+            _stderr(printable(f"problem: {self._where(problem)}: {problem.reason}"))
         if repository.problems:
             raise Incomplete(f"{number(len(repository.problems), 'place')} could not be understood, see above")
 

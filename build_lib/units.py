@@ -1,4 +1,9 @@
-"""Times, sizes and numbers of things as people read them."""
+"""Times, sizes, names and numbers of things as people read them."""
+
+
+def printable(name: str) -> str:
+    """A name of any bytes, on one line."""
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def seconds(count: float) -> str:
