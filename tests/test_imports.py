@@ -54,7 +54,7 @@ ROWS = [
     # the verbs: they do not import each other
     {"prefetch", "build", "slurm", "publish", "push", "clean", "adopt", "bundle", "unbundle", "inventory"},
     {"record"},
-    {"release", "doctor", "bundle_text"},
+    {"release", "doctor", "bundle_text", "as_json", "bars"},
     {"report"},
     {"executor", "development"},
     {"tasks"},
@@ -66,7 +66,7 @@ ONLY_IN = {
     "invoke": {"executor", "tasks"},
     "yaml": {"yamlfile", "compose_files", "compose_service"},
     "colorama": {"report"},
-    "tqdm": {"report"},
+    "tqdm": {"bars"},
 }
 MODULES = sorted(path for path in (ROOT / "build_lib").glob("*.py") if path.stem != "__init__")
 
