@@ -78,7 +78,7 @@ def _check(
     missing = tuple(image for image in service.base_images if str(image) not in bases)
     siblings = {name: checks[name].parts for name in service.needs}
     records = _Records(service, settings)
-    found = context.read(service, records.stamps)
+    found = records.look()
     parts = fingerprint.parts(
         service, files=found.files, platform=service.platform or platform, bases=bases, siblings=siblings
     )
@@ -146,9 +146,14 @@ class _Records:
 
     def __init__(self, service: Service, settings: Settings) -> None:
         directory = settings.state_dir / "services" / service.name
-        self.stamps = directory / "stamps.json"
+        self._service, self._own = service, settings.state_dir
+        self._stamps = directory / "stamps.json"
         self._files = directory / "files.json"
         self._last = directory / "last.json"
+
+    def look(self) -> Context:
+        """The service's context as it is now."""
+        return context.read(self._service, self._stamps, own=self._own)
 
     def last(self) -> Mapping[str, Any]:
         """How the last build ended."""
@@ -222,7 +227,7 @@ def _built(
     records.write_begun(check.image)
     try:
         _through(check, builder, settings, why_missing, cancel)
-        changed = check.context.changes(context.read(check.service, records.stamps))
+        changed = check.context.changes(records.look())
     except BuildError as error:
         if cancel.requested():
             raise

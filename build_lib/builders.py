@@ -73,6 +73,7 @@ class Classic:
     def build(self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel) -> None:
         """See Builder."""
         _refuse_contexts(service, self.name)
+        _refuse_ignore_files(service)
         for line, feature in service.reading.buildkit:
             raise BuildFailed(
                 f"{service.dockerfile}:{line}: {feature} needs BuildKit, and only the classic builder is here",
@@ -238,6 +239,18 @@ def _refuse_contexts(service: Service, builder: str) -> None:
             f"Docker {_FIRST_WITH_CONTEXTS} or newer, and {builder} is here",
             hint=f"{_GET_BUILDX}, and a newer engine if this one is older",
         )
+
+
+def _refuse_ignore_files(service: Service) -> None:
+    """The classic builder reads `.dockerignore` alone, and that as text: others would send it what is not looked at."""
+    own = service.dockerfile.with_name(f"{service.dockerfile.name}.dockerignore")
+    if own.is_file():
+        raise BuildFailed(f"{own}: an ignore file of a Dockerfile's own needs BuildKit", hint=_GET_BUILDKIT)
+    ignored = service.context / ".dockerignore"
+    try:
+        ignored.read_text(encoding="utf-8") if ignored.is_file() else ""
+    except UnicodeDecodeError:
+        raise BuildFailed(f"{ignored}: is no UTF-8 text, which the classic builder needs", hint=_GET_BUILDKIT) from None
 
 
 def _secrets(secrets: Mapping[str, str]) -> Iterator[str]:

@@ -39,8 +39,10 @@ class Context:
         return own + sorted(differing | (self.files.keys() ^ later.files.keys()))
 
 
-def read(service: Service, memory: Path) -> Context:
+def read(service: Service, memory: Path, *, own: Path | None = None) -> Context:
     """Look at the service's context; `memory` is the file in which stamps are kept from one look to the next.
+
+    `own` is the program's own directory: if it lies in the context, it is no part of it, for each run writes there.
 
     Raises:
         BuildError: something in it cannot be read.
@@ -50,7 +52,7 @@ def read(service: Service, memory: Path) -> Context:
     files: dict[str, str] = {}
     stamps: dict[str, str] = {}
     kept: dict[str, str] = {}
-    for path, entry in _entries(service):
+    for path, entry in _entries(service, own):
         try:
             status = entry.stat(follow_symlinks=False)
             if not stat.S_ISREG(status.st_mode):
@@ -96,26 +98,31 @@ def _unreadable(service: Service, error: OSError) -> BuildError:
     return BuildError(f"service {service.name}: {error.filename} cannot be read: {error.strerror}", hint=hint)
 
 
-def _entries(service: Service) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def _entries(service: Service, skipped: Path | None = None) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """What is not ignored, by path in a fixed order; the Dockerfile is a part of its own."""
     rules = dockerignore.rules(service.context, service.dockerfile)
-    own = str(service.dockerfile)
+    dockerfile = str(service.dockerfile)
     try:
-        found = [item for item in _walk(str(service.context), "", rules) if item[1].path != own]
+        walked = _walk(str(service.context), "", rules, skipped=str(skipped))
+        found = [item for item in walked if item[1].path != dockerfile]
     except OSError as error:
         raise _unreadable(service, error) from None
     return iter(sorted(found, key=lambda item: item[0]))
 
 
-def _walk(directory: str, prefix: str, rules: dockerignore.Rules) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def _walk(
+    directory: str, prefix: str, rules: dockerignore.Rules, *, skipped: str
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
     with os.scandir(directory) as entries:
         for entry in entries:
+            if entry.path == skipped:
+                continue
             path = prefix + entry.name
             ignored = rules.ignores(path)
             if not ignored:
                 yield path, entry
             if entry.is_dir(follow_symlinks=False) and (not ignored or rules.brings_back):
-                yield from _walk(entry.path, f"{path}/", rules)
+                yield from _walk(entry.path, f"{path}/", rules, skipped=skipped)
 
 
 def _without_content(entry: os.DirEntry[str], mode: int) -> str:

@@ -101,7 +101,7 @@ def test_what_cannot_be_read_is_named(service: Service, memory: Path, monkeypatc
     """Root may read all: so the file goes away between the look at its directory and its own."""
     found = list(context._entries(service))
     (service.context / "file").unlink()
-    monkeypatch.setattr(context, "_entries", lambda _service: found)
+    monkeypatch.setattr(context, "_entries", lambda _service, _skipped: found)
     with pytest.raises(BuildError, match=r"service one: .*/file cannot be read: No such file") as caught:
         context.read(service, memory)
     assert "run again" in caught.value.hint

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -500,6 +501,48 @@ def test_a_name_that_is_no_text_is_built_or_refused_by_name(each: Site) -> None:
     assert each.to_build() == {}
     Path(os.fsdecode(path)).write_text("others")
     assert each.to_build() == {"aaa": "context changed: \\udcff\\udcfe"}
+
+
+def test_pipes_sockets_and_links_to_nowhere_are_no_hindrance(each: Site) -> None:
+    each.service("aaa", "COPY . /all/")
+    directory = each.project / "src/aaa"
+    os.mkfifo(directory / "pipe")
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as made, contextlib.chdir(directory):
+        made.bind("socket")
+    (directory / "link").symlink_to("nowhere")
+    each.builds("aaa")
+    (directory / "link").unlink()
+    (directory / "link").symlink_to("elsewhere")
+    assert each.to_build() == {"aaa": "context changed: link"}
+
+
+def test_the_whole_repository_may_be_a_context(each: Site) -> None:
+    """Where the program writes, too."""
+    (each.project / "compose.yaml").write_text("services:\n  app:\n    build: .\n")
+    (each.project / "Dockerfile").write_text(f"FROM {each.tiny}\nCOPY . /all/\n")
+    done = each.inv("build-all")
+    assert done.returncode == 0, said(done)
+    assert "changed" not in done.stdout
+    assert each.to_build() == {}
+    (each.project / "new").write_text("")
+    assert each.to_build() == {"app": "context changed: new"}
+
+
+@pytest.mark.parametrize(("name", "text"), [("Dockerfile.dockerignore", b"data\n"), (".dockerignore", b"\xff\ndata\n")])
+def test_an_ignore_file_holds_for_every_builder_or_is_refused(name: str, text: bytes, each: Site) -> None:
+    """Whatever the builder is sent must be what is watched."""
+    each.service("aaa", "COPY . /all/", "RUN test ! -e /all/data")
+    for file, content in ((name, text), ("data", b"1")):
+        (each.project / "src/aaa" / file).write_bytes(content)
+    done = each.inv("build-all")
+    if each.environment["BUILDER_BACKEND"] == "classic":
+        assert done.returncode == 1
+        assert f"error: {each.project}/src/aaa/{name}: " in said(done)
+        assert "next: install docker-buildx" in done.stderr
+        return
+    assert done.returncode == 0, said(done)
+    (each.project / "src/aaa/data").write_text("2")
+    assert each.to_build() == {}
 
 
 PLACES = ("with a space", "ünï-日本", 'quo\'te "and" double', "a,b=c:d", "-dash", "per%20cent")

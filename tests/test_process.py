@@ -1,0 +1,44 @@
+"""Child processes: what they say is read to its end, and nothing of them outlives us."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from build_lib.errors import BuildError
+from build_lib.graph import Cancel
+from build_lib.process import run, started
+
+
+def test_what_a_process_says_is_read_to_its_end() -> None:
+    with started(["sh", "-c", "cat; echo said"], Cancel(), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        with process.stdout as out:
+            assert out.read() == b"said\n"
+
+
+def test_a_process_s_exit_code_comes_back(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as log:
+        assert run(["sh", "-c", "echo out; echo err >&2; exit 7"], log=log, cancel=Cancel()) == 7
+    assert (tmp_path / "log").read_text() == "out\nerr\n"
+
+
+def test_a_program_that_is_not_there_is_named() -> None:
+    with pytest.raises(BuildError, match="there is no program 'no-such-program'"):
+        run(["no-such-program"], log=subprocess.DEVNULL, cancel=Cancel())
+
+
+def test_a_process_and_what_it_started_end_with_us_also_when_we_are_killed() -> None:
+    code = (
+        "from build_lib.graph import Cancel; from build_lib.process import run; import sys\n"
+        "run(['sh', '-c', 'sleep 600 & echo begun; wait'], log=sys.stdout.fileno(), cancel=Cancel())"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        began = time.monotonic()
+        process.kill()
+        assert process.stdout.read() == b""  # which ends when the last of them does
+    assert time.monotonic() - began < 60
