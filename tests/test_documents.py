@@ -1,0 +1,58 @@
+"""The documents say what the program does: held against the code, and against each other."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.messages import of_the_document, of_the_program
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+_IN_FRONT = "says where, in front of another message, which is told"
+NOT_TOLD = {
+    **dict.fromkeys(("--mount: …", "ARG …: …", "FROM: …", "from=…: …", "syntax=…: …"), _IN_FRONT),
+    **dict.fromkeys(("name: …", "service …: …"), _IN_FRONT),
+    "… of …": "the name in front of `… is to be had from no source (…)`",
+    "… has no copy": "no user comes upon it: every image of a bundle has its copies",
+}
+
+
+def test_every_message_in_troubleshooting_is_one_of_the_program() -> None:
+    known = of_the_program()
+    assert [told for told in of_the_document(ROOT / "docs/troubleshooting.md") if told not in known] == []
+
+
+def test_every_message_of_the_program_is_in_troubleshooting() -> None:
+    told = {*of_the_document(ROOT / "docs/troubleshooting.md"), *NOT_TOLD}
+    assert {message: places for message, places in of_the_program().items() if message not in told} == {}
+
+
+def test_what_troubleshooting_leaves_out_is_still_in_the_program() -> None:
+    assert NOT_TOLD.keys() - of_the_program() == set()
+
+
+def headings(text: str) -> list[str]:
+    """With their marks; what stands in blocks of code is none."""
+    return re.findall(r"^#+ .+$", without_blocks(text), re.MULTILINE)
+
+
+def without_blocks(text: str) -> str:
+    return re.sub(r"^ *```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(path: Path) -> set[str]:
+    """As a forge makes them of headings: lower case, no punctuation, a hyphen for each space."""
+    plain = (re.sub(r"^#+ ", "", heading).replace("`", "").lower() for heading in headings(path.read_text()))
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    text = re.sub(r"`[^`\n]*`", "", without_blocks(path.read_text()))
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not link.startswith(("https://", "http://")):
+            place, _, anchor = link.partition("#")
+            target = (path.parent / place).resolve() if place else path
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
