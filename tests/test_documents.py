@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import build_lib.tasks
+from build_lib.executor import Task
 from tests.conftest import ROOT
 from tests.messages import of_the_document, of_the_program
 
@@ -56,3 +58,28 @@ def test_links_lead_somewhere(path: Path) -> None:
             target = (path.parent / place).resolve() if place else path
             assert target.exists(), link
             assert not anchor or anchor in anchors(target), link
+
+
+def blocks(text: str) -> list[str]:
+    return re.findall(r"^```.*?^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def code(text: str) -> set[str]:
+    """What stands in the line as code: tasks, settings, files."""
+    return set(re.findall(r"`([^`\n]+)`", without_blocks(text)))
+
+
+def test_the_readme_is_the_same_in_chinese() -> None:
+    english, chinese = ((ROOT / name).read_text() for name in ("README.md", "README.zh-CN.md"))
+    assert [len(heading.split()[0]) for heading in headings(english)] == [
+        len(heading.split()[0]) for heading in headings(chinese)
+    ]
+    assert blocks(english) == blocks(chinese)
+    assert code(english) == code(chinese)
+    links = r"\]\(((?!README)[^)]+)\)"
+    assert re.findall(links, english) == re.findall(links, chinese)
+
+
+def test_the_readme_has_every_task() -> None:
+    tasks = {item.name.replace("_", "-") for item in vars(build_lib.tasks).values() if isinstance(item, Task)}
+    assert tasks - code((ROOT / "README.md").read_text()) == set()
