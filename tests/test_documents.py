@@ -83,3 +83,10 @@ def test_the_readme_is_the_same_in_chinese() -> None:
 def test_the_readme_has_every_task() -> None:
     tasks = {item.name.replace("_", "-") for item in vars(build_lib.tasks).values() if isinstance(item, Task)}
     assert tasks - code((ROOT / "README.md").read_text()) == set()
+
+
+def test_how_it_works_has_every_module() -> None:
+    table = (ROOT / "docs/implementation.md").read_text().partition("\n## The parts\n")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    told = [name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])]
+    assert sorted(told) == sorted(path.stem for path in ROOT.glob("build_lib/*.py") if path.stem != "__init__")
