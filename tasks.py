@@ -53,21 +53,39 @@ def _load(ctx: Context, *, json: bool = False, **flags: str | None) -> tuple["Se
 
 @task
 def engine_up(ctx: Context) -> None:
-    """Make sure that a Docker Engine answers; install and start one if there is none."""
+    """Make sure that a Docker Engine answers.
+
+    One that runs is used as it is; else the distribution's is installed (as root, by apt) and started.
+
+    Examples:
+        inv engine-up
+        inv engine-up build-all
+    """
     settings, console = _load(ctx)
     console.engine_up(lib.daemon.up(settings, dry=console.dry))
 
 
 @task
 def engine_down(ctx: Context) -> None:
-    """End the Docker Engine that engine-up started; any other is left alone."""
+    """End the Docker Engine that engine-up started.
+
+    Any other is left alone.
+
+    Example:
+        inv engine-down
+    """
     settings, console = _load(ctx)
     console.engine_down(lib.daemon.down(settings, dry=console.dry))
 
 
 @task(help=_help("tag", "json"))
 def services(ctx: Context, tag: str | None = None, json: bool = False) -> None:
-    """List the services: what there is to build, and what each stands on."""
+    """List what there is to build, and what it stands on.
+
+    Examples:
+        inv services
+        inv services --json
+    """
     settings, console = _load(ctx, json=json, tag=tag)
     repository = lib.services.discover(settings)
     console.services(repository)
@@ -83,7 +101,13 @@ def deps(
     plain: bool = False,
     json: bool = False,
 ) -> None:
-    """List every dependency image: who needs it, and where that is written."""
+    """List every dependency image: who needs it, and where.
+
+    Examples:
+        inv deps
+        inv deps -s apphub --kind build
+        inv deps --plain
+    """
     settings, console = _load(ctx, json=json, tag=tag)
     repository = lib.services.discover(settings)
     console.dependencies(lib.dependencies.find(repository, settings, service or (), kind=kind), plain=plain)
@@ -92,7 +116,12 @@ def deps(
 
 @task(help=_help("tag", "json"))
 def status(ctx: Context, tag: str | None = None, json: bool = False) -> None:
-    """Show what is built, and what would be rebuilt and why."""
+    """Show what is built, and what would be rebuilt and why.
+
+    Examples:
+        inv status
+        inv status -t v0.3.6-dev --json
+    """
     settings, console = _load(ctx, json=json, tag=tag)
     repository = lib.services.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
@@ -102,7 +131,12 @@ def status(ctx: Context, tag: str | None = None, json: bool = False) -> None:
 
 @task(help=_help("service") | {"format": "text, mermaid, dot or svg (by graphviz)"}, iterable=["service"])
 def graph(ctx: Context, service: Sequence[str] | None = None, format: str = "text") -> None:
-    """Draw what stands on what: the services, and the images from outside."""
+    """Draw what stands on what: services and outside images.
+
+    Examples:
+        inv graph
+        inv graph -s apphub --format mermaid
+    """
     settings, console = _load(ctx)
     repository = lib.services.discover(settings)
     console.document(lib.picture.draw(repository.chosen(service or ()), format, settings))
@@ -119,7 +153,15 @@ def prefetch(
     fail_fast: bool = False,
     json: bool = False,
 ) -> None:
-    """Bring every dependency image into the engine, from the first source that has it."""
+    """Bring every dependency image into the engine.
+
+    Each comes from the first source that has it: private registry, mirrors, its own registry, apt mirror.
+
+    Examples:
+        inv prefetch
+        inv --dry prefetch
+        inv prefetch -r harbor.example/aihpc -j 16
+    """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.services.discover(settings)
     wanted = lib.dependencies.find(repository, settings, service or ())
@@ -147,7 +189,14 @@ def build(
     pull: bool = False,
     fail_fast: bool = False,
 ) -> None:
-    """Build the named services and what they stand on, or all; brings their images in before."""
+    """Build some services, and what they stand on.
+
+    Their images are brought in before. Without -s, all services are built.
+
+    Examples:
+        inv build -s apphub
+        inv build -s a -s b -j 2 --force
+    """
     settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
     repository = lib.services.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
@@ -175,7 +224,15 @@ def build_all(
     force: bool = False,
     fail_fast: bool = False,
 ) -> None:
-    """Do the whole job: prefetch, check, build, copy the Slurm packages, verify, report."""
+    """Do the whole job, from prefetch to report.
+
+    Steps: 0 prefetch, 1 check build state, 2 build, 3 copy Slurm packages, 4 verify, 5 report.
+
+    Examples:
+        inv build-all
+        inv build-all -t v0.3.6-dev -r harbor.example/aihpc
+        inv build-all push
+    """
     settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
     repository = lib.services.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
@@ -188,7 +245,14 @@ def build_all(
 
 @task(help=_help("tag"))
 def copy_slurm(ctx: Context, tag: str | None = None) -> None:
-    """Put slurm-build's packages into apphub, which serves them to apt."""
+    """Put slurm-build's packages into apphub.
+
+    apphub serves them to apt. This is also a step of build-all.
+
+    Examples:
+        inv copy-slurm
+        inv copy-slurm -t v0.3.6-dev
+    """
     settings, console = _load(ctx, tag=tag)
     repository = lib.services.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
@@ -206,7 +270,14 @@ def push(
     create_project: bool = False,
     json: bool = False,
 ) -> None:
-    """Push the built services into the private registry; `inv build-all push` builds them before."""
+    """Push the built services into the private registry.
+
+    What is not built as its files are now is not pushed.
+
+    Examples:
+        inv push -s apphub
+        inv build-all push -r harbor.example/aihpc
+    """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.services.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
@@ -237,7 +308,15 @@ def deps_push(
     create_project: bool = False,
     json: bool = False,
 ) -> None:
-    """Copy the dependency images into the private registry, unchanged, and only what is missing there."""
+    """Copy the dependency images into the private registry.
+
+    Unchanged, with all platforms, and only what is missing there.
+
+    Examples:
+        inv deps-push
+        inv deps-push -r harbor.example/aihpc -t v0.3.6-dev
+        inv --dry deps-push
+    """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.services.discover(settings)
     wanted = lib.dependencies.find(repository, settings, service or ())
@@ -270,7 +349,15 @@ def deps_save(
     with_services: bool = False,
     json: bool = False,
 ) -> None:
-    """Write the dependency images into one file, for a site with no network; deps-load and docker load take it in."""
+    """Write the dependency images into one file.
+
+    For a site with no network, where deps-load or docker load takes it in.
+
+    Examples:
+        inv deps-save -f deps.tar
+        inv deps-save --split 4G
+        inv deps-save --since site.json
+    """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.services.discover(settings)
     names = repository.chosen(service or ()) if with_services else ()
@@ -298,7 +385,14 @@ def deps_load(
     file: str | None = None,
     json: bool = False,
 ) -> None:
-    """Load a bundle into the engine or, with -r, into a registry; every byte of it is checked first."""
+    """Load a bundle into the engine or a registry.
+
+    Every byte of it is checked before anything is touched. With -r, it goes into that registry.
+
+    Examples:
+        inv deps-load -f deps.tar
+        inv deps-load -f deps.tar -r harbor.example/aihpc
+    """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     path = _path(file) or lib.bundle.default_path(settings)
     if registry is None:
@@ -318,7 +412,14 @@ def deps_load(
     }
 )
 def deps_inventory(ctx: Context, registry: str | None = None, file: str | None = None, json: bool = False) -> None:
-    """Write down what the engine or, with -r, a registry has: deps-save --since it leaves that out."""
+    """Write down which blobs the engine or a registry has.
+
+    deps-save --since leaves them out.
+
+    Examples:
+        inv deps-inventory -f site.json
+        inv deps-inventory -f site.json -r harbor.example/aihpc
+    """
     settings, console = _load(ctx, json=json, registry=registry)
     if registry is None:
         base = lib.inventory.of_engine(lambda: lib.engine.Engine.connect(settings))
@@ -332,7 +433,11 @@ def deps_inventory(ctx: Context, registry: str | None = None, file: str | None =
 def deps_verify(
     ctx: Context, tag: str | None = None, jobs: str | None = None, file: str | None = None, json: bool = False
 ) -> None:
-    """Check every byte of a bundle; needs no engine and no network."""
+    """Check every byte of a bundle, without an engine.
+
+    Example:
+        inv deps-verify -f deps.tar
+    """
     settings, console = _load(ctx, json=json, tag=tag, jobs=jobs)
     console.verified(lib.bundle.verify(_path(file) or lib.bundle.default_path(settings), settings, console))
 
@@ -345,7 +450,14 @@ def deps_verify(
     }
 )
 def mirrors(ctx: Context, write: bool = False, image: str | None = None, json: bool = False) -> None:
-    """Show whether the mirrors in REGISTRY_MIRRORS answer, and how fast; or write them into the engine's settings."""
+    """Ask the mirrors, or write them into the engine's settings.
+
+    Those of REGISTRY_MIRRORS: whether they answer and serve, and how fast.
+
+    Examples:
+        inv mirrors
+        inv mirrors --write
+    """
     settings, console = _load(ctx, json=json)
     console.mirrors(lib.mirrors.probe(settings, image or ""))
     if write:
@@ -354,21 +466,41 @@ def mirrors(ctx: Context, write: bool = False, image: str | None = None, json: b
 
 @task(help={"password": "let nobody in without the login that .build/registry/login then has"})
 def registry_up(ctx: Context, password: bool = False) -> None:
-    """Start a registry on this machine's loopback, to try deps-push without a Harbor."""
+    """Start a registry on this machine's loopback.
+
+    To try deps-push without a Harbor.
+
+    Examples:
+        inv registry-up
+        inv registry-up --password
+    """
     settings, console = _load(ctx)
     console.registry_up(lib.local_registry.up(settings, password=password, dry=console.dry))
 
 
 @task
 def registry_down(ctx: Context) -> None:
-    """End the registry that registry-up started; what it holds stays in .build/registry."""
+    """End the registry that registry-up started.
+
+    What it holds stays in .build/registry.
+
+    Example:
+        inv registry-down
+    """
     settings, console = _load(ctx)
     console.registry_down(ended=lib.local_registry.down(settings, dry=console.dry))
 
 
 @task(help=_help("registry", "json"))
 def doctor(ctx: Context, registry: str | None = None, json: bool = False) -> None:
-    """Say what is missing or wrong here, and the command that mends it; changes nothing."""
+    """Say what is missing or wrong here, and what mends it.
+
+    Nothing is changed. The exit code is 1 if something is bad.
+
+    Examples:
+        inv doctor
+        inv doctor --json
+    """
     settings, console = _load(ctx, json=json, registry=registry)
     console.examined(lib.doctor.examine(settings))
 
@@ -380,7 +512,15 @@ def doctor(ctx: Context, registry: str | None = None, json: bool = False) -> Non
     }
 )
 def clean(ctx: Context, keep: int = 1, yes: bool = False) -> None:
-    """Remove what the tool made and nobody needs: killed runs' containers, earlier releases, .build; shows it first."""
+    """Remove what the tool made and nobody needs any more.
+
+    Killed runs' containers, images without a name, earlier releases, .build; shown before, and asked for.
+
+    Examples:
+        inv clean
+        inv clean --keep 3 --yes
+        inv --dry clean
+    """
     settings, console = _load(ctx)
     repository = lib.services.discover(settings)
     with lib.clean.connected(settings) as engine:
@@ -392,28 +532,52 @@ def clean(ctx: Context, keep: int = 1, yes: bool = False) -> None:
 
 @task(help={"path": "the repository; the current directory unless told"})
 def init(ctx: Context, path: str = ".") -> None:
-    """Give another repository these tasks: writes its tasks.py, invoke.yaml and .env.example."""
+    """Give another repository these tasks.
+
+    Writes its tasks.py, invoke.yaml and .env.example; nothing that is there is overwritten.
+
+    Example:
+        inv init --path ../other
+    """
     _, console = _load(ctx)
     console.adopted(lib.adopt.adopt(Path(path).resolve(), dry=console.dry))
 
 
 @task(help={"report": "write docs/test-report.md anew"})
 def test(ctx: Context, report: bool = False) -> None:  # noqa: PT028  # a task, and no test
-    """Run the tests, those with a real engine too; what follows `--` goes to pytest."""
+    """Run the tests, those with a real engine too.
+
+    What follows `--` goes to pytest.
+
+    Examples:
+        inv test
+        inv test --report
+        inv test -- -k reference
+    """
     _, console = _load(ctx)
     lib.development.test(ROOT, ctx.remainder.split(), console.line, report=report, dry=console.dry)
 
 
 @task
 def lint(ctx: Context) -> None:
-    """Check style and types."""
+    """Check style and types.
+
+    Example:
+        inv lint
+    """
     _, console = _load(ctx)
     lib.development.lint(ROOT, console.line, dry=console.dry)
 
 
 @task
 def bench(ctx: Context) -> None:
-    """Run the benchmarks, which print ratios; names of `bench/` behind `--` choose some."""
+    """Run the benchmarks, which print ratios.
+
+    Names of bench/ behind `--` choose some.
+
+    Example:
+        inv bench -- extraction
+    """
     _, console = _load(ctx)
     lib.development.bench(ROOT, ctx.remainder.split(), console.line, dry=console.dry)
 

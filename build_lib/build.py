@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Any
 
-from build_lib import context, fingerprint, state
+from build_lib import context, fingerprint, made, state
 from build_lib.builders import Builder
 from build_lib.context import Context
 from build_lib.dockerfile import ImageUse
@@ -27,9 +27,14 @@ class Check:
     context: Context
     reason: str
     missing: tuple[Reference, ...]  # images that it needs for being built, and that the engine has not
-    built: bool  # whether there is an image of this name, up to date or not
+    image: str  # the id of the image of this name, up to date or not; "" if there is none
     failed: str  # why the last try to build it failed, in a line; "" if it did not
     pins: tuple[tuple[ImageUse, str], ...]  # images that the engine has under another name than the Dockerfile's
+
+    @property
+    def built(self) -> bool:
+        """Whether there is an image of this name, up to date or not."""
+        return bool(self.image)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +91,7 @@ def _check(
     if changed:
         reason = fingerprint.words(changed, records.files(old), found.files)
     else:
-        reason = fingerprint.unsure(last.get("unsure", ())) if image and last.get("image") == image.id else ""
+        reason = _doubts(image, last) if image else ""
     rebuilt = [name for name in service.needs if checks[name].reason]
     return Check(
         service=service,
@@ -94,10 +99,18 @@ def _check(
         context=found,
         reason=_reason(image, old, reason, rebuilt, force=force),
         missing=missing,
-        built=image is not None,
+        image=image.id if image else "",
         failed=last.get("failed", ""),
         pins=tuple(_pins(service, names)),
     )
+
+
+def _doubts(image: Image, last: Mapping[str, Any]) -> str:
+    """Why an image may be of other files than its label says; "" if nothing is known against it."""
+    if last.get("image") == image.id:
+        return fingerprint.unsure(last.get("unsure", ()))
+    cut_off = "begun" in last and last["begun"] != image.id  # else the image is still the one from before
+    return "the run that built it was cut off" if cut_off else ""
 
 
 def _name_in(images: Mapping[str, Image], image: Reference) -> Reference | None:
@@ -146,6 +159,10 @@ class _Records:
         built = state.read(self._files) or {}
         same = label is not None and built.get("context") == label.get("context")
         return built.get("files") if same else None
+
+    def write_begun(self, image: str) -> None:
+        """A build begins, and `image` is there still; it is told from what a run makes that never ends."""
+        state.write(self._last, {"begun": image, **self.last()})
 
     def write_built(self, check: Check, image: str, unsure: Sequence[str]) -> None:
         """It was built; `unsure` are the paths that changed meanwhile."""
@@ -202,17 +219,20 @@ def _built(
         BuildError: it cannot be built; which the records keep, unless that is not its own fault.
     """
     records = _Records(check.service, settings)
+    records.write_begun(check.image)
     try:
         _through(check, builder, settings, why_missing, cancel)
+        changed = check.context.changes(context.read(check.service, records.stamps))
     except BuildError as error:
         if cancel.requested():
             raise
         engine.check()
         records.write_failed(error)
         raise
-    changed = check.context.changes(context.read(check.service, records.stamps))
     image = engine.images().get(check.service.image.canonical)
     records.write_built(check, image.id if image else "", changed)
+    if image:
+        made.remember(image.id, settings)
     return changed
 
 
@@ -224,12 +244,21 @@ def _through(
     cancel: Cancel,
 ) -> None:
     log = settings.state_dir / "logs" / f"{check.service.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
+    with state.writing(log):
+        log.unlink(missing_ok=True)
     if check.missing and why_missing is not None:  # else the builder brings its images itself
         raise _lacks(check, why_missing)
+    _see_that_there_is(check.service)
     service = check.service if why_missing is None else with_images(check.service, check.pins)
-    builder.build(service, {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel)
+    with state.writing(log):
+        builder.build(service, {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel)
+
+
+def _see_that_there_is(service: Service) -> None:
+    """What was there at the check may be gone; builders say so in their own ways, and not always by name."""
+    for path in (service.context, service.context if service.inline else service.dockerfile):
+        if not path.exists():
+            raise BuildFailed(f"{service.name} cannot be built: there is no {path} any more")
 
 
 def _lacks(check: Check, why_missing: Callable[[Reference], str]) -> BuildFailed:

@@ -80,18 +80,19 @@ class Classic:
             )
         with _dockerfile(service, log) as path, log.open("w", encoding="utf-8") as file:
             try:
-                self.engine.build(
-                    log=file,
-                    cancelled=cancel.requested,
-                    path=str(service.context),
-                    dockerfile=str(path),
-                    tag=str(service.image),
-                    target=service.target or None,
-                    platform=service.platform or None,
-                    buildargs={**self.proxies, **service.args},
-                    pull=self.pull and not service.needs,
-                    labels=dict(labels),
-                )
+                with cancel.abandoned():  # the engine gives up by itself once nobody listens
+                    self.engine.build(
+                        log=file,
+                        cancelled=cancel.requested,
+                        path=str(service.context),
+                        dockerfile=str(path),
+                        tag=str(service.image),
+                        target=service.target or None,
+                        platform=service.platform or None,
+                        buildargs={**self.proxies, **service.args},
+                        pull=self.pull and not service.needs,
+                        labels=dict(labels),
+                    )
             except BuildError as error:
                 file.write(f"\n{error.message}\n")
                 file.flush()
@@ -155,12 +156,15 @@ def _command_line(
 def _place(name: str, text: str, settings: Settings) -> str:
     """Where a secret is: `src=PATH`, if there is such a file, or `env=NAME`, if the environment has such a variable.
 
+    It is a field of a line of CSV, which is how docker reads `--secret`.
+
     Raises:
         SettingsError: neither; the text is not shown, for somebody may have written the secret itself.
     """
     path = settings.project_root / Path(text).expanduser()
     if text and path.is_file():
-        return f"src={path}"
+        doubled = str(path).replace('"', '""')
+        return f'"src={doubled}"'
     if text in settings.environment:
         return f"env={text}"
     raise SettingsError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from build_lib.units import size
+from build_lib.units import number, size
 
 if TYPE_CHECKING:  # as in report
     from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ def saved_rows(saved: Saved) -> list[tuple[str, str, str, str]]:
 
 def saved_lines(saved: Saved, *, dry: bool) -> Iterator[str]:
     """The bundle itself."""
-    yield f"{saved.path}: {'would be ' if dry else ''}{_images(saved.listing)}, {size(saved.size)}"
+    yield f"{saved.path}: {'would be ' if dry else ''}{number(len(saved.listing.images), 'image')}, {size(saved.size)}"
     if saved.parts not in ((), (saved.path,)):
         first, last = saved.parts[0].name, saved.parts[-1].name
         yield f"  take along {first} to {last} ({len(saved.parts)} parts), and {saved.path.name}.sha256"
@@ -68,7 +68,8 @@ def verified_lines(verified: Verified) -> Iterator[str]:
     listing = verified.listing
     what = "a delta, right as far as it goes" if listing.since else "whole"
     parts = f" in {len(verified.parts)} parts" if len(verified.parts) > 1 else ""
-    yield f"{verified.path}: {what}: {_images(listing)} of {listing.release}, {size(verified.size)}{parts}"
+    images = f"{number(len(listing.images), 'image')} of {listing.release}"
+    yield f"{verified.path}: {what}: {images}, {size(verified.size)}{parts}"
     yield from _about(listing)
     if listing.missing:
         yield f"  not to be had when it was made: {', '.join(listing.missing)}"
@@ -85,15 +86,10 @@ def verified_json(verified: Verified) -> dict[str, Any]:
     }
 
 
-def _images(listing: Listing) -> str:
-    count = len(listing.images)
-    return f"{count} image{'' if count == 1 else 's'}"
-
-
 def _about(listing: Listing) -> Iterator[str]:
     if listing.since:
         left_out = sum(item.size for item in listing.left_out)
-        yield f"  a delta against {listing.since}: {len(listing.left_out)} layers, {size(left_out)}, are left out"
+        yield f"  a delta against {listing.since}: {number(len(listing.left_out), 'layer')} left out, {size(left_out)}"
     odd = [item for item in listing.images if item.not_loaded]
     if odd:
         names = ", ".join(item.name for item in odd)

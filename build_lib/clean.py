@@ -1,6 +1,6 @@
 """What the tool has made and nobody needs any more: found first, and removed when that is wanted.
 
-An image is the tool's own if it bears the label of a build; one that bears another program's name only is left alone.
+An image is the tool's own if it has a service's name and the label of a build, or if it was noted when it was made.
 """
 
 from collections import defaultdict
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
-from build_lib import daemon, fingerprint, local_registry, state
+from build_lib import daemon, fingerprint, local_registry, made, state
 from build_lib.dependencies import Dependency
 from build_lib.engine import Engine, owner
 from build_lib.errors import BuildError, EngineError, SettingsError
@@ -80,8 +80,9 @@ def _containers(engine: Engine, settings: Settings) -> Iterator[Leftover]:
 def _images(
     repository: Repository, wanted: Sequence[Dependency], engine: Engine, settings: Settings, keep: int
 ) -> Iterator[Leftover]:
+    own = made.ids(settings)
     for id, image in engine.dangling().items():
-        if fingerprint.LABEL in image.labels:
+        if id in own:
             yield Leftover(kind="image", name=id, why="has no name any more", size=image.size)
     images = {Reference.parse(name): image for name, image in engine.images().items() if "@" not in name}
     needed = {local for item in wanted if (local := pinned(item.image)) is not None}
@@ -89,10 +90,10 @@ def _images(
         if name.path == "build-lib/pinned" and name not in needed:
             yield Leftover(kind="image", name=str(name), why="no Dockerfile needs it", size=image.size)
     for service in repository.services.values():
-        own = {name: image for name, image in images.items() if name.repository == service.image.repository}
-        made = {name: image for name, image in own.items() if fingerprint.LABEL in image.labels}
-        for name in _earlier(made, settings.image_tag, keep, engine):
-            yield Leftover(kind="image", name=str(name), why="an earlier release", size=made[name].size)
+        of = {name: image for name, image in images.items() if name.repository == service.image.repository}
+        built = {name: image for name, image in of.items() if fingerprint.LABEL in image.labels}
+        for name in _earlier(built, settings.image_tag, keep, engine):
+            yield Leftover(kind="image", name=str(name), why="an earlier release", size=built[name].size)
 
 
 def _earlier(images: Iterable[Reference], present: str, keep: int, engine: Engine) -> list[Reference]:
@@ -106,17 +107,22 @@ def _earlier(images: Iterable[Reference], present: str, keep: int, engine: Engin
 
 
 def _files(settings: Settings) -> Iterator[Leftover]:
-    """What lies in `.build`; the engine's and the registry's only if they do not run."""
-    kept = set(_LOCKS)
+    """What lies in `.build` and is made again by itself: no bundles or inventories, nor what runs."""
+    kept: set[str] = set()
     kept |= {"engine.json", "logs"} if daemon.down(settings, dry=True) else set()
     kept |= {"registry", "logs"} if local_registry.down(settings, dry=True) else set()
     if settings.state_dir.is_dir():
         for path in sorted(settings.state_dir.iterdir()):
-            if path.name not in kept:
-                yield Leftover(kind="file", name=str(path), why=_WHY.get(path.name, "records"), size=_size(path))
+            why = "left by a run that was killed" if path.name.startswith(".") else _WHY.get(path.name)
+            if why and path.name not in kept:
+                yield Leftover(kind="file", name=str(path), why=why, size=_size(path))
 
 
 _WHY = {
+    "services": "how services were last built",
+    "prefetch.json": "the last prefetch's record",
+    "last-run.json": "the last run's record",
+    "engine.json": "the record of an engine that runs no more",
     "blobs": "what was downloaded, and is fetched again when it is needed",
     "logs": "logs",
     "registry": "all images that were pushed to the registry of registry-up",

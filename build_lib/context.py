@@ -25,16 +25,18 @@ _TICK_NANOSECONDS = 2_000_000_000  # the longest that a file system's clock take
 class Context:
     """By path, with `/`: what each entry is, hashed with its content; and of files a stamp of their stat data.
 
-    A stamp has size, mtime, ctime and inode: one of them differs after any change.
+    A stamp has size, mtime, ctime and inode: one of them differs after any change. The Dockerfile has one too.
     """
 
     files: Mapping[str, str]
     stamps: Mapping[str, str]
+    dockerfile: str
 
     def changes(self, later: "Context") -> list[str]:
         """The paths that were written to, came or went in between, also where the content is the same again."""
+        own = ["Dockerfile"] if self.dockerfile != later.dockerfile else []
         differing = {path for path, stamp in self.stamps.items() if later.stamps.get(path) != stamp}
-        return sorted(differing | (self.files.keys() ^ later.files.keys()))
+        return own + sorted(differing | (self.files.keys() ^ later.files.keys()))
 
 
 def read(service: Service, memory: Path) -> Context:
@@ -54,7 +56,7 @@ def read(service: Service, memory: Path) -> Context:
             if not stat.S_ISREG(status.st_mode):
                 files[path] = _without_content(entry, status.st_mode)
                 continue
-            stamp = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+            stamp = _stamp(status)
             content, _, before = known.get(path, "").partition(" ")
             if before != stamp:
                 content = _content(entry.path)
@@ -66,7 +68,19 @@ def read(service: Service, memory: Path) -> Context:
             kept[path] = f"{content} {stamp}"
     if kept != known:
         state.write(memory, kept, compact=True)
-    return Context(files=files, stamps=stamps)
+    return Context(files=files, stamps=stamps, dockerfile=_stamp_of_dockerfile(service))
+
+
+def _stamp(status: os.stat_result) -> str:
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+
+
+def _stamp_of_dockerfile(service: Service) -> str:
+    """Of the file that the builder reads by itself; a text in a compose file is handed to it as it was found."""
+    try:
+        return "" if service.inline else _stamp(service.dockerfile.stat())
+    except OSError as error:
+        raise _unreadable(service, error) from None
 
 
 def _remembered(memory: Path) -> dict[str, str]:

@@ -14,12 +14,12 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from build_lib import bootstrap, builders, clean, dependencies, harbor
+from build_lib.connections import api_host
 from build_lib.engine import Engine
 from build_lib.errors import BuildError
 from build_lib.graph import Cancel, run
 from build_lib.reference import PrivateRegistry, local_names
 from build_lib.registry import Registries
-from build_lib.registry_session import api_host
 from build_lib.services import Repository, discover
 from build_lib.settings import Settings, unknown_in_env_file
 from build_lib.units import seconds, size

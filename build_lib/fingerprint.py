@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from build_lib.services import Service
+from build_lib.units import printable
 
 LABEL = "build-lib.fingerprint"
 _NAMED = 2  # files of a context that are named when they changed
@@ -73,11 +74,7 @@ def _words(name: str, before: Parts | None, files: Parts) -> str:
 def _first(names: Sequence[str]) -> str:
     """Some of the names, and how many more there are; of any bytes, on one line."""
     more = f", {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(map(_printable, names[:_NAMED]))}{more}"
-
-
-def _printable(name: str) -> str:
-    return name if name.isprintable() else ascii(name)[1:-1]
+    return f"{', '.join(map(printable, names[:_NAMED]))}{more}"
 
 
 def _hash(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,20 +13,23 @@ from build_lib.errors import BuildError
 from build_lib.graph import Cancel
 
 _GRACE_SECONDS = 5
+# The command, and beside it in its group a reader of a pipe that this process holds: if this process is killed, the
+# pipe ends, and with it the group.
+_GUARDED = 'exec 3<&0 </dev/null; (read -r _ <&3; kill -TERM 0) >/dev/null 2>&1 & exec "$@" 3<&-'
 TAIL_LINES = 12  # of a log, in an error
 
 
 @contextlib.contextmanager
 def started(command: Sequence[str], cancel: Cancel, **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process in a group of its own; a request to cancel, and leaving the `with`, end the whole group.
+    """A process in a group of its own; a request to cancel, leaving the `with`, and our own end end the whole group.
 
     Raises:
         BuildError: the program is not there.
     """
-    try:
-        process = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, start_new_session=True, **options)
-    except FileNotFoundError:
-        raise BuildError(f"there is no program {command[0]!r} on this machine") from None
+    if shutil.which(command[0]) is None:
+        raise BuildError(f"there is no program {command[0]!r} on this machine")
+    guarded = ["/bin/sh", "-c", _GUARDED, "sh", *command]
+    process = subprocess.Popen(guarded, stdin=subprocess.PIPE, start_new_session=True, **options)
     try:
         with cancel.calling(lambda: _signal(process, signal.SIGTERM)):
             yield process
@@ -65,3 +69,5 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         except subprocess.TimeoutExpired:
             _signal(process, signal.SIGKILL)
             process.wait()
+    if process.stdin is not None:
+        process.stdin.close()

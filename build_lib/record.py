@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from build_lib import prefetch, process, state
 from build_lib.build import Built, Check
 from build_lib.engine import Engine
-from build_lib.errors import BuildError
+from build_lib.errors import BuildError, EngineError
 from build_lib.graph import Outcome
 from build_lib.page import page
 from build_lib.settings import Settings
@@ -43,8 +43,10 @@ class Listener(Protocol):
 class Recorder:
     """A listener that tells another, and makes a document of it. Times in it are seconds from the run's beginning."""
 
-    def __init__(self, listener: Listener, command: str, settings: Settings) -> None:
+    def __init__(self, listener: Listener, command: str, engine: Engine, settings: Settings) -> None:
         self.report = settings.state_dir / "report.html"
+        self._engine = engine
+        self._version, self._platform = engine.version(), engine.platform()
         self._listener = listener
         self._command = command
         self._settings = settings
@@ -92,22 +94,22 @@ class Recorder:
         self._times.get(outcome.name, []).append(self._elapsed())
         self._listener.on_built(outcome)
 
-    def write(self, ending: Ending, engine: Engine, *, packages: str = "", failures: Sequence[BuildError] = ()) -> None:
+    def write(self, ending: Ending, *, packages: str = "", failures: Sequence[BuildError] = ()) -> None:
         """The run has ended: write its document, and the page that is made of it.
 
         Raises:
-            EngineError: the engine cannot be asked for the images' sizes.
+            BuildError: they cannot be written.
         """
         self._end_step()
-        sizes = {name: image.size for name, image in engine.images().items()}
+        sizes = self._sizes()
         document = {
             "format": FORMAT,
             "command": self._command,
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": self._elapsed(),
             "tag": self._settings.image_tag,
-            "engine": engine.version(),
-            "platform": engine.platform(),
+            "engine": self._version,
+            "platform": self._platform,
             "builder": self._builder,
             "jobs": self._settings.builds_at_once,
             "result": ending,
@@ -119,6 +121,13 @@ class Recorder:
         }
         state.write(self._settings.state_dir / "last-run.json", document)
         state.write_text(self.report, page(document))
+
+    def _sizes(self) -> dict[str, int]:
+        """Of the images by their names; of none where the engine ended, for such a run has a record too."""
+        try:
+            return {name: image.size for name, image in self._engine.images().items()}
+        except EngineError:
+            return {}
 
     def _service(self, check: Check, sizes: Mapping[str, int]) -> dict[str, Any]:
         service, outcome = check.service, self._outcomes.get(check.service.name)

@@ -1,58 +1,30 @@
-"""Requests to registries: schemes, certificates, proxies, logins and tokens; what is refused comes as RegistryError.
+"""Requests to registries: in the way that each host wants; what is refused comes as RegistryError.
 
-Stands on requests, which the Docker SDK brings. python-dxf 12.1 does not serve: its `set_manifest` fails on a manifest
-without `mediaType`, its `pull_blob` cannot go on in the middle of a blob, and its one token is for one repository and
-one thread. Tokens are those of distribution's `token.md` and `oauth.md`.
+Stands on requests (`connections`). python-dxf 12.1 does not serve: its `set_manifest` fails on a manifest without
+`mediaType`, its `pull_blob` cannot go on in the middle of a blob, and its one token is for one repository and thread.
 """
 
 import json
-import re
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.cookiejar import DefaultCookiePolicy
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
-from urllib.request import parse_http_list, parse_keqv_list
 
 import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase, _basic_auth_str
-from requests.exceptions import RequestException
-from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
-from build_lib.credentials import Credentials, Login
+from build_lib.connections import Connections, api_host, translated
+from build_lib.credentials import Login
 from build_lib.errors import RegistryError
-from build_lib.reference import DOCKER_HUB
+from build_lib.registry_login import Logins, retry_after
 from build_lib.retry import Hosts
 from build_lib.settings import Settings
 
 CHUNK = 1 << 16  # bytes read and sent at once: what a connection that breaks may lose
-_CONNECT_SECONDS = 10
-_HUB_API = "registry-1.docker.io"
-_CERTIFICATES = Path("/etc/docker/certs.d")  # HOST/*.crt, as the engine reads them
-_TOKEN_SECONDS = 60  # how long a token lasts that does not say so (token.md)
-_RENEW_SECONDS = 10  # before its end
 _SHOWN = 300  # characters of an answer in an error
 
-# what urllib3 puts before a reason
-_WRAPPING = re.compile(r"^(<[^>]*>: |\w+\(host=[^)]*\): )?(Failed to establish a new connection: \[Errno \d+\] )?")
-
 Body = Callable[[], Iterable[bytes]]  # what to send, from its beginning
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Challenge:
-    """How a registry wants to be shown who asks (WWW-Authenticate)."""
-
-    scheme: str  # "basic" or "bearer"
-    realm: str
-    service: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,18 +47,6 @@ class _Request:
         return _Sized(self.body(), self.size) if self.size else b""
 
 
-class _Authorization(AuthBase):
-    """Sets the header, and keeps requests from taking one out of a .netrc file."""
-
-    def __init__(self, header: str) -> None:
-        self._header = header
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._header:
-            request.headers["Authorization"] = self._header
-        return request
-
-
 class _Sized:
     """A body of a known length, sent chunk by chunk."""
 
@@ -101,42 +61,19 @@ class _Sized:
         return iter(self._chunks)
 
 
-class _Adapter(HTTPAdapter):
-    """Trusts more certificates than the system's."""
-
-    def __init__(self, context: ssl.SSLContext, connections: int) -> None:
-        self._context = context
-        super().__init__(pool_connections=connections, pool_maxsize=connections)
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """See HTTPAdapter."""
-        super().init_poolmanager(*args, **options, ssl_context=self._context)
-
-    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
-        """See HTTPAdapter."""
-        return super().proxy_manager_for(*args, **options, ssl_context=self._context)
-
-
 class Session:
-    """One run's connections to registries; for several threads."""
+    """One run's requests to registries; for several threads."""
 
     def __init__(self, settings: Settings, connections: int) -> None:
         self.hosts = Hosts()
-        self._credentials = Credentials(settings)
-        self._insecure = frozenset(settings.insecure_registries)
-        self._ca_file = settings.registry_ca_file
-        self._connections = connections
-        self._timeout = (_CONNECT_SECONDS, settings.stall_seconds)
-        self._sessions: dict[str, requests.Session] = {}
+        self._connections = Connections(settings, connections)
+        self._logins = Logins(settings, self._connections, self.hosts)
         self._schemes: dict[str, str] = {}
-        self._challenges: dict[str, _Challenge] = {}
-        self._tokens: dict[tuple[str, tuple[str, ...]], tuple[str, float]] = {}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close all connections."""
-        for session in self._sessions.values():
-            session.close()
+        self._connections.close()
 
     def send(
         self,
@@ -162,33 +99,30 @@ class Session:
         self.hosts.check(host)
         asked = _Request(method=method, path=path, headers=headers or {}, body=body, size=size, stream=stream)
         for last in (False, True):
-            header = self._authorization(host, tuple(scopes))
+            header = self._logins.authorization(host, tuple(scopes))
             response = self._exchange(host, asked, header)
-            if response.status_code != 401 or last or not self._challenged(host, tuple(scopes), response, header):
+            if (
+                response.status_code != 401
+                or last
+                or not self._logins.challenged(host, tuple(scopes), response, header)
+            ):
                 break
             response.close()
         if response.status_code in expect:
             return response
         with response:
-            login = self._credentials.of(host)
+            login = self._logins.of(host)
             if response.status_code == 401 and header.startswith("Basic"):
-                raise self._refused(host, host, response, login)
+                raise self._logins.refused(host, host, response, login)
             raise _refusal(method, host, response, anonymous=login is None)
 
     def api(self, method: str, host: str, path: str, content: Any = None) -> requests.Response:
         """A request to what a registry offers beside the distribution API, by user and password; any answer will do."""
-        login = self._credentials.of(host)
-        header = _basic_auth_str(login.username, login.password) if login else ""
         headers = {"Content-Type": "application/json"} if content is not None else {}
         body = json.dumps(content).encode() if content is not None else None
-        return self._exchange(host, _Request(method=method, path=path, headers=headers, body=body), header)
-
-    def _refused(self, host: str, realm: str, response: requests.Response, login: Login | None) -> RegistryError:
-        """A login that was not accepted is not tried again for every image: some registries lock users out."""
-        error = _login_refused(host, realm, response, login)
-        if login is not None and error.status == 401:
-            self.hosts.refuse(host, error)
-        return error
+        return self._exchange(
+            host, _Request(method=method, path=path, headers=headers, body=body), self._logins.basic(host)
+        )
 
     def answers_within(self, host: str, seconds: float) -> bool:
         """Whether the host answers so soon, the making of the connection included."""
@@ -201,7 +135,7 @@ class Session:
 
     def login(self, host: str) -> Login | None:
         """Who logs in at the host, if anybody does."""
-        return self._credentials.of(host)
+        return self._logins.of(host)
 
     def _exchange(self, host: str, asked: _Request, header: str) -> requests.Response:
         """One request; to a host that may be insecure by https if that is what it speaks."""
@@ -220,162 +154,28 @@ class Session:
         elsewhere = host != api_host(registry)
         if not elsewhere:  # behind a proxy, a registry may think that it is asked by http
             url = urlsplit(url)._replace(scheme=scheme).geturl()
-        with _translated(host, self.hosts, registry):
-            return self._session(host).request(
+        headers = {"Accept-Encoding": "identity", **asked.headers}
+        options = {"timeout": asked.timeout} if asked.timeout else {}
+        with translated(host, self.hosts, registry):
+            return self._connections.request(
                 asked.method,
+                host,
                 url,
-                headers={"Accept-Encoding": "identity", **asked.headers},
+                header="" if elsewhere else header,
+                headers=headers,
                 data=asked.data,
-                auth=_Authorization("" if elsewhere else header),
-                timeout=asked.timeout or self._timeout,
-                verify=self._verify(host),
-                proxies={"no_proxy": _name(host)} if _is_loopback(host) else None,
                 stream=asked.stream,
+                **options,
             )
-
-    def _session(self, host: str) -> requests.Session:
-        """Each host has its own, for each may have its own certificates."""
-        with self._lock:
-            if host not in self._sessions:
-                session = requests.Session()
-                session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-                session.headers["User-Agent"] = "build-lib"
-                session.mount("http://", HTTPAdapter(pool_maxsize=self._connections))
-                session.mount("https://", HTTPAdapter(pool_maxsize=self._connections))
-                if self._may_be_insecure(host):
-                    urllib3.disable_warnings(InsecureRequestWarning)  # that is what the user asked for
-                else:
-                    session.mount("https://", _Adapter(self._context(host), self._connections))
-                self._sessions[host] = session
-            return self._sessions[host]
-
-    def _context(self, host: str) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        extra = [self._ca_file] if self._ca_file else []
-        for file in (*extra, *sorted((_CERTIFICATES / host).glob("*.crt"))):
-            try:
-                context.load_verify_locations(cafile=str(file))
-            except (OSError, ssl.SSLError) as error:
-                raise RegistryError(f"the certificates in {file} cannot be read: {error}") from None
-        return context
-
-    def _verify(self, host: str) -> bool:
-        """For each request, for REQUESTS_CA_BUNDLE in the environment wins over what a session says."""
-        return not self._may_be_insecure(host)
-
-    def _may_be_insecure(self, host: str) -> bool:
-        return host in self._insecure or _is_loopback(host)
 
     def _scheme(self, host: str) -> str:
         with self._lock:
-            return self._schemes.setdefault(host, "http" if self._may_be_insecure(host) else "https")
-
-    def _authorization(self, host: str, scopes: tuple[str, ...]) -> str:
-        """The header for what is known of the host so far; "" to be anonymous."""
-        with self._lock:
-            challenge = self._challenges.get(host)
-        if challenge is None:
-            return ""
-        login = self._credentials.of(host)
-        if challenge.scheme == "basic":
-            return _basic_auth_str(login.username, login.password) if login else ""
-        return f"Bearer {self._token(host, challenge, scopes, login)}"
-
-    def _challenged(self, host: str, scopes: tuple[str, ...], response: requests.Response, sent: str) -> bool:
-        """Learn how the host wants to be asked; whether it is worth asking again."""
-        found = _parse_challenge(response.headers.get("WWW-Authenticate", ""))
-        if found is None:
-            return False
-        with self._lock:
-            self._challenges[host] = found
-            self._tokens.pop((host, scopes), None)
-        return not sent or found.scheme == "bearer"
-
-    def _token(self, host: str, challenge: _Challenge, scopes: tuple[str, ...], login: Login | None) -> str:
-        key = (host, scopes)
-        with self._lock:
-            token, until = self._tokens.get(key, ("", 0.0))
-        if time.monotonic() < until:
-            return token
-        token, seconds = self._ask_for_token(host, challenge, scopes, login)
-        with self._lock:
-            self._tokens[key] = (token, time.monotonic() + max(seconds - _RENEW_SECONDS, 1))
-        return token
-
-    def _ask_for_token(
-        self, host: str, challenge: _Challenge, scopes: tuple[str, ...], login: Login | None
-    ) -> tuple[str, float]:
-        realm = urlsplit(challenge.realm)
-        if realm.scheme != "https" and login and not (self._may_be_insecure(host) or _is_loopback(realm.netloc)):
-            raise RegistryError(f"{host} wants the login sent to {challenge.realm}, which is not encrypted")
-        with _translated(f"token from {realm.netloc}", self.hosts, host):
-            response = self._ask_realm(challenge, scopes, login)
-        with response:
-            if response.status_code != 200:
-                raise self._refused(host, realm.netloc, response, login)
-            try:
-                content = response.json()
-                token = content.get("token") or content["access_token"]
-                return str(token), float(content.get("expires_in") or _TOKEN_SECONDS)
-            except (ValueError, KeyError, TypeError, AttributeError):
-                raise RegistryError(f"{realm.netloc} gave no token for {host}") from None
-
-    def _ask_realm(self, challenge: _Challenge, scopes: tuple[str, ...], login: Login | None) -> requests.Response:
-        host = urlsplit(challenge.realm).netloc
-        options: dict[str, Any] = {"timeout": self._timeout, "verify": self._verify(host)}
-        if _is_loopback(host):
-            options["proxies"] = {"no_proxy": _name(host)}
-        if login and login.identity_token:
-            form = {"grant_type": "refresh_token", "refresh_token": login.identity_token, "client_id": "build-lib"}
-            form |= {"service": challenge.service, "scope": " ".join(scopes)}
-            return self._session(host).post(challenge.realm, data=form, auth=_Authorization(""), **options)
-        query = [("service", challenge.service)] if challenge.service else []
-        query += [("scope", scope) for scope in scopes]
-        header = _basic_auth_str(login.username, login.password) if login else ""
-        return self._session(host).get(challenge.realm, params=query, auth=_Authorization(header), **options)
+            return self._schemes.setdefault(host, "http" if self._connections.may_be_insecure(host) else "https")
 
 
-class _translated:  # noqa: N801  # used as a with statement's function
-    """The network's failures as RegistryError: what was asked of whom, and the innermost reason.
-
-    A host that is out of reach is noted; a failure of the source of what is sent comes as RegistryError already, and
-    says nothing of the host.
-    """
-
-    def __init__(self, what: str, hosts: Hosts | None = None, host: str = "") -> None:
-        self._what = what
-        self._hosts = hosts
-        self._host = host
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (RequestException, HTTPError, OSError)):
-            translated = RegistryError(f"{self._what}: {_innermost(error)}")
-            if self._hosts is not None:
-                self._hosts.note(self._host, translated)
-            raise translated from None
-
-
-def broken(host: str) -> _translated:
+def broken(host: str) -> translated:
     """Within, a response's content is read: what breaks comes as RegistryError."""
-    return _translated(host)
-
-
-def _innermost(error: BaseException) -> str:
-    """The reason at the bottom of what requests and urllib3 wrap around it, without addresses of objects."""
-    seen = error
-    while True:
-        inner = getattr(seen, "reason", None) or next(
-            (arg for arg in seen.args if isinstance(arg, BaseException)), None
-        )
-        if not isinstance(inner, BaseException):
-            break
-        seen = inner
-    if isinstance(seen, OSError) and seen.strerror:
-        return seen.strerror
-    return " ".join(_WRAPPING.sub("", str(seen)).split()) or type(seen).__name__
+    return translated(host)
 
 
 def _wants_https(response: requests.Response) -> bool:
@@ -391,19 +191,7 @@ def _refusal(method: str, host: str, response: requests.Response, *, anonymous: 
     said = _said(response) if method != "HEAD" else ""
     message = f"{host} answered {status} {response.reason}{': ' + said if said else ''}"
     hint = f"docker login {host}, or PRIVATE_REGISTRY_USERNAME and …_PASSWORD" if status == 401 and anonymous else ""
-    return RegistryError(message, hint=hint, status=status, retry_after=_retry_after(response))
-
-
-def _login_refused(host: str, realm: str, response: requests.Response, login: Login | None) -> RegistryError:
-    status = response.status_code
-    if status in (401, 403):
-        message = (
-            f"{host} refused the login as {login.username!r}" if login else f"{host} lets nobody in without a login"
-        )
-        hint = f"docker login {host} with the right password" if login else f"docker login {host}"
-        return RegistryError(message, hint=hint, status=401)
-    message = f"{realm} gave no token for {host}: {status} {response.reason}"
-    return RegistryError(message, status=status, retry_after=_retry_after(response))
+    return RegistryError(message, hint=hint, status=status, retry_after=retry_after(response))
 
 
 def _said(response: requests.Response) -> str:
@@ -416,37 +204,3 @@ def _said(response: requests.Response) -> str:
     except (ValueError, KeyError, TypeError, AttributeError):
         text = "" if "<html" in text.lower() else text
     return " ".join(text.split())[:_SHOWN]
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Seconds; the date form of the header is rare, and then the usual wait does."""
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isascii() and text.isdigit() else None
-
-
-def _parse_challenge(header: str) -> _Challenge | None:
-    """`Bearer realm="…",service="…"` or `Basic realm="…"`; of several, the first that is known."""
-    scheme, _, rest = header.partition(" ")
-    if scheme.lower() not in ("basic", "bearer"):
-        return None
-    found = parse_keqv_list([item for item in parse_http_list(rest) if "=" in item])
-    if scheme.lower() == "bearer" and not found.get("realm"):
-        return None
-    return _Challenge(scheme=scheme.lower(), realm=found.get("realm", ""), service=found.get("service", ""))
-
-
-def api_host(host: str) -> str:
-    """Where a registry's API is: Docker Hub's has another name."""
-    return _HUB_API if host == DOCKER_HUB else host
-
-
-def _name(host: str) -> str:
-    return urlsplit(f"//{host}").hostname or host
-
-
-def _is_loopback(host: str) -> bool:
-    name = _name(host)
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"

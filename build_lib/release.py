@@ -18,6 +18,7 @@ from build_lib.record import Ending, Listener, Recorder
 from build_lib.reference import Reference
 from build_lib.services import Repository
 from build_lib.settings import Settings
+from build_lib.units import number
 
 
 class PushListener(Protocol):
@@ -80,17 +81,23 @@ def _recorded(
     """Do the work, alone in this repository, and keep how it went, however it ends.
 
     Raises:
-        BuildError: another run is at work in this repository.
+        BuildError: another run is at work in this repository; or the work could not go on.
     """
     with state.lock(settings.state_dir / "build.lock", command):
-        recorder = Recorder(listener, command, settings)
+        recorder = Recorder(listener, command, engine, settings)
         try:
             result = work(recorder)
         except (KeyboardInterrupt, SystemExit):
-            recorder.write("interrupted", engine)
+            recorder.write("interrupted")
+            raise
+        except BuildError as error:
+            recorder.write("failed", failures=[error])
             raise
         ending: Ending = "failed" if result.failures else "done"
-        recorder.write(ending, engine, packages=result.packages, failures=result.failures)
+        try:
+            recorder.write(ending, packages=result.packages, failures=result.failures)
+        except BuildError as error:  # of the disk, say: what failed before is told all the same
+            return replace(result, failures=(*result.failures, error))
     return replace(result, report=recorder.report)
 
 
@@ -195,7 +202,7 @@ def _steps(
     copied = slurm.applies(repository) and not failures and {slurm.SOURCE, slurm.TARGET} <= done
     wrong = _verify(checks, done, engine)
     wrong += _verify_packages(repository, engine, settings) if copied else []
-    listener.line(f"  {len(done)} services looked at, {len(wrong) or 'nothing'} wrong")
+    listener.line(f"  {number(len(done), 'service')} looked at, {len(wrong) or 'nothing'} wrong")
     return Result(outcomes=result.outcomes, failures=(*result.failures, *failures, *wrong), packages=packages)
 
 

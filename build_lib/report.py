@@ -5,17 +5,18 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any
 
 from colorama import Fore, Style, just_fix_windows_console
 
-from build_lib import bundle_text
+from build_lib import as_json, bundle_text
+from build_lib.bars import Bars
 from build_lib.errors import BuildError, Incomplete, Unavailable
-from build_lib.units import seconds, size
+from build_lib.units import number, printable, seconds, size
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
     from build_lib.adopt import Adopted
@@ -37,7 +38,7 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.placement import Pushed
     from build_lib.push import Shipped
     from build_lib.release import Result
-    from build_lib.services import Repository, Service
+    from build_lib.services import Repository
     from build_lib.settings import Settings
     from build_lib.slurm import Copied
 
@@ -55,7 +56,7 @@ class Console:
         self._stream = sys.stderr if json else sys.stdout
         self._colored = _colored(self._stream, settings.environment)
         self._root = settings.project_root
-        self._bars = _Bars(self._stream) if self._colored else None
+        self._bars = Bars(self._stream) if self._colored else None
 
     def line(self, text: str) -> None:
         """One line, at once, also into a pipe."""
@@ -128,7 +129,7 @@ class Console:
         """The heading of a prefetch, which is build-all's step 0."""
         if caller == "build-all":
             self.step(0, "prefetch")
-        self.line(f"  {len(wanted)} dependency images" if wanted else "  no dependency images")
+        self.line(f"  {number(len(wanted), 'dependency image')}")
 
     def prefetched(self, outcomes: Sequence[Outcome[Fetched]]) -> None:
         """The end of a prefetch.
@@ -159,7 +160,7 @@ class Console:
             Incomplete: no source has an image.
         """
         if self.json:
-            _document([_plan_json(name, asked) for name, asked in plan.items()])
+            _document([as_json.plan(name, asked) for name, asked in plan.items()])
         for name, asked in {} if self.json else plan.items():
             source = next((source for source, refusal in asked if not refusal), None)
             there = "there" if source == "engine" else f"would come from {source}"
@@ -175,7 +176,7 @@ class Console:
         """What there is to build."""
         found = repository.services.values()
         if self.json:
-            _document([_service_json(service) for service in found])
+            _document([as_json.service(service) for service in found])
             return
         rows = [
             (
@@ -195,7 +196,7 @@ class Console:
                 self.line(str(item.image))
             return
         if self.json:
-            _document([_dependency_json(item) for item in found])
+            _document([as_json.dependency(item) for item in found])
             return
         rows = [
             (
@@ -249,7 +250,7 @@ class Console:
             Incomplete: an image is not in the private registry.
         """
         if self.json:
-            _document([_pushed_json(outcome) for outcome in outcomes])
+            _document([as_json.pushed(outcome) for outcome in outcomes])
         elif outcomes:
             rows = [self._pushed_row(outcome) for outcome in outcomes]
             self._table(("IMAGE", "RESULT", "FROM", "MOVED", "SAVED", "DIGEST"), rows)
@@ -271,7 +272,7 @@ class Console:
             Incomplete: a service is not in the private registry.
         """
         if self.json:
-            _document([_shipped_json(outcome) for outcome in outcomes])
+            _document([as_json.shipped(outcome) for outcome in outcomes])
         else:
             rows = [
                 (outcome.name, self._shipped_result(outcome.value), str(outcome.value.place), outcome.value.digest)
@@ -523,9 +524,9 @@ class Console:
             Incomplete: there is something.
         """
         for problem in repository.problems:
-            _stderr(f"problem: {self._where(problem)}: {problem.reason}")
+            _stderr(printable(f"problem: {self._where(problem)}: {problem.reason}"))
         if repository.problems:
-            raise Incomplete(f"{len(repository.problems)} places could not be understood, see above")
+            raise Incomplete(f"{number(len(repository.problems), 'place')} could not be understood, see above")
 
     def _where(self, problem: Problem) -> str:
         path = self._below(problem.path)
@@ -550,59 +551,9 @@ class Console:
         return self._paint(text, Fore.RED)
 
 
-class _Bars:
-    """A bar for all bytes, and one below it for each image that is coming in."""
-
-    made: ClassVar[list[_Bars]] = []
-
-    def __init__(self, stream: IO[str]) -> None:
-        self.made.append(self)
-        self._stream = stream
-        self._bars: dict[str, Any] = {}
-
-    def show(self, progress: Progress) -> None:
-        """Draw what has changed."""
-        wanted = {"all": (progress.done, progress.total), **progress.images}
-        for name in [name for name in self._bars if name not in wanted]:
-            self._bars.pop(name).close()
-        for name, (done, total) in wanted.items():
-            bar = self._of(name, done, total)
-            bar.update(done - bar.n)
-        for bar in self._bars.values():
-            bar.refresh()
-
-    def _of(self, name: str, done: int, total: int) -> Any:
-        from tqdm import tqdm  # noqa: PLC0415  # it takes as long to import as a short task runs
-
-        if name not in self._bars:
-            options: dict[str, Any] = {
-                "unit": "B",
-                "unit_scale": True,
-                "leave": False,
-                "dynamic_ncols": True,
-                "mininterval": 0,
-            }
-            self._bars[name] = tqdm(total=total, initial=done, desc=f"  {name}", file=self._stream, **options)
-        return self._bars[name]
-
-    @contextmanager
-    def hidden(self) -> Iterator[None]:
-        """Within, lines may be printed; the bars come back below them."""
-        for bar in self._bars.values():
-            bar.clear()
-        yield
-        for bar in self._bars.values():
-            bar.refresh()
-
-    def close(self) -> None:
-        """Take them away."""
-        while self._bars:
-            self._bars.popitem()[1].close()
-
-
 def failure(error: BuildError) -> None:
     """An expected failure and its next step, on stderr; bars that are still drawn make room for it."""
-    for bars in _Bars.made:
+    for bars in Bars.made:
         bars.close()
     _stderr(f"error: {error.message}")
     if error.hint:
@@ -643,56 +594,3 @@ def _fetched_row(outcome: Outcome[Fetched]) -> tuple[str, ...]:
     if fetched is None:
         return (f"  {outcome.name}", "nowhere", "-", "-", str(tries(outcome) or "-"))
     return (f"  {outcome.name}", fetched.source, size(fetched.size), seconds(fetched.seconds), str(fetched.tries))
-
-
-def _plan_json(name: str, asked: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    return {
-        "image": name,
-        "source": next((source for source, refusal in asked if not refusal), None),
-        "refusals": [{"source": source, "reason": refusal} for source, refusal in asked if refusal],
-    }
-
-
-def _pushed_json(outcome: Outcome[Pushed]) -> dict[str, Any]:
-    pushed = outcome.value
-    return {
-        "image": outcome.name,
-        "result": pushed.result if pushed else "failed",
-        "places": [str(place) for place in pushed.places] if pushed else [],
-        "source": pushed.source if pushed else None,
-        "digest": pushed.digest if pushed else None,
-        "bytes_moved": pushed.moved if pushed else None,
-        "bytes_saved": pushed.saved if pushed else None,
-        "error": None if pushed or not outcome.error else outcome.error.message,
-    }
-
-
-def _shipped_json(outcome: Outcome[Shipped]) -> dict[str, Any]:
-    shipped = outcome.value
-    return {
-        "service": outcome.name,
-        "result": shipped.result if shipped else "failed",
-        "place": str(shipped.place) if shipped else None,
-        "digest": (shipped.digest or None) if shipped else None,
-        "error": None if shipped or not outcome.error else outcome.error.message,
-    }
-
-
-def _service_json(service: Service) -> dict[str, Any]:
-    return {
-        "name": service.name,
-        "image": str(service.image),
-        "context": str(service.context),
-        "dockerfile": str(service.dockerfile),
-        "target": service.target,
-        "args": dict(service.args),
-        "needs": list(service.needs),
-        "base_images": [str(image) for image in service.base_images],
-    }
-
-
-def _dependency_json(item: Dependency) -> dict[str, Any]:
-    needs = [
-        {"needed_by": need.needed_by, "kind": need.kind, "path": need.path, "line": need.line} for need in item.needs
-    ]
-    return {"image": str(item.image), "build": item.for_build, "needs": needs}

@@ -15,13 +15,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO
 
-from build_lib import packages, state
+from build_lib import made, packages, state
 from build_lib.engine import Container, Engine, owner
 from build_lib.errors import PackagesError
 from build_lib.packages import Packages, Published
 from build_lib.reference import Reference
 from build_lib.services import WITH_SLURM, WITHOUT_SLURM, Repository, Service
 from build_lib.settings import Settings
+from build_lib.units import number
 
 SOURCE = "slurm-build"
 TARGET = "apphub"
@@ -43,7 +44,7 @@ class Copied:
     @property
     def summary(self) -> str:
         """What was done, in words."""
-        count = f"{len(self.packages)} packages"
+        count = number(len(self.packages), "package")
         return f"{count} copied and read back" if self.changed else f"nothing to do: apphub has all {count}"
 
 
@@ -163,6 +164,7 @@ class _Copy:
             raise PackagesError(f"the new {self.target} is wrong: {wrong}; the old one stays")
         self.engine.tag(id, self.target)
         self.engine.tag(id, self.before)
+        made.remember(id, self.settings)
 
     def _write_context(self, expected: Packages, context: IO[bytes]) -> None:
         """A build context: the packages and their index, made by apphub's own indexer, and how to add them."""

@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,37 @@ def write(path: Path, content: Any, *, compact: bool = False) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file: under a temporary name beside it, then renamed. What is no character becomes its escape."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    """Write a file: under a temporary name beside it, then renamed. What is no character becomes its escape.
+
+    Raises:
+        BuildError: it cannot be written.
+    """
+    with writing(path):
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Within, `path` is written; the directory that it is to be in is made before.
+
+    Raises:
+        BuildError: the disk is full, may not be written to, or the like; with the path.
+    """
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BuildError(f"{error.filename} cannot be made: {error.strerror}") from None
+    try:
+        yield
+    except OSError as error:
+        raise BuildError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def read(path: Path) -> Any:
@@ -44,19 +65,20 @@ def lock(path: Path, doing: str) -> Iterator[None]:
     """Hold the lock `path` while `doing` something; the kernel frees it when the process ends, however it does.
 
     Raises:
-        BuildError: another process holds it; with what it does.
+        BuildError: another process holds it, with what it does; or it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    with ExitStack() as stack:
+        with writing(path):
+            file = stack.enter_context(path.open("a+", encoding="utf-8"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "another process"
             raise BuildError(f"{holder} is at work here", hint="try again when it has ended") from None
-        file.truncate(0)
-        file.write(f"{doing}, process {os.getpid()},")
-        file.flush()
+        with writing(path):
+            file.truncate(0)
+            os.pwrite(file.fileno(), f"{doing}, process {os.getpid()},".encode(), 0)  # nothing is left in a buffer
         try:
             yield
         finally:

@@ -1,11 +1,18 @@
-"""Times and sizes as people read them."""
+"""Times, sizes, names and numbers of things as people read them."""
+
+
+def printable(name: str) -> str:
+    """A name of any bytes, on one line."""
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def seconds(count: float) -> str:
-    """A time: `0.4 s`, `28 s`, `14 min 3 s`."""
+    """A time: `0.4 s`, `28 s`, `14 min 3 s`, `2 h 5 min`."""
     if count < 10:
         return f"{count:.1f} s"
     minutes, rest = divmod(round(count), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
@@ -19,3 +26,8 @@ def size(count: int | None) -> str:
             break
         amount, unit = amount / 1000, larger
     return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def number(count: int, what: str) -> str:
+    """A number of things: `1 image`, `3 images`, `no images`."""
+    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"

@@ -105,7 +105,8 @@ class Tab:
 
     def value(self, expression: str) -> Any:
         """What a JavaScript expression comes to, as JSON."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        options = {"returnByValue": True, "awaitPromise": True, "userGesture": True}
+        answer = self.call("Runtime.evaluate", expression=expression, **options)
         assert "exceptionDetails" not in answer, f"{expression}: {answer['exceptionDetails']}"
         return answer["result"].get("value")
 
@@ -129,6 +130,16 @@ class Tab:
         parameters = {"key": key, "windowsVirtualKeyCode": code, **({"text": text} if text else {})}
         self.call("Input.dispatchKeyEvent", type="keyDown", **parameters)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
+    def type(self, text: str) -> None:
+        """Write into what has the focus."""
+        self.call("Input.insertText", text=text)
+
+    def heard(self) -> list[tuple[str, str]]:
+        """What a screen reader is told: the role and the name of everything that has both."""
+        nodes = self.call("Accessibility.getFullAXTree")["nodes"]
+        found = ((node.get("role", {}).get("value"), node.get("name", {}).get("value")) for node in nodes)
+        return [(role, name) for role, name in found if role and name]
 
     def screenshot(self, path: Path, *, whole: bool = False) -> None:
         """A picture of what is seen, or of the whole page."""

@@ -17,7 +17,9 @@ ROWS = [
     {"reference", "graph", "interpolation", "yamlfile", "dockerignore", "state", "shell_pattern", "oci"},
     {"settings", "compose_service", "process", "retry", "shell_word", "blobs", "listing"},
     {"compose_files", "dockerfile_directives", "credentials", "background", "layout", "sources", "parts"},
-    {"registry_session", "members", "parts_writer"},
+    {"connections", "members", "parts_writer"},
+    {"registry_login"},
+    {"registry_session"},
     {"registry", "archive"},
     {"loaded"},
     {"compose", "dockerfile_syntax"},
@@ -42,6 +44,7 @@ ROWS = [
         "mirrors",
         "picture",
         "documents",
+        "made",
         "suite",
         "outgoing",
         "packages",
@@ -51,7 +54,7 @@ ROWS = [
     # the verbs: they do not import each other
     {"prefetch", "build", "slurm", "publish", "push", "clean", "adopt", "bundle", "unbundle", "inventory"},
     {"record"},
-    {"release", "doctor", "bundle_text"},
+    {"release", "doctor", "bundle_text", "as_json", "bars"},
     {"report"},
     {"executor", "development"},
     {"tasks"},
@@ -59,11 +62,11 @@ ROWS = [
 ]
 ONLY_IN = {
     "docker": {"engine", "credentials"},
-    "requests": {"engine", "registry_session", "registry"},
+    "requests": {"engine", "connections", "registry_login", "registry_session", "registry"},
     "invoke": {"executor", "tasks"},
     "yaml": {"yamlfile", "compose_files", "compose_service"},
     "colorama": {"report"},
-    "tqdm": {"report"},
+    "tqdm": {"bars"},
 }
 MODULES = sorted(path for path in (ROOT / "build_lib").glob("*.py") if path.stem != "__init__")
 

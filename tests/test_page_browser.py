@@ -189,10 +189,7 @@ def test_on_paper_everything_is_unfolded_and_light(tab: Tab, report: Path) -> No
 
 def test_a_screen_reader_is_told_what_things_are(tab: Tab, report: Path) -> None:
     tab.open(report.as_uri())
-    nodes = tab.call("Accessibility.getFullAXTree")["nodes"]
-    found = {
-        (node["role"]["value"], node.get("name", {}).get("value", "").strip()) for node in nodes if not node["ignored"]
-    }
+    found = {(role, name.strip()) for role, name in tab.heard()}
     assert {
         ("heading", "Failed: slurm-exporter, vault-sync"),
         ("navigation", "Parts of this page"),

@@ -14,9 +14,9 @@ import pytest
 from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
+from tests.browser import Browser, Tab
 from tests.conftest import ROOT, run_inv
-from tests.engine.chromium import Page, chromium
-from tests.engine.conftest import install, remove_images
+from tests.engine.conftest import remove_images
 from tests.engine.hub import Hub, apt_line, deb, docker, in_client, members, running, signing_key
 
 MODES = ("copy", "unified")
@@ -330,9 +330,9 @@ def test_the_image_finds_itself_healthy(job: Job, mode: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser(machine: Settings) -> Iterator[Page]:
-    with chromium(install("chromium", "chromium", machine)) as page:
-        yield page
+def tab(browser: Browser) -> Iterator[Tab]:
+    with browser.tab() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -342,36 +342,36 @@ def shown(job: Job) -> Iterator[Hub]:
         yield hub
 
 
-def _visible(browser: Page) -> list[str]:
-    found: list[str] = browser.run(
+def _visible(tab: Tab) -> list[str]:
+    found: list[str] = tab.value(
         "[...document.querySelectorAll('tbody tr')].filter(row => row.getClientRects().length)"
         ".map(row => row.querySelector('a').textContent)"
     )
     return found
 
 
-def test_the_page_lists_everything_with_version_size_and_date(browser: Page, shown: Hub) -> None:
-    browser.look(width=1100)
-    browser.open(f"{shown.url}/")
-    rows = browser.run("[...document.querySelectorAll('tbody tr')].map(row => row.innerText)")
+def test_the_page_lists_everything_with_version_size_and_date(tab: Tab, shown: Hub) -> None:
+    tab.look(width=1100)
+    tab.open(f"{shown.url}/")
+    rows = tab.value("[...document.querySelectorAll('tbody tr')].map(row => row.innerText)")
     assert len(rows) == shown.get("/pkgs/slurm-deb/Packages")[2].count("Package: ") + 1
     [own] = [row for row in rows if row.startswith("own-tool")]
     assert re.search(r"own-tool\s+<b>own-tool</b> & more\s+1\.0\+1~a\s+all\s+deb\s+1 kB\s+20\d\d-\d\d-\d\d", own)
     [rpm] = [row for row in rows if row.startswith("own-rpm")]
     assert re.search(r"own-rpm\s+One < of > our own\s+2-1\s+noarch\s+rpm\s+\d+ kB\s+20\d\d-\d\d-\d\d", rpm)
-    for path in browser.run("[...document.querySelectorAll('tbody a')].map(link => link.getAttribute('href'))"):
+    for path in tab.value("[...document.querySelectorAll('tbody a')].map(link => link.getAttribute('href'))"):
         assert shown.get(f"/{path}", "HEAD")[0] == 200, path
 
 
-def test_the_page_searches_and_a_search_can_be_linked_to(browser: Page, shown: Hub) -> None:
-    browser.open(f"{shown.url}/")
-    everything = _visible(browser)
-    browser.run("document.getElementById('search').focus()")
-    browser.type("SLURM daemon")
-    assert set(_visible(browser)) == {"slurmctld", "slurmd", "slurmrestd"}
-    assert browser.run("document.getElementById('found').value") == f"{len(_visible(browser))} of {len(everything)}"
-    browser.open(f"{shown.url}/#q=own-tool")
-    assert _visible(browser) == ["own-tool"]
+def test_the_page_searches_and_a_search_can_be_linked_to(tab: Tab, shown: Hub) -> None:
+    tab.open(f"{shown.url}/")
+    everything = _visible(tab)
+    tab.value("document.getElementById('search').focus()")
+    tab.type("SLURM daemon")
+    assert set(_visible(tab)) == {"slurmctld", "slurmd", "slurmrestd"}
+    assert tab.value("document.getElementById('found').value") == f"{len(_visible(tab))} of {len(everything)}"
+    tab.open(f"{shown.url}/#q=own-tool")
+    assert _visible(tab) == ["own-tool"]
 
 
 _COPIED = """new Promise(done => {
@@ -382,47 +382,47 @@ _COPIED = """new Promise(done => {
 
 
 @pytest.mark.parametrize("secure", [True, False], ids=["with a clipboard", "by plain http"])
-def test_the_lines_to_copy_are_right_for_the_address(browser: Page, shown: Hub, secure: bool) -> None:
+def test_the_lines_to_copy_are_right_for_the_address(tab: Tab, shown: Hub, secure: bool) -> None:
     port = docker("port", shown.name, "8080").stdout.strip().rpartition(":")[2]
     local = f"http://127.0.0.1:{port}/"
     url = local if secure else f"{shown.url}/"
-    browser.open(url)
-    assert browser.run("isSecureContext") is secure
-    browser.run("document.querySelector('[data-copy=apt]').focus()")
-    browser.press("Enter")
-    text = browser.run(_COPIED)
+    tab.open(url)
+    assert tab.value("isSecureContext") is secure
+    tab.value("document.querySelector('[data-copy=apt]').focus()")
+    tab.press("Enter")
+    text = tab.value(_COPIED)
     assert f"deb [signed-by=/etc/apt/keyrings/apphub.asc] {url}pkgs/slurm-deb ./" in text
     assert "HOST" not in text
-    browser.call("Browser.grantPermissions", permissions=["clipboardReadWrite"], origin=local.rstrip("/"))
-    browser.open(local)
-    assert browser.run("navigator.clipboard.readText()") == f"{text}\n"
+    tab.call("Browser.grantPermissions", permissions=["clipboardReadWrite"], origin=local.rstrip("/"))
+    tab.open(local)
+    assert tab.value("navigator.clipboard.readText()") == f"{text}\n"
     if not secure:
         in_client(f"{text}\ntest -e /var/lib/apt/lists/*_pkgs_slurm-deb_._InRelease\n")
 
 
-def test_the_page_suits_the_dark_and_a_phone(browser: Page, shown: Hub) -> None:
+def test_the_page_suits_the_dark_and_a_phone(tab: Tab, shown: Hub) -> None:
     grounds = {}
     for dark in (False, True):
-        browser.look(width=1100, dark=dark)
-        browser.open(f"{shown.url}/")
-        grounds[dark] = browser.run("getComputedStyle(document.body).backgroundColor")
+        tab.look(width=1100, dark=dark)
+        tab.open(f"{shown.url}/")
+        grounds[dark] = tab.value("getComputedStyle(document.body).backgroundColor")
     assert grounds == {False: "rgb(255, 255, 255)", True: "rgb(15, 20, 25)"}
-    browser.look(width=320)
-    browser.open(f"{shown.url}/")
-    assert browser.run("document.documentElement.scrollWidth") <= 320
-    assert browser.run("getComputedStyle(document.querySelector('tbody td')).display") == "block"
-    browser.look(width=1100)
+    tab.look(width=320)
+    tab.open(f"{shown.url}/")
+    assert tab.value("document.documentElement.scrollWidth") <= 320
+    assert tab.value("getComputedStyle(document.querySelector('tbody td')).display") == "block"
+    tab.look(width=1100)
 
 
-def test_the_page_is_there_for_keyboards_and_screen_readers(browser: Page, shown: Hub) -> None:
-    browser.open(f"{shown.url}/")
+def test_the_page_is_there_for_keyboards_and_screen_readers(tab: Tab, shown: Hub) -> None:
+    tab.open(f"{shown.url}/")
     order = []
     for _ in range(5):
-        browser.press("Tab")
-        order.append(browser.run("document.activeElement.id || document.activeElement.innerText.split('\\n')[0]"))
-        assert browser.run("getComputedStyle(document.activeElement).outlineStyle") != "none"
+        tab.press("Tab")
+        order.append(tab.value("document.activeElement.id || document.activeElement.innerText.split('\\n')[0]"))
+        assert tab.value("getComputedStyle(document.activeElement).outlineStyle") != "none"
     assert [order[0], order[3]] == ["To the packages", "search"]
-    heard = browser.heard()
+    heard = tab.heard()
     expected = [
         ("heading", "Packages"),
         ("heading", "Use it with apt"),

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from build_lib import apt, builders
+from build_lib import builders
 from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.conftest import Inv, inv_command
-from tests.engine.conftest import Registry, needs_root, tiny_image
+from tests.engine.conftest import Registry, tiny_image
 from tests.engine.test_prefetch import content, needs, push
 
 
@@ -120,36 +120,6 @@ def test_settings_reach_the_dockerfiles_that_declare_them(project: Path, prefix:
     done = inv("build-all", "-t", "v7", IMAGE_PREFIX=prefix, SLURM_FROM="distro")
     assert done.returncode == 0, done.stderr
     assert "tag=v7 from=distro" in (project / ".build/logs/one.log").read_text()
-
-
-@pytest.fixture(scope="session")
-def buildx(machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment that has the buildx of a newer Debian, unpacked beside what the machine has."""
-    found = subprocess.run(["docker", "buildx", "version"], check=False, capture_output=True)
-    if found.returncode == 0:
-        return {}
-    needs_root()
-    archive = apt.debian_archive(machine)
-    if archive is None:
-        pytest.skip("this machine's apt sources name no Debian archive to take docker-buildx from")
-    root = tmp_path_factory.mktemp("buildx")
-    (root / "sources.list").write_text(f"deb [trusted=yes] {archive.main} trixie main\n")
-    (root / "lists/partial").mkdir(parents=True)
-    options = [
-        f"Dir::Etc::sourcelist={root}/sources.list",
-        "Dir::Etc::sourceparts=-",
-        f"Dir::State::lists={root}/lists",
-    ]
-    options += [f"Dir::Cache::pkgcache={root}/pkgcache", f"Dir::Cache::srcpkgcache={root}/srcpkgcache"]
-    flags = [word for option in (*options, "APT::Sandbox::User=root") for word in ("-o", option)]
-    for command in (["apt-get", *flags, "-qq", "update"], ["apt-get", *flags, "-qq", "download", "docker-buildx"]):
-        subprocess.run(command, check=True, capture_output=True, cwd=root)
-    [package] = root.glob("*.deb")
-    subprocess.run(["dpkg-deb", "--extract", str(package), str(root / "x")], check=True)
-    plugin = next(path for path in (root / "x").rglob("docker-buildx") if path.is_file() and os.access(path, os.X_OK))
-    (root / "config/cli-plugins").mkdir(parents=True)
-    (root / "config/cli-plugins/docker-buildx").symlink_to(plugin)
-    return {"DOCKER_CONFIG": str(root / "config")}
 
 
 @pytest.mark.parametrize("backend", ["buildx", "buildkit", "classic"])

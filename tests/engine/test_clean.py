@@ -43,7 +43,7 @@ def test_earlier_releases_go_but_the_newest_of_them(
     assert done.returncode == 0, done.stdout + done.stderr
     assert tags(engine, prefix) == {"v2", "v3", "other"}
     assert tiny in engine.images() or f"docker.io/{tiny}" in engine.images()
-    assert sorted(path.name for path in (project / ".build").iterdir()) == ["build.lock", "copy-slurm.lock"]
+    assert sorted(path.name for path in (project / ".build").iterdir()) == ["build.lock", "copy-slurm.lock", "images"]
     inv("clean", "--yes", "--keep", "0", **built)
     assert tags(engine, prefix) == {"v3", "other"}
     again = inv("clean", "--yes", **built)
@@ -68,14 +68,25 @@ def test_a_killed_run_s_container_goes_and_nobody_else_s(project: Path, tiny: st
             engine.remove_container(id)
 
 
-def test_a_dangling_image_goes_if_this_tool_made_it(
-    built: dict[str, str], engine: Engine, prefix: str, tiny: str, inv: Inv
+def test_a_dangling_image_goes_if_it_was_made_here(
+    built: dict[str, str], engine: Engine, prefix: str, tiny: str, project: Path, inv: Inv
 ) -> None:
-    image = engine.images()[f"docker.io/library/{prefix}one:v3"].id
+    ours = engine.images()[f"docker.io/library/{prefix}one:v3"].id
+    (project / "Dockerfile").write_text(f"FROM {prefix}one:v3\nLABEL another=1\n")  # inherits our label
+    command = ["docker", "build", "--quiet", "--force-rm", str(project)]
+    environment = {**os.environ, "DOCKER_BUILDKIT": "0"}
+    theirs = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.strip()
     subprocess.run(["docker", "tag", tiny, f"{prefix}one:v3"], check=True)
-    assert image in engine.dangling()
+    subprocess.run(["docker", "rmi", f"{prefix}one:v2"], check=True)
+    try:
+        assert theirs in engine.dangling()
+        inv("clean", "--yes", **built)
+        assert theirs in engine.dangling()
+    finally:
+        engine.remove(theirs)
+    assert ours in engine.dangling()
     assert inv("clean", "--yes", **built).returncode == 0
-    assert image not in engine.dangling()
+    assert ours not in engine.dangling()
 
 
 def test_nobody_to_ask_is_an_error_and_removes_nothing(built: dict[str, str], project: Path, inv: Inv) -> None:
@@ -113,6 +124,15 @@ def test_without_an_engine_files_go(project: Path, inv: Inv) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("no Docker Engine answers: only files are looked for\n")
     assert not (project / ".build/report.html").exists()
+
+
+def test_bundles_stay(project: Path, machine: Settings, inv: Inv) -> None:
+    (project / ".build").mkdir()
+    for name in ("deps-v1.tar", "deps-v1.tar.001", "inventory.json", "last-run.json", ".last-run.json-abc"):
+        (project / ".build" / name).write_text("")
+    assert inv("clean", "--yes").returncode == 0
+    left = {path.name for path in (project / ".build").iterdir()}
+    assert left - {"build.lock", "copy-slurm.lock"} == {"deps-v1.tar", "deps-v1.tar.001", "inventory.json"}
 
 
 def test_what_still_runs_keeps_its_files(project: Path, machine: Settings, inv: Inv) -> None:

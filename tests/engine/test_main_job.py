@@ -216,9 +216,9 @@ def test_a_damaged_package_is_an_error_by_name_and_apphub_stays(job: Job, releas
 
 def test_packages_of_an_earlier_copy_do_not_stay_behind(job: Job, release: str, tmp_path: Path) -> None:
     _slurm_build(job, release, old=_deb(job, tmp_path, "old", "1"))
-    assert job.inv("copy-slurm", "-t", release).stdout == "1 packages copied and read back\n"
+    assert job.inv("copy-slurm", "-t", release).stdout == "1 package copied and read back\n"
     _slurm_build(job, release, new=_deb(job, tmp_path, "new", "2"))
-    assert job.inv("copy-slurm", "-t", release).stdout == "1 packages copied and read back\n"
+    assert job.inv("copy-slurm", "-t", release).stdout == "1 package copied and read back\n"
     files = _files(job.engine, f"ai-infra-apphub:{release}", PUBLISHED)
     indexes = {name for name in files if not re.fullmatch("[0-9a-f]{64}", name)}  # without those by their hashes
     assert indexes == {".signing-key", "Packages", "Packages.gz", "Packages.xz", "Release", "new.deb"}
@@ -234,7 +234,7 @@ def test_an_index_that_does_not_fit_is_made_anew(job: Job, release: str, tmp_pat
     job.docker("cp", str(tmp_path / "Packages"), f"{hub}:{PUBLISHED}/Packages")
     job.docker("commit", hub, image)
     job.docker("rm", hub)
-    assert job.inv("copy-slurm", "-t", release).stdout == "1 packages copied and read back\n"
+    assert job.inv("copy-slurm", "-t", release).stdout == "1 package copied and read back\n"
     assert b"Package: one\n" in _files(job.engine, image, PUBLISHED)["Packages"]
 
 
@@ -253,7 +253,7 @@ def test_dry_changes_nothing_and_says_what_it_would(job: Job, release: str, tmp_
     _slurm_build(job, release, one=_deb(job, tmp_path, "one", "1"))
     before = job.engine.images()
     done = job.inv("--dry", "copy-slurm", "-t", release)
-    assert (done.returncode, done.stdout) == (0, "would be 1 packages copied and read back\n")
+    assert (done.returncode, done.stdout) == (0, "would be 1 package copied and read back\n")
     assert job.engine.images() == before
 
 
