@@ -245,12 +245,12 @@ def _refuse_ignore_files(service: Service) -> None:
     """The classic builder reads `.dockerignore` alone, and that as text: others would send it what is not looked at."""
     own = service.dockerfile.with_name(f"{service.dockerfile.name}.dockerignore")
     if own.is_file():
-        raise BuildFailed(f"{own}: an ignore file of a Dockerfile's own needs BuildKit", hint=_GET_BUILDKIT)
+        raise BuildFailed(f"{own}: an ignore file of a Dockerfile's own needs BuildKit", hint=GET_BUILDKIT)
     ignored = service.context / ".dockerignore"
     try:
         ignored.read_text(encoding="utf-8") if ignored.is_file() else ""
     except UnicodeDecodeError:
-        raise BuildFailed(f"{ignored}: is no UTF-8 text, which the classic builder needs", hint=_GET_BUILDKIT) from None
+        raise BuildFailed(f"{ignored}: is no UTF-8 text, which the classic builder needs", hint=GET_BUILDKIT) from None
 
 
 def _secrets(secrets: Mapping[str, str]) -> Iterator[str]:
