@@ -300,7 +300,7 @@ class Console:
             self.line(f"{path}: there already")
         for path in adopted.written:
             self.line(f"{path}: {'would be written' if self.dry else self._good('written')}")
-        self.line("next: cp .env.example .env; inv --list; inv doctor")
+        self.line("next: cp .env.example .env; inv --list; inv doctor; and .env and .build/ into .gitignore")
 
     def examined(self, findings: Sequence[Finding]) -> None:
         """What doctor found.
@@ -442,7 +442,7 @@ class Console:
     def _hints(self, outcomes: Sequence[Outcome[Any]]) -> None:
         """The next steps after failures, each once."""
         for hint in dict.fromkeys(item.error.hint for item in outcomes if item.error and item.error.hint):
-            _stderr(f"  next: {hint}")
+            _next(hint)
 
     def _close_bars(self) -> None:
         if self._bars:
@@ -557,7 +557,13 @@ def failure(error: BuildError) -> None:
         bars.close()
     _stderr(f"error: {error.message}")
     if error.hint:
-        _stderr(f"  next: {error.hint}")
+        _next(error.hint)
+
+
+def _next(hint: str) -> None:
+    """The next step, as it is typed here: installed, the library has no wrapper beside it."""
+    wrapped = (Path(__file__).resolve().parents[1] / "inv").is_file()
+    _stderr(f"  next: {hint if wrapped else hint.replace('./inv ', 'inv ')}")
 
 
 def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:

@@ -60,6 +60,10 @@ def test_from_the_wheel_a_repository_gets_the_tasks_and_works(installed: Path, t
     wrong = call(installed, tmp_path, "-m", "invoke", "deps", "-s", "thre")
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: "), "failures end as one line there too"
+    (tmp_path / ".build").mkdir(exist_ok=True)
+    (tmp_path / ".build/last-run.json").touch()
+    alone = call(installed, tmp_path, "-m", "invoke", "clean")
+    assert alone.stderr.endswith("  next: inv clean --yes\n"), "there is no ./inv there"
 
 
 def test_init_by_path_and_again(tmp_path: Path, inv: Inv) -> None:
