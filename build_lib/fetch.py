@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -111,8 +112,8 @@ class _Fetch:
         self.cancel = cancel
         self.began = time.monotonic()
         self.blobs = Blobs(settings.state_dir / "blobs")
-        self.incoming = self._incoming()
         self._near: frozenset[str] = frozenset()  # hosts from which the engine pulls first
+        self.incoming = self._incoming()
         self._failed: dict[tuple[str, str], BuildError] = {}  # blobs by host and digest
         self._again: Counter[str] = Counter()  # failures that passed, by blob
         self._pulled: dict[str, dict[str, tuple[int, int]]] = {}  # bytes that came and all, by image and layer
@@ -144,15 +145,17 @@ class _Fetch:
         keeps = self.engine.keeps_content()
         if through == "auto" and keeps:
             return None
-        return Incoming(self.engine, self.registries, self.blobs, classic=not keeps, tries=self.settings.tries)
+        with ThreadPoolExecutor(1) as beside:  # the one waits for the network, the other for the engine
+            near = beside.submit(self._find_near if through == "auto" else frozenset)
+            incoming = Incoming(self.engine, self.registries, self.blobs, classic=not keeps, tries=self.settings.tries)
+            self._near = near.result()
+        return incoming
 
     def _find_near(self) -> frozenset[str]:
         """Which of the registries that are asked first are so near that the engine's own pulls are quicker.
 
         A login is tried here, once, before the engine sends it for every image.
         """
-        if self.incoming is None or self.settings.pull_through != "auto":
-            return frozenset()
         first: dict[str, Reference] = {}
         for image in self.images.values():
             place = next(chain(image, self.settings))
@@ -176,7 +179,6 @@ class _Fetch:
 
     def run(self, listener: Listener, *, fail_fast: bool) -> list[Outcome[Fetched]]:
         """Look for all, then fetch blobs and load images, one limit for both."""
-        self._near = self._find_near()
         names: Mapping[str, Sequence[str]] = dict.fromkeys(self.images, ())
         looked = {
             outcome.name: outcome.value
