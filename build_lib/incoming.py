@@ -63,16 +63,28 @@ class Incoming:
             NotLoadable: it has to come in by the engine's own pull.
             RegistryError: it is not there, not for this platform, or another one than the pinned one.
         """
-        top = self._registries.resolve(source)
-        if top is None:
-            raise RegistryError("there is no such image", status=404)
-        if image.digest and top.digest != image.digest:
-            raise RegistryError(f"it has another image there, {top.digest}: refused as a substitution")
-        manifest = self._registries.manifest(source, top.digest)
+        manifest = self._pinned(image, source) if image.digest else self._named(source)
         loadable = self._fitting.loadable(
             image, manifest, lambda listed: self._registries.manifest(source, listed.digest), platform
         )
         return Found(source=source, loadable=loadable, leave_out=self._held(source, loadable.image))
+
+    def _named(self, source: Reference) -> Manifest:
+        """What bears the name there, without asking before: each round trip counts, and its digest is told by it."""
+        try:
+            return self._registries.manifest(source, source.tag or "latest")
+        except RegistryError as error:
+            if error.status == 404:
+                raise RegistryError("there is no such image", status=404) from None
+            raise
+
+    def _pinned(self, image: Reference, source: Reference) -> Manifest:
+        top = self._registries.resolve(source)
+        if top is None:
+            raise RegistryError("there is no such image", status=404)
+        if top.digest != image.digest:
+            raise RegistryError(f"it has another image there, {top.digest}: refused as a substitution")
+        return self._registries.manifest(source, top.digest)
 
     def fetch(self, source: Reference, blob: Descriptor) -> IO[bytes]:
         """A blob on disk, complete."""

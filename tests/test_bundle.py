@@ -145,7 +145,10 @@ def with_listing(change: Callable[[dict[str, object]], object]) -> bytes:
 
 
 def setuid() -> bytes:
-    return archive([(each.replace(mode=0o4755, deep=False), content) for each, content in members(WHOLE)])
+    files = members(WHOLE)
+    for each, _ in files:
+        each.mode = 0o4755
+    return archive(files)
 
 
 def without(name: str) -> bytes:
