@@ -27,7 +27,9 @@ from build_lib.errors import BuildError, EngineError
 from build_lib.graph import Cancel
 from build_lib.reference import Reference
 from build_lib.settings import Settings
+from tests.conftest import run_inv
 
+DEBIAN = "debian:bookworm-slim"
 _READY_SECONDS = 60
 _LABEL = "build-lib.test"  # on each image that a test makes, and on what is built from it
 _RUN = secrets.token_hex(8)
@@ -90,6 +92,18 @@ def tiny_image(engine: Engine, name: str, settings: Settings, **files: str) -> N
             tar.addfile(info, io.BytesIO(text.encode()))
     archive.seek(0)
     engine.import_root(archive, Reference.parse(name), ['CMD ["sh"]', f"LABEL {_LABEL}={_RUN}"])
+
+
+@pytest.fixture(scope="session")
+def debian(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A plain Debian that nobody has to download; gone afterwards, unless it was there before."""
+    name = Reference.parse(DEBIAN)
+    had = name.canonical in engine.images()
+    done = run_inv(tmp_path_factory.mktemp("debian"), ("prefetch",), {"EXTRA_IMAGES": DEBIAN})
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield DEBIAN
+    if not had:
+        engine.remove(name)
 
 
 @pytest.fixture

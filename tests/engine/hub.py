@@ -11,9 +11,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from build_lib.settings import Settings
-from tests.engine.conftest import install
+from tests.engine.conftest import DEBIAN, install
 
-CLIENT = "debian:bookworm-slim"
 _READY_SECONDS = 30
 
 
@@ -69,7 +68,7 @@ def _wait(hub: Hub, path: str) -> None:
         time.sleep(0.05)
 
 
-def in_client(script: str, *options: str, image: str = CLIENT, check: bool = True) -> str:
+def in_client(script: str, *options: str, image: str = DEBIAN, check: bool = True) -> str:
     """What a shell says in a new container, which knows no more than its image."""
     done = docker("run", "--rm", *options, image, "sh", "-euc", script, check=check)
     return done.stdout + done.stderr

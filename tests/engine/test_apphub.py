@@ -52,7 +52,7 @@ def _tag(mode: str, signed: bool) -> str:
 
 
 @pytest.fixture(scope="module")
-def job(engine: Engine, machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+def job(engine: Engine, machine: Settings, debian: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
     """Both modes built, signed and unsigned, from packages of the distribution and two of our own."""
     made = Job(tmp_path_factory.mktemp("project"), f"blt-{secrets.token_hex(4)}-")
     shutil.copytree(ROOT / "src", made.project / "src")

@@ -21,7 +21,7 @@ _PUBLICATIONS = 100  # while it goes round
 
 
 @pytest.fixture(scope="module")
-def image(engine: Engine, machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def image(engine: Engine, debian: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Apphub as it is built for copy-slurm: it has the indexer."""
     prefix = f"blt-{secrets.token_hex(4)}-"
     project = tmp_path_factory.mktemp("project")
