@@ -71,10 +71,13 @@ class Tab:
             self.complaints.append(json.dumps(what["exceptionDetails"]))
 
     def open(self, url: str) -> None:
-        """Open a page, and wait until all of it is there."""
+        """Open a page anew, and wait until all of it is there."""
+        self.call("Page.bringToFront")  # what is not in front has no focus, and so no clipboard
         self._loaded = False
         answer = self.call("Page.navigate", url=url)
         assert not answer.get("errorText"), f"{url}: {answer['errorText']}"
+        if "loaderId" not in answer:  # only another place in the page that is there
+            self.call("Page.reload")
         while not self._loaded:
             self._receive()
 
