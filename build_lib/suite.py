@@ -19,8 +19,8 @@ _PLAN = {
     "test_plan_3": "a closed site builds from the private registry alone",
 }
 _PROGRAMS = {  # what tells a program's version
-    "Docker Engine": ("docker", "version", "--format", "{{.Server.Version}}"),
-    "docker CLI": ("docker", "version", "--format", "{{.Client.Version}}"),
+    "Docker Engine": ("dockerd", "--version"),
+    "docker CLI": ("docker", "--version"),
     "docker-registry": ("docker-registry", "--version"),
     "skopeo": ("skopeo", "--version"),
     "podman": ("podman", "--version"),
