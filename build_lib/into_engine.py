@@ -52,6 +52,8 @@ class IntoEngine:
                     raise errors[name]
                 return Outcome(name=name, value=self._load(found[name], cancel, dry=dry))
             except BuildError as error:  # an image waits for another's layers, not for its success
+                if name not in errors and not cancel.requested():
+                    self.engine.check()
                 return Outcome(name=name, error=error)
 
         outcomes = run(self._order(found), work, jobs=jobs, on_end=lambda outcome: listener.on_loaded(_inner(outcome)))

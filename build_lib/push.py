@@ -6,7 +6,7 @@ from typing import Literal
 
 from build_lib import harbor, outgoing
 from build_lib.engine import Engine
-from build_lib.errors import BuildError
+from build_lib.errors import BuildError, EngineError
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.reference import Reference
 from build_lib.registry import Registries
@@ -55,7 +55,11 @@ def push(
         digest = outgoing.pushed_before([place], images[image.canonical].id, registries)
         if digest:
             return Shipped(place=place, digest=digest, result="there")
-        manifest = None if dry else outgoing.push(image, place, engine, registries)
+        try:
+            manifest = None if dry else outgoing.push(image, place, engine, registries)
+        except EngineError:
+            engine.check()
+            raise
         return Shipped(place=place, digest=manifest.digest if manifest else "", result="pushed")
 
     with Registries(settings, cancel, connections=settings.pushes_at_once) as registries:

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,11 @@ from build_lib.registry import Registries
 from build_lib.settings import Settings
 from tests.bundles import bundle as bundle_of
 from tests.conftest import MEMORY_LIMIT, Inv, inv_command, peak_memory
-from tests.engine.conftest import Registry, install, running_registry, tiny_image
+from tests.engine.conftest import OwnEngine, Registry, install, running_registry, tiny_image
 from tests.engine.faults import ALWAYS, Fault, proxied
 from tests.engine.images import Made, index, layer, make, write, write_large
 from tests.engine.test_prefetch import content, needs, push
-from tests.engine.test_prefetch_faults import small_disk
+from tests.engine.test_prefetch_faults import ended, small_disk, until
 from tests.engine.test_publish import FORMS, two_platforms
 from tests.test_bundle import odd
 
@@ -84,13 +83,6 @@ def loaded(inv: Inv, path: Path, *arguments: str, **environment: str) -> dict[st
 
 def noise(size: int) -> bytes:
     return layer(noise=os.urandom(size))
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def files_below(path: Path) -> set[str]:
@@ -850,3 +842,33 @@ def test_loading_and_saving_by_the_engine_takes_little_memory(
     engine.tag(name, Reference.parse(local))
     needs(project, "one", local)
     assert peak_memory("deps-save", *file, PROJECT_ROOT=str(project)) < MEMORY_LIMIT
+
+
+def test_an_engine_that_dies_in_a_load_is_named_and_the_next_load_goes_on(
+    registries: Registries, registry: Registry, mortal_engine: OwnEngine, project: Path, bundle: Path, inv: Inv
+) -> None:
+    names = [f"{registry.host}/{name}:1" for name in "ab"]
+    for name in names:
+        write(registries, name, make([noise(40 * MB), layer(mark=name)]))
+        needs(project, name.partition("/")[2].partition(":")[0], name)
+    saved(inv, bundle)
+    process = subprocess.Popen(
+        inv_command("deps-load", "-f", str(bundle)),
+        env={**os.environ, "PROJECT_ROOT": str(project), **mortal_engine.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        until(lambda: list(mortal_engine.data.glob("data/tmp/docker-import-*")), "nothing is loaded")
+    finally:
+        mortal_engine.kill()
+        text = ended(process)
+    assert process.returncode == 1
+    assert f"error: the Docker Engine at {mortal_engine.address} ended in the middle of the work" in text
+    assert "Traceback" not in text
+    mortal_engine.start()
+    assert set(loaded(inv, bundle, **mortal_engine.environment)) == set(names)
+    settings = Settings.load(project, environ={**os.environ, **mortal_engine.environment})
+    with Engine.connect(settings) as engine:
+        assert {content(engine, name, "/mark") for name in names} == set(names)
