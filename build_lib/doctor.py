@@ -21,7 +21,7 @@ from build_lib.graph import Cancel, run
 from build_lib.reference import PrivateRegistry, local_names
 from build_lib.registry import Registries
 from build_lib.services import Repository, discover
-from build_lib.settings import Settings, unknown_in_env_file
+from build_lib.settings import Settings, has_secret, unknown_in_env_file
 from build_lib.units import seconds, size
 
 _LITTLE_DISK, _NO_DISK = 10e9, 1e9  # bytes
@@ -86,7 +86,7 @@ def _env_file(settings: Settings) -> Iterator[Finding]:
         mend = f"did you mean {nearest[0]}?" if nearest else ".env.example lists the settings"
         yield Finding(level="warning", what=".env", detail=f"{name} is no setting", mend=mend)
     readable = path.stat().st_mode & 0o044
-    if readable and settings.private_registry_password:
+    if readable and has_secret(path):
         detail = "it holds a password, and others may read it"
         yield Finding(level="bad", what=".env", detail=detail, mend=f"chmod 600 {path}")
     elif not unknown:

@@ -453,6 +453,12 @@ def unknown_in_env_file(path: Path) -> tuple[list[str], list[str]]:
     return [name for name in found if name not in known and not name.startswith((_BUILD_ARG, _SECRET))], known
 
 
+def has_secret(path: Path) -> bool:
+    """Whether a `.env` file holds a secret itself, such as a password."""
+    found = _read_env_file(path)
+    return any(key.secret and found.get(key.name) for key in keys().values())
+
+
 def check_flags(flags: Mapping[str, object]) -> None:
     """Refuse a wrong flag before any task runs.
 

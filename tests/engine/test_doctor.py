@@ -43,6 +43,9 @@ def test_settings_that_are_none_and_a_password_that_others_may_read(machine: Set
     items = found(inv, code=1)
     assert (items[".env"]["level"], items[".env"]["mend"]) == ("bad", f"chmod 600 {env}")
     assert password not in str(items)
+    env.write_text("PRIVATE_REGISTRY_USERNAME=user\n")
+    assert found(inv, PRIVATE_REGISTRY_PASSWORD=password)[".env"]["level"] == "good", "it is not in the file"
+    env.write_text(f"PRIVATE_REGISTRY_USERNAME=user\nPRIVATE_REGISTRY_PASSWORD={password}\n")
     env.chmod(0o600)
     assert found(inv)[".env"]["level"] == "good"
 
