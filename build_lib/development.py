@@ -28,7 +28,7 @@ def test(root: Path, arguments: Sequence[str], say: Callable[[str], None], *, re
             _run(root, [["pytest", f"--junitxml={junit}", *arguments]], say, dry=dry)
         finally:
             if junit.exists():
-                state.write_text(root / "docs/test-report.md", suite.document(suite.read(junit)))
+                state.write_text(root / "docs/test-report.md", suite.document(suite.read(junit), arguments))
                 say("docs/test-report.md: written")
 
 

@@ -136,6 +136,10 @@ def push(
         elif checks[name].reason and not force:
             reason = f"{name} is not pushed, for it is out of date: {checks[name].reason}"
             unfit[name] = BuildError(reason, hint=f"./inv build -s {name}; or --force pushes it as it is")
+    if slurm.TARGET in chosen and slurm.TARGET not in unfit and _has_packages(checks, repository) and not force:
+        for wrong in _verify_packages(repository, engine, settings):  # as built, before or without a copy
+            hint = "./inv copy-slurm puts them there; or --force pushes it as it is"
+            unfit[slurm.TARGET] = BuildError(f"{slurm.TARGET} is not pushed: {wrong.message}", hint=hint)
     return shipping.push(
         chosen,
         unfit,
@@ -146,6 +150,11 @@ def push(
         create_project=create_project,
         dry=dry,
     )
+
+
+def _has_packages(checks: Mapping[str, Check], repository: Repository) -> bool:
+    """Whether apphub is to have packages of a slurm-build that is there."""
+    return slurm.applies(repository) and checks[slurm.SOURCE].built
 
 
 def build_all(

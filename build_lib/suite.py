@@ -61,15 +61,16 @@ def _case(item: ElementTree.Element) -> Case:
     )
 
 
-def document(cases: Sequence[Case]) -> str:
-    """The report, in Markdown."""
-    return "\n".join(_lines(cases)) + "\n"
+def document(cases: Sequence[Case], arguments: Sequence[str] = ()) -> str:
+    """The report, in Markdown, of a run of pytest with these arguments."""
+    return "\n".join(_lines(cases, " ".join(arguments))) + "\n"
 
 
-def _lines(cases: Sequence[Case]) -> Iterator[str]:
+def _lines(cases: Sequence[Case], arguments: str) -> Iterator[str]:
     counts = Counter(case.result for case in cases)
     yield "# Test report\n"
-    yield "Written by `./inv test --report` after a run of all tests, with a real Docker Engine and real registries.\n"
+    which = f"the tests that `pytest {arguments}` chose" if arguments else "all tests"
+    yield f"Written by `./inv test --report` after a run of {which}, with a real Docker Engine and real registries.\n"
     took = seconds(sum(case.seconds for case in cases))
     yield f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped; {took} in tests.\n"
     yield "## The plan's tests\n"

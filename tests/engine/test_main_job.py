@@ -24,6 +24,7 @@ from build_lib.reference import Reference
 from build_lib.services import discover
 from build_lib.settings import Settings
 from tests.conftest import ROOT, run_inv
+from tests.engine.conftest import Registry
 
 PUBLISHED = "/usr/share/nginx/html/pkgs/slurm-deb"
 APPHUB = "ai-infra-apphub:v0.3.6-dev"
@@ -279,10 +280,14 @@ def test_status_tells_what_is_built_and_what_is_out_of_date(job: Job) -> None:
     assert states == {"apphub": "missing", "slurm-build": "missing"}
 
 
-def test_verify_finds_an_apphub_without_the_packages(job: Job) -> None:
+def test_verify_and_push_find_an_apphub_without_the_packages(job: Job, private: Registry) -> None:
     settings = Settings.load(job.project, environ=job.environment)
     repository = discover(settings)
     job.docker("tag", f"{APPHUB}-without-slurm", APPHUB)
     assert slurm.difference(repository, job.engine, settings).startswith("it lacks ")
+    pushed = job.inv("push", "-s", "apphub", "-r", f"{private.host}/p")
+    assert pushed.returncode == 1
+    assert "apphub is not pushed: apphub has not slurm-build's packages: it lacks " in pushed.stdout
+    assert "  next: ./inv copy-slurm puts them there" in pushed.stderr
     assert job.inv("build-all").returncode == 0
     assert slurm.difference(repository, job.engine, settings) == ""
