@@ -370,8 +370,12 @@ def test_the_page_searches_and_a_search_can_be_linked_to(tab: Tab, shown: Hub) -
     tab.type("SLURM daemon")
     assert set(_visible(tab)) == {"slurmctld", "slurmd", "slurmrestd"}
     assert tab.value("document.getElementById('found').value") == f"{len(_visible(tab))} of {len(everything)}"
-    tab.open(f"{shown.url}/#q=own-tool")
+    followed = "addEventListener('hashchange', () => done(true), {once: true}); location.hash = '#q=own-tool'"
+    assert tab.value(f"new Promise(done => {{ {followed} }})")
     assert _visible(tab) == ["own-tool"]
+    for address in ("#q=own-tool", "#q=own%2Dtool", "#q=own-tool%"):
+        tab.open(f"{shown.url}/{address}")
+        assert _visible(tab) == ([] if address.endswith("%") else ["own-tool"])
 
 
 _COPIED = """new Promise(done => {

@@ -48,9 +48,13 @@ if (search) {
   };
   search.parentElement.hidden = false;
   search.addEventListener("input", show);
-  // a search can be linked to
-  if (location.hash.startsWith("#q=")) {
-    search.value = decodeURIComponent(location.hash.slice(3));
+  // a search can be linked to, also from the page itself
+  const linked = () => {
+    const words = new URLSearchParams(location.hash.slice(1)).get("q");
+    if (words === null) return;
+    search.value = words;
     show();
-  }
+  };
+  addEventListener("hashchange", linked);
+  linked();
 }
