@@ -73,11 +73,13 @@ class Tab:
     def open(self, url: str) -> None:
         """Open a page anew, and wait until all of it is there."""
         self.call("Page.bringToFront")  # what is not in front has no focus, and so no clipboard
+        self._navigate("about:blank")  # from the same page, it would be no more than another place in it
+        self._navigate(url)
+
+    def _navigate(self, url: str) -> None:
         self._loaded = False
         answer = self.call("Page.navigate", url=url)
         assert not answer.get("errorText"), f"{url}: {answer['errorText']}"
-        if "loaderId" not in answer:  # only another place in the page that is there
-            self.call("Page.reload")
         while not self._loaded:
             self._receive()
 
