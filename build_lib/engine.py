@@ -313,9 +313,7 @@ class Engine:
         image: str,
         *,
         owner: str,
-        entrypoint: Sequence[str] = (),
         command: Sequence[str] = ("-",),
-        user: str | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Iterator[Container]:
         """A container without network that is removed on every way out; created, not started."""
@@ -323,8 +321,6 @@ class Engine:
             made = self._api.create_container(
                 image,
                 command=list(command),
-                entrypoint=list(entrypoint) or None,
-                user=user,
                 environment=dict(environment or {}),
                 stdin_open=True,
                 name=f"build-lib-{uuid.uuid4().hex[:12]}",

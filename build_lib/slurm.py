@@ -1,8 +1,10 @@
 """The Slurm packages: from the image that built them into the image that serves them.
 
+apphub only serves: a container of apphub-indexer makes the index and the page.
+
 apphub as it was built keeps a name of its own, `TAG-without-slurm`: each copy begins from there, so that no
 package of an earlier copy stays behind in a layer below. What a copy made keeps another, `TAG-with-slurm`, also when
-apphub is built again: the next copy takes old versions from there, and apphub's indexer says which of them stay.
+apphub is built again: the next copy takes old versions from there, and the indexer says which of them stay.
 
 An apphub that stands on slurm-build (APPHUB_MODE=unified) has the packages as it is built, and nothing is copied.
 """
@@ -10,7 +12,7 @@ An apphub that stands on slurm-build (APPHUB_MODE=unified) has the packages as i
 import io
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO
@@ -20,16 +22,19 @@ from build_lib.engine import Container, Engine, owner
 from build_lib.errors import PackagesError
 from build_lib.packages import Packages, Published
 from build_lib.reference import Reference
-from build_lib.services import WITH_SLURM, WITHOUT_SLURM, Repository, Service
+from build_lib.services import WITH_SLURM, WITHOUT_SLURM, Repository
 from build_lib.settings import Settings
 from build_lib.units import number
 
 SOURCE = "slurm-build"
+INDEXER = "apphub-indexer"
 TARGET = "apphub"
 OUT = "/out"
 PAGES = "/usr/share/nginx/html/pkgs"
-PUBLISHED = f"{PAGES}/slurm-deb"
-INDEXER = "/usr/local/bin/apphub-publish"
+DEB = "slurm-deb"
+PUBLISHED = f"{PAGES}/{DEB}"
+PUBLISH = "apphub-publish"  # the indexer's program
+WORK = "/pkgs"  # where it works: what is to be in PAGES
 _BY_HASH = "by-hash/"  # the indexes of earlier copies, for clients that are reading them
 _OLD = "old/"  # where the indexer looks for former versions
 
@@ -60,16 +65,17 @@ def copy(repository: Repository, engine: Engine, settings: Settings, *, dry: boo
     looked at.
 
     Raises:
-        PackagesError: an image is missing, there are no packages, or the result is not what it should be;
+        PackagesError: a service or an image is missing, there are no packages, or the result is not what it should be;
             apphub stays as it was.
     """
-    source, target = (_service(repository, name) for name in (SOURCE, TARGET))
+    for name in (SOURCE, TARGET):
+        _require(repository, name)
     if unified(repository):
         return _look(repository, engine, settings)
+    _require(repository, INDEXER)
     with state.lock(settings.state_dir / "copy-slurm.lock", "copy-slurm"):
         engine.remove_leftovers(owner(settings))
-        work = _Copy(source.image, target.image, engine, settings)
-        return work.run(dry=dry)
+        return _Copy(repository, engine, settings).run(dry=dry)
 
 
 def unified(repository: Repository) -> bool:
@@ -79,15 +85,15 @@ def unified(repository: Repository) -> bool:
 
 def difference(repository: Repository, engine: Engine, settings: Settings) -> str:
     """What is wrong with apphub's packages as they are, in words; "" if they are slurm-build's."""
-    source, target = (_service(repository, name) for name in (SOURCE, TARGET))
-    wanted = packages.read(engine, source.image, OUT, "verify").packages
-    held = packages.read(engine, target.image, PUBLISHED, "verify")
+    source, target = _images(repository, SOURCE, TARGET)
+    wanted = packages.read(engine, source, OUT, "verify").packages
+    held = packages.read(engine, target, PUBLISHED, "verify")
     return packages.difference(wanted, held, settings)
 
 
 def _look(repository: Repository, engine: Engine, settings: Settings) -> Copied:
-    source, target = (repository.services[name].image for name in (SOURCE, TARGET))
-    wanted = _wanted(source, target, engine, owner(settings))
+    [target] = _images(repository, TARGET)
+    wanted = _wanted(repository, (SOURCE, TARGET), engine, owner(settings))
     wrong = difference(repository, engine, settings)
     if wrong:
         raise PackagesError(
@@ -97,17 +103,22 @@ def _look(repository: Repository, engine: Engine, settings: Settings) -> Copied:
     return Copied(packages=tuple(wanted), changed=False)
 
 
-def _service(repository: Repository, name: str) -> Service:
+def _require(repository: Repository, name: str) -> None:
     if name not in repository.services:
         raise PackagesError(f"this repository has no service {name}", hint="./inv services lists those there are")
-    return repository.services[name]
 
 
-def _wanted(source: Reference, target: Reference, engine: Engine, owner: str) -> Packages:
+def _images(repository: Repository, *names: str) -> tuple[Reference, ...]:
+    return tuple(repository.services[name].image for name in names)
+
+
+def _wanted(repository: Repository, built: Sequence[str], engine: Engine, owner: str) -> Packages:
+    """slurm-build's packages; these services must be built."""
     images = engine.images()
-    for image, name in ((source, SOURCE), (target, TARGET)):
+    for name, image in zip(built, _images(repository, *built), strict=True):
         if image.identity not in images:
             raise PackagesError(f"{image} is not built", hint=f"./inv build -s {name} -t {image.tag}")
+    source, target = _images(repository, SOURCE, TARGET)
     wanted = packages.read(engine, source, OUT, owner).packages
     if not wanted:
         raise PackagesError(
@@ -118,17 +129,17 @@ def _wanted(source: Reference, target: Reference, engine: Engine, owner: str) ->
 
 
 class _Copy:
-    def __init__(self, source: Reference, target: Reference, engine: Engine, settings: Settings) -> None:
-        self.source = source
-        self.target = target
-        self.without = target.with_tag(f"{target.tag}{WITHOUT_SLURM}")
-        self.before = target.with_tag(f"{target.tag}{WITH_SLURM}")
+    def __init__(self, repository: Repository, engine: Engine, settings: Settings) -> None:
+        self.repository = repository
+        self.source, self.indexer, self.target = _images(repository, SOURCE, INDEXER, TARGET)
+        self.without = self.target.with_tag(f"{self.target.tag}{WITHOUT_SLURM}")
+        self.before = self.target.with_tag(f"{self.target.tag}{WITH_SLURM}")
         self.engine = engine
         self.settings = settings
         self.owner = owner(settings)
 
     def run(self, *, dry: bool) -> Copied:
-        wanted = _wanted(self.source, self.target, self.engine, self.owner)
+        wanted = _wanted(self.repository, (SOURCE, INDEXER, TARGET), self.engine, self.owner)
         base = self._base()
         held = packages.read(self.engine, self.target, PUBLISHED, self.owner)
         own = held if base == self.target else packages.read(self.engine, base, PUBLISHED, self.owner)
@@ -167,13 +178,13 @@ class _Copy:
         made.remember(id, self.settings)
 
     def _write_context(self, expected: Packages, context: IO[bytes]) -> None:
-        """A build context: the packages and their index, made by apphub's own indexer, and how to add them."""
+        """A build context: the packages, their index and the page, made by the indexer, and how to add them."""
         with tempfile.TemporaryFile() as archive, self._indexing() as container:
             self._take_packages(expected, archive)
-            container.put(PUBLISHED, archive)
+            container.put(WORK, archive)
             code, log = container.run(self._key())
             if code:
-                raise PackagesError(f"{INDEXER} failed with exit code {code}; the old apphub stays:\n{log.strip()}")
+                raise PackagesError(f"{PUBLISH} failed with exit code {code}; the old apphub stays:\n{log.strip()}")
             _write_context(container, context, f"FROM {self.without}\nCOPY pkgs/ {PAGES}/\n")
 
     def _key(self) -> bytes:
@@ -184,19 +195,19 @@ class _Copy:
         digest = self.settings.apt_signing_key_digest
         signing = {"APT_SIGNING_KEY": "-", "APT_SIGNING_KEY_DIGEST": digest} if digest else {}
         keep = {"APPHUB_KEEP_VERSIONS": str(self.settings.apphub_keep_versions)}
-        return self.engine.container(
-            str(self.without), owner=self.owner, entrypoint=[INDEXER], command=[], user="0", environment=keep | signing
-        )
+        return self.engine.container(str(self.indexer), owner=self.owner, command=[PUBLISH], environment=keep | signing)
 
     def _take_packages(self, expected: Packages, into: IO[bytes]) -> None:
         with tarfile.open(fileobj=into, mode="w") as tar:
+            # of what is published as *.rpm, the page needs but the index
+            self._take(self.without, PAGES, lambda name: "" if name.endswith(".rpm") else name, tar)
             if self.before.identity in self.engine.images():
                 self._take(self.before, PUBLISHED, lambda name: _former(name, expected), tar)
-            self._take(self.source, OUT, lambda name: name if name.endswith(".deb") else "", tar)
+            self._take(self.source, OUT, lambda name: f"{DEB}/{name}" if name.endswith(".deb") else "", tar)
         into.seek(0)
 
     def _take(self, image: Reference, directory: str, place: Callable[[str], str], tar: tarfile.TarFile) -> None:
-        """Take the files of a directory of the image to the places that they have in the repository; "" for none."""
+        """Take the files of a directory of the image to the places that they have in PAGES; "" for none."""
         with self.engine.container(str(image), owner=self.owner) as container:
             for member, content in container.files(directory):
                 name = place(member.name.partition("/")[2])
@@ -208,15 +219,15 @@ def _former(name: str, expected: Packages) -> str:
     """Where a file of the copy before has its place in the new one: what may be an old version, and indexes by hash."""
     package = name.removeprefix(_OLD)
     if package.endswith(".deb") and "/" not in package:
-        return f"{_OLD}{package}" if package not in expected else ""
-    return name if name.startswith(_BY_HASH) else ""
+        return f"{DEB}/{_OLD}{package}" if package not in expected else ""
+    return f"{DEB}/{name}" if name.startswith(_BY_HASH) else ""
 
 
 def _write_context(container: Container, context: IO[bytes], dockerfile: str) -> None:
     with tarfile.open(fileobj=context, mode="w") as tar:
-        for member, content in container.files(PAGES):
+        for member, content in container.files(WORK):
             name = member.name.partition("/")[2]
-            if content is not None and name.startswith(("slurm-deb/", "index.html")):
+            if content is not None and name.startswith((f"{DEB}/", "index.html")):
                 tar.addfile(_plain(member, f"pkgs/{name}"), content)
         info = tarfile.TarInfo("Dockerfile")
         info.size = len(dockerfile)

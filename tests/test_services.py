@@ -85,7 +85,7 @@ def test_a_service_that_is_not_here_is_looked_for_only_where_it_is_needed(projec
 
 
 def test_apphub_stands_on_slurm_build_as_its_mode_says() -> None:
-    for mode, needs in (("copy", ()), ("unified", ("slurm-build",))):
+    for mode, needs in (("copy", ("apphub-indexer",)), ("unified", ("apphub-indexer", "slurm-build"))):
         assert look(ROOT, APPHUB_MODE=mode).services["apphub"].needs == needs
         assert images(ROOT, APPHUB_MODE=mode) == {"debian:bookworm-slim": True}
 
@@ -208,6 +208,6 @@ def test_a_repository_without_services_has_none(project: Path, inv: Inv) -> None
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
 
-def test_apphub_and_slurm_build_set_up_apt_the_same_way() -> None:
+def test_the_indexer_and_slurm_build_set_up_apt_the_same_way() -> None:
     root = Path(__file__).resolve().parents[1] / "src"
-    assert (root / "apphub/apt-setup").read_text() == (root / "slurm-build/apt-setup").read_text()
+    assert (root / "apphub-indexer/apt-setup").read_text() == (root / "slurm-build/apt-setup").read_text()

@@ -197,11 +197,29 @@ def test_a_change_of_apphub_leaves_slurm_alone_and_one_of_slurm_installs_nothing
         assert job.inv("build-all", mode=mode).returncode == 0
 
 
+def test_a_change_of_the_indexer_makes_the_index_anew_and_leaves_nginx_alone(job: Job) -> None:
+    publish = job.project / "src/apphub-indexer/apphub-publish"
+    original = publish.read_text()
+    try:
+        publish.write_text(original + "# changed\n")
+        done = job.inv("build-all", mode="copy")
+        assert done.returncode == 0, done.stderr
+        assert "apphub-indexer: to build: context changed: apphub-publish" in done.stdout
+        assert "apphub: to build: stands on apphub-indexer, which is rebuilt" in done.stdout
+        assert "packages copied and read back" in done.stdout
+        for name, package in (("apphub", "nginx"), ("apphub-indexer", "apt-utils")):
+            assert f"Unpacking {package}" not in (job.project / f".build/logs/{name}.log").read_text()
+    finally:
+        publish.write_text(original)
+        assert job.inv("build-all", mode="copy").returncode == 0
+
+
 _PROGRAMS = ("bin/", "sbin/", "usr/bin/", "usr/sbin/", "usr/local/", "opt/")
 
 
-def test_the_unified_image_has_no_tools(job: Job) -> None:
-    files = [(member.name, member.mode) for member, _ in members(job.image("unified"))]
+@pytest.mark.parametrize("mode", MODES)
+def test_the_image_has_nothing_that_the_service_does_not_need(job: Job, mode: str) -> None:
+    files = [(member.name, member.mode) for member, _ in members(job.image(mode))]
     programs = {name.rpartition("/")[2] for name, mode in files if mode & 0o111 and name.startswith(_PROGRAMS)}
     assert programs == {"nginx", "bash", "ls"}
     assert not [name for name, mode in files if mode & 0o6000]

@@ -1,4 +1,4 @@
-"""The repository that apphub's indexer makes, in a container of apphub itself."""
+"""The repository that apphub-indexer makes, and apphub serves."""
 
 import re
 import secrets
@@ -21,23 +21,32 @@ _PUBLICATIONS = 100  # while it goes round
 
 
 @pytest.fixture(scope="module")
-def image(engine: Engine, debian: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Apphub as it is built for copy-slurm: it has the indexer."""
+def built(engine: Engine, debian: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The prefix of both images."""
     prefix = f"blt-{secrets.token_hex(4)}-"
     project = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "src/apphub", project / "src/apphub")
+    for name in ("apphub", "apphub-indexer"):
+        shutil.copytree(ROOT / "src" / name, project / "src" / name)
     done = run_inv(project, ("build", "-s", "apphub", "-t", "1"), {"IMAGE_PREFIX": prefix})
     assert done.returncode == 0, done.stderr
-    yield f"{prefix}apphub:1"
+    yield prefix
     remove_images(engine, prefix)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A directory of packages on this machine, and the image whose indexer publishes it."""
+    """A directory of packages on this machine, and the prefix of the images that publish and serve it."""
 
     pkgs: Path
-    image: str
+    prefix: str
+
+    @property
+    def indexer(self) -> str:
+        return f"{self.prefix}apphub-indexer:1"
+
+    @property
+    def hub(self) -> str:
+        return f"{self.prefix}apphub:1"
 
     @property
     def debs(self) -> Path:
@@ -50,8 +59,8 @@ class Place:
 
     def publish(self, **environment: str) -> "subprocess.CompletedProcess[str]":
         options = [f"--env={name}={value}" for name, value in {"APPHUB_KEEP_VERSIONS": "", **environment}.items()]
-        command = ["run", "--rm", "--user=0", "--network=none", f"--volume={self.pkgs}:/pkgs", *options]
-        return docker(*command, self.image, "apphub-publish", "/pkgs", check=False)
+        command = ["run", "--rm", "--network=none", f"--volume={self.pkgs}:/pkgs", *options]
+        return docker(*command, self.indexer, check=False)
 
     def index(self) -> list[tuple[str, str, str]]:
         """Name, version, architecture of all that the index has, in its order."""
@@ -61,9 +70,9 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, image: str) -> Place:
+def place(tmp_path: Path, built: str) -> Place:
     (tmp_path / "pkgs/slurm-deb").mkdir(parents=True)
-    return Place(tmp_path / "pkgs", image)
+    return Place(tmp_path / "pkgs", built)
 
 
 def _state(directory: Path) -> dict[str, bytes]:
@@ -78,7 +87,7 @@ def test_versions_and_architectures_lie_side_by_side(place: Place) -> None:
     assert done.returncode == 0, done.stderr
     expected = [("text", "1:1~rc1", "all"), ("tool", "1", "amd64"), ("tool", "2", "amd64"), ("tool", "2", "arm64")]
     assert sorted(place.index()) == expected
-    with running(place.image, f"--volume={place.pkgs}:/usr/share/nginx/html/pkgs:ro") as hub:
+    with running(place.hub, f"--volume={place.pkgs}:/usr/share/nginx/html/pkgs:ro") as hub:
         said = in_client(
             "dpkg --add-architecture arm64\n" + apt_line(hub, signed=False) + "apt-get update -qq\n"
             "apt-get install -qq tool=1 text >/dev/null 2>&1\ncat /opt/tool\n"
@@ -202,7 +211,7 @@ def test_symbolic_links_are_not_followed(place: Place) -> None:
     assert place.publish().returncode == 0
     (place.debs / "passwd").symlink_to("/etc/passwd")
     (place.debs / "root").symlink_to("/")
-    with running(place.image, f"--volume={place.pkgs}:/usr/share/nginx/html/pkgs:ro") as hub:
+    with running(place.hub, f"--volume={place.pkgs}:/usr/share/nginx/html/pkgs:ro") as hub:
         assert hub.get("/pkgs/slurm-deb/Release")[0] == 200
         for path in ("passwd", "root/", "root/etc/passwd"):
             assert hub.get(f"/pkgs/slurm-deb/{path}")[0] == 404
@@ -242,10 +251,10 @@ def test_apt_get_update_survives_publications(place: Place, machine: Settings, s
         echo updated $round times
         apt-cache policy tool | grep Candidate
     """
-    writing = ["run", "--detach", "--user=0", f"--volume={place.pkgs}:/pkgs", *environment, place.image]
+    writing = ["run", "--detach", f"--volume={place.pkgs}:/pkgs", *environment, place.indexer]
     (place.pkgs / "published").write_text("0")
     assert place.publish(**({"APT_SIGNING_KEY": "/pkgs/key"} if signed else {})).returncode == 0
-    with running(place.image, f"--volume={place.pkgs}:/usr/share/nginx/html/pkgs:ro") as hub:
+    with running(place.hub, f"--volume={place.pkgs}:/usr/share/nginx/html/pkgs:ro") as hub:
         writer = docker(*writing, "sh", "-euc", publisher).stdout.strip()
         try:
             said = in_client(

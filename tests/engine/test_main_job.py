@@ -28,6 +28,7 @@ from tests.engine.conftest import Registry
 
 PUBLISHED = "/usr/share/nginx/html/pkgs/slurm-deb"
 APPHUB = "ai-infra-apphub:v0.3.6-dev"
+INDEXER = "ai-infra-apphub-indexer:v0.3.6-dev"
 SLURM_BUILD = "ai-infra-slurm-build:v0.3.6-dev"
 
 
@@ -68,7 +69,9 @@ def job(empty_engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
 
 def test_plan_2_build_all_brings_every_dependency_by_itself_and_succeeds(job: Job) -> None:
     assert job.first.returncode == 0, job.first.stdout + job.first.stderr
-    assert {SLURM_BUILD, APPHUB, "debian:bookworm-slim"} <= {str(Reference.parse(name)) for name in job.engine.images()}
+    assert {SLURM_BUILD, INDEXER, APPHUB, "debian:bookworm-slim"} <= {
+        str(Reference.parse(name)) for name in job.engine.images()
+    }
     assert "from apt archive" in job.first.stdout
 
 
@@ -163,8 +166,10 @@ def release(job: Job) -> Iterator[str]:
     """A release of its own with apphub as it was built, and room for a slurm-build of the test's own."""
     tag = "faulty"
     job.docker("tag", f"{APPHUB}-without-slurm", f"ai-infra-apphub:{tag}")
+    job.docker("tag", INDEXER, f"ai-infra-apphub-indexer:{tag}")
     yield tag
-    job.docker("rmi", "--force", f"ai-infra-slurm-build:{tag}", check=False)
+    for name in ("slurm-build", "apphub-indexer"):
+        job.docker("rmi", "--force", f"ai-infra-{name}:{tag}", check=False)
     for suffix in ("", "-without-slurm", "-with-slurm"):
         job.docker("rmi", "--force", f"ai-infra-apphub:{tag}{suffix}", check=False)
 
@@ -192,6 +197,15 @@ def _deb(job: Job, tmp_path: Path, name: str, version: str) -> bytes:
     made = tmp_path / f"{name}.deb"
     subprocess.run(["dpkg-deb", "--build", str(tmp_path / name), str(made)], check=True, capture_output=True)
     return made.read_bytes()
+
+
+def test_copy_needs_the_indexer(job: Job, release: str, tmp_path: Path) -> None:
+    _slurm_build(job, release, good=_deb(job, tmp_path, "good", "1"))
+    job.docker("rmi", f"ai-infra-apphub-indexer:{release}")
+    done = job.inv("copy-slurm", "-t", release)
+    assert done.returncode == 1
+    assert f"error: ai-infra-apphub-indexer:{release} is not built" in done.stderr
+    assert f"next: ./inv build -s apphub-indexer -t {release}" in done.stderr
 
 
 def test_no_packages_are_an_error_and_apphub_stays(job: Job, release: str) -> None:
@@ -275,9 +289,9 @@ def test_a_change_in_apphub_rebuilds_it_alone_and_copies_again(job: Job) -> None
 def test_status_tells_what_is_built_and_what_is_out_of_date(job: Job) -> None:
     assert job.inv("build-all").returncode == 0
     states = {item["service"]: item["state"] for item in json.loads(job.inv("status", "--json").stdout)}
-    assert states == {"apphub": "built", "slurm-build": "built"}
+    assert states == {"apphub": "built", "apphub-indexer": "built", "slurm-build": "built"}
     states = {item["service"]: item["state"] for item in json.loads(job.inv("status", "--json", "-t", "x").stdout)}
-    assert states == {"apphub": "missing", "slurm-build": "missing"}
+    assert states == {"apphub": "missing", "apphub-indexer": "missing", "slurm-build": "missing"}
 
 
 def test_verify_and_push_find_an_apphub_without_the_packages(job: Job, private: Registry) -> None:
