@@ -323,7 +323,7 @@ class Settings:
         "",
         _image,
         build_arg=True,
-        help="what apphub stands on, such as nginx:stable; empty: debian:bookworm-slim",
+        help="what apphub and its indexer stand on, such as nginx:stable; empty: debian:bookworm-slim",
     )
     apphub_mode: str = _setting(
         "APPHUB_MODE",
