@@ -87,9 +87,9 @@ def _check(
     if old is not None:  # an image that is gone since is no reason to build again
         parts |= {name: old[name] for name in (f"base image {image}" for image in missing) if name in old}
     last = records.last()
-    changed = fingerprint.changes(old or {}, parts)
-    if changed:
-        reason = fingerprint.words(changed, records.files(old), found.files)
+    before = old or {}
+    if fingerprint.changes(before, parts):
+        reason = fingerprint.words(before, parts, records.files(old), found.files)
     else:
         reason = _doubts(image, last) if image else ""
     rebuilt = [name for name in service.needs if checks[name].reason]

@@ -52,9 +52,12 @@ def changes(old: Parts, new: Parts) -> list[str]:
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
-def words(changed: Sequence[str], before: Parts | None, files: Parts) -> str:
+def words(old: Parts, new: Parts, before: Parts | None, files: Parts) -> str:
     """What has changed, for people; `before` are the context's files at the last build, if they are known."""
-    return "; ".join(_words(name, before, files) for name in changed)
+    return "; ".join(
+        _base_image(name, old, new) if name.startswith("base image ") else _words(name, before, files)
+        for name in changes(old, new)
+    )
 
 
 def unsure(paths: Sequence[str]) -> str:
@@ -62,9 +65,13 @@ def unsure(paths: Sequence[str]) -> str:
     return f"context changed while it was built: {_first(paths)}" if paths else ""
 
 
+def _base_image(name: str, old: Parts, new: Parts) -> str:
+    if name not in old:
+        return f"{name} is new"
+    return f"{name} is another one now" if name in new else f"{name} is used no more"
+
+
 def _words(name: str, before: Parts | None, files: Parts) -> str:
-    if name.startswith("base image "):
-        return f"{name} is another one now"
     names = changes(before, files) if name == "context" and before is not None else []
     if not names:
         return f"{name} changed"

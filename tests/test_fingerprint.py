@@ -135,8 +135,11 @@ def test_a_label_tells_what_it_was_made_of(context: Path) -> None:
 
 def test_what_changed_is_said_in_words() -> None:
     before, now = {"a": "1", "b": "1", "gone": "1"}, {"a": "2", "b": "1", "new": "1"}
-    assert fingerprint.words(["context"], before, now) == "context changed: a, gone, 1 more"
-    assert fingerprint.words(["context"], None, now) == "context changed"
-    assert fingerprint.words(["Dockerfile", "base image x:1"], before, now) == (
-        "Dockerfile changed; base image x:1 is another one now"
+    context = {"context": "1"}, {"context": "2"}
+    assert fingerprint.words(*context, before, now) == "context changed: a, gone, 1 more"
+    assert fingerprint.words(*context, None, now) == "context changed"
+    old = {"Dockerfile": "1", "argument A": "1", "base image x:1": "1", "base image y:1": "1"}
+    new = {"Dockerfile": "2", "argument A": "1", "base image x:1": "2", "base image z:1": "1"}
+    assert fingerprint.words(old, new, None, {}) == (
+        "Dockerfile changed; base image x:1 is another one now; base image y:1 is used no more; base image z:1 is new"
     )
