@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,8 @@ _GRACE_SECONDS = 5
 # pipe ends, and with it the group.
 _GUARDED = 'exec 3<&0 </dev/null; (read -r _ <&3; kill -TERM 0) >/dev/null 2>&1 & exec "$@" 3<&-'
 TAIL_LINES = 12  # of a log, in an error
+# BuildKit's excerpt of the Dockerfile, after the name of the place; a long step in it would push out what the step said
+_EXCERPT = re.compile(r"^-{20}\n(?: *\d+ \|.*\n)+-{20}\n", re.MULTILINE)
 
 
 @contextlib.contextmanager
@@ -51,8 +54,8 @@ def run(
 
 
 def tail(path: Path) -> str:
-    """The last lines of a log file."""
-    lines = path.read_text(errors="replace").splitlines()
+    """The last lines of a log file, without excerpts of a Dockerfile."""
+    lines = _EXCERPT.sub("", path.read_text(errors="replace")).splitlines()
     return "\n".join(lines[-TAIL_LINES:])
 
 

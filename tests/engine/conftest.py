@@ -21,7 +21,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from build_lib import apt, daemon
+from build_lib import apt, builders, daemon
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, EngineError
 from build_lib.graph import Cancel
@@ -151,6 +151,19 @@ def buildx(machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[
     (root / "config/cli-plugins").mkdir(parents=True)
     (root / "config/cli-plugins/docker-buildx").symlink_to(plugin)
     return {"DOCKER_CONFIG": str(root / "config")}
+
+
+@pytest.fixture(params=["buildx", "buildkit", "classic"])
+def backend(request: pytest.FixtureRequest, machine: Settings, engine: Engine) -> dict[str, str]:
+    """The environment that asks for a builder backend, for each that can be had here."""
+    name = request.param
+    environment = {"BUILDER_BACKEND": name, **(request.getfixturevalue("buildx") if name == "buildx" else {})}
+    if name == "buildkit":  # newer docker CLIs have none
+        try:
+            builders.choose(Settings.load(machine.project_root, environ={**os.environ, **environment}), engine)
+        except BuildError as error:
+            pytest.skip(error.message)
+    return environment
 
 
 def remove_images(engine: Engine, prefix: str) -> None:

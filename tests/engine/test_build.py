@@ -1,6 +1,7 @@
 """Building with a real engine: order, reasons, failures, builders."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -69,8 +70,8 @@ def test_a_failure_shows_the_end_of_the_log_and_blocks_what_stands_on_it(
     needs(project, "alone", tiny)
     done = inv("build-all", **two)
     assert done.returncode == 1
-    assert "error: base cannot be built: executor failed running" in done.stderr
-    assert "about-to-break" in done.stderr
+    assert re.search("^error: base cannot be built: .*exit code: 1$", done.stderr, re.MULTILINE)
+    assert re.search("^.*[0-9] about-to-break$", done.stderr, re.MULTILINE)
     log = project / ".build/logs/base.log"
     assert f"the whole log: {log}" in done.stderr
     assert "about-to-break" in log.read_text()
@@ -122,15 +123,14 @@ def test_settings_reach_the_dockerfiles_that_declare_them(project: Path, prefix:
     assert "tag=v7 from=distro" in (project / ".build/logs/one.log").read_text()
 
 
-@pytest.mark.parametrize("backend", ["buildx", "buildkit", "classic"])
 def test_every_backend_builds_the_graph(
-    backend: str, buildx: dict[str, str], two: dict[str, str], engine: Engine, prefix: str, inv: Inv
+    backend: dict[str, str], two: dict[str, str], engine: Engine, prefix: str, inv: Inv
 ) -> None:
-    environment = {**two, **(buildx if backend == "buildx" else {}), "BUILDER_BACKEND": backend}
+    environment = {**two, **backend}
     done = inv("build-all", **environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    said = {"buildx": "by buildx ", "buildkit": "by BuildKit by docker", "classic": "by classic builder"}[backend]
-    assert said in done.stdout
+    said = {"buildx": "by buildx ", "buildkit": "by BuildKit by docker", "classic": "by classic builder"}
+    assert said[backend["BUILDER_BACKEND"]] in done.stdout
     assert Reference.parse(f"{prefix}app:v1").canonical in engine.images()
     assert "nothing to build" in inv("build-all", **environment).stdout
 

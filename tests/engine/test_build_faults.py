@@ -25,8 +25,6 @@ from tests.engine.conftest import OwnEngine, tiny_image
 from tests.engine.test_prefetch import needs
 from tests.engine.test_prefetch_faults import ended, said, small_disk, until
 
-BACKENDS = ("buildx", "buildkit", "classic")
-
 
 @dataclass
 class Site:
@@ -95,12 +93,10 @@ def site(project: Path, prefix: str, tiny: str) -> Site:
     return Site(project, tiny, prefix)
 
 
-@pytest.fixture(params=BACKENDS)
-def each(request: pytest.FixtureRequest, site: Site) -> Site:
+@pytest.fixture
+def each(backend: dict[str, str], site: Site) -> Site:
     """The site, with each of the builder backends."""
-    site.environment["BUILDER_BACKEND"] = request.param
-    if request.param == "buildx":
-        site.environment |= request.getfixturevalue("buildx")
+    site.environment |= backend
     return site
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -299,7 +300,7 @@ def test_a_layer_that_is_too_large_for_who_stands_before_the_registry_is_said_at
     with proxied(private.host, limited) as target:
         [outcome] = push(configured(tmp_path, f"{target.host}/p"), f"{registry.host}/a:1").values()
         assert len(target.of("PUT", digest)) == 1
-    assert error_of(outcome).message == f"{target.host} answered 413 Request Entity Too Large"
+    assert error_of(outcome).message == f"{target.host} answered 413 {HTTPStatus(413).phrase}"
     del outcome
     gc.collect()  # warns, which is an error here, if the download that fed the upload was left open
 
