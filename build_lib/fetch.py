@@ -113,11 +113,14 @@ class _Fetch:
         self.began = time.monotonic()
         self.blobs = Blobs(settings.state_dir / "blobs")
         self._near: frozenset[str] = frozenset()  # hosts from which the engine pulls first
+        self._pulls_first = False  # from all hosts
         self.incoming = self._incoming()
         self._failed: dict[tuple[str, str], BuildError] = {}  # blobs by host and digest
         self._again: Counter[str] = Counter()  # failures that passed, by blob
         self._pulled: dict[str, dict[str, tuple[int, int]]] = {}  # bytes that came and all, by image and layer
         self._ended: set[str] = set()
+        self._tried: dict[str, list[Found]] = {}  # by the content path, by image
+        self._users: Counter[str] = Counter()  # how many of these wait for a blob
         self._lock = threading.Lock()
 
     def _progress(self, found: Mapping[str, Found]) -> Progress:
@@ -138,13 +141,15 @@ class _Fetch:
         )
 
     def _incoming(self) -> Incoming | None:
-        """The content path, where it is the better one: for an engine here, and by itself only for a classic store."""
+        """The content path, for an engine here; by itself, it comes after the engine's pulls where these are quicker.
+
+        A containerd store takes a pull's content as it comes, so there they are, however far the registry is.
+        """
         through = self.settings.pull_through
         if through == "engine" or not self.engine.is_here():
             return None
         keeps = self.engine.keeps_content()
-        if through == "auto" and keeps:
-            return None
+        self._pulls_first = through == "auto" and keeps
         with ThreadPoolExecutor(1) as beside:  # the one waits for the network, the other for the engine
             near = beside.submit(self._find_near if through == "auto" else frozenset)
             incoming = Incoming(self.engine, self.registries, self.blobs, classic=not keeps, tries=self.settings.tries)
@@ -172,7 +177,7 @@ class _Fetch:
 
     def _sources(self, image: Reference) -> Iterator[_Source]:
         for place in chain(image, self.settings):
-            if self.incoming is None or place.host in self._near:
+            if self.incoming is None or self._pulls_first or place.host in self._near:
                 yield _Source(place=place, pulled=True)
             if self.incoming is not None:
                 yield _Source(place=place, pulled=False)
@@ -197,7 +202,8 @@ class _Fetch:
             own = [blob.digest for blob in found[name].blobs] if name in found else []
             needs |= {digest: () for digest in own if digest not in needs}
             needs[name] = own
-        users = Counter(blob.digest for item in found.values() for blob in item.blobs)
+        for name, item in found.items():
+            self._wait_for(name, item)
 
         def work(key: str, cancel: Cancel) -> Fetched | None:
             if key in blobs:
@@ -212,8 +218,8 @@ class _Fetch:
                 return
             self._ended.add(outcome.name)
             listener.on_fetched(_of_image(outcome))
-            if outcome.done and outcome.name in found:
-                self._release(found[outcome.name], users)
+            if outcome.done:
+                self._release(outcome.name)
 
         outcomes = run(
             needs,
@@ -282,6 +288,8 @@ class _Fetch:
                     refusals.append(Refusal(source=source, reason=error.message))
             looked = self._look(image, looked.rest)
             refusals += looked.refusals
+            if looked.found is not None:
+                self._wait_for(str(image), looked.found)
         return self._bootstrap(image, refusals, cancel)
 
     def _bring(self, image: Reference, looked: _Looked, cancel: Cancel) -> int | None:
@@ -332,14 +340,21 @@ class _Fetch:
         with self._lock:
             self._again[blob.digest] = len(passed)
 
-    def _release(self, found: Found, users: "Counter[str]") -> None:
-        """Remove the blobs that no other image waits for."""
+    def _wait_for(self, name: str, found: Found) -> None:
+        with self._lock:
+            self._tried.setdefault(name, []).append(found)
+            self._users.update(blob.digest for blob in found.blobs)
+
+    def _release(self, name: str) -> None:
+        """The image is there: remove those of its blobs that no other one waits for."""
         if self.settings.keep_blobs:
             return
-        for blob in found.blobs:
-            users[blob.digest] -= 1
-            if not users[blob.digest]:
-                self.blobs.remove(blob)
+        with self._lock:
+            blobs = [blob for found in self._tried.pop(name, ()) for blob in found.blobs]
+            self._users.subtract(blob.digest for blob in blobs)
+            unused = [blob for blob in blobs if not self._users[blob.digest]]
+        for blob in unused:
+            self.blobs.remove(blob)
 
     def _pull(self, image: Reference, place: Reference, tries: int, cancel: Cancel) -> None:
         """Have the engine pull; what is called otherwise there gets its own name, and that alone."""

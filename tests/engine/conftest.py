@@ -273,6 +273,11 @@ class OwnEngine:
             self._process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
         _wait_for_engine({**os.environ, **self.environment}, self._process, log)
 
+    def takes_in(self) -> bool:
+        """Whether content is coming in, into a classic store or a containerd one."""
+        content = "data/containerd/daemon/io.containerd.content.v1.content/ingest/*"
+        return any(found for place in ("data/tmp/docker-import-*", content) for found in self.data.glob(place))
+
     def kill(self) -> None:
         """As a power cut does; a containerd of its own goes with it."""
         assert self._process is not None

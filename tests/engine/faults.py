@@ -114,6 +114,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.0"  # of what is no request: who speaks TLS is answered in a form that he knows
     server: _Server
 
     def log_message(self, format: str, *args: Any) -> None:

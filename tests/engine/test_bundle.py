@@ -328,6 +328,8 @@ def test_a_kind_of_layer_that_the_engine_does_not_take_is_said(
         assert f"1 of 2 images are not loaded: {zstd}" in done.stderr
     assert content(engine, other, "/mark") == "other"
     assert loaded(inv, bundle, "-r", f"{private.host}/p")[zstd]["result"] == "loaded"
+    if engine.keeps_content():
+        return  # its load takes all or nothing, and this layer is zstd by name alone
     engine.remove(Reference.parse(other))
     subprocess.run(["docker", "load", "--input", str(bundle)], check=True, capture_output=True)
     assert content(engine, other, "/mark") == "other"
@@ -373,7 +375,10 @@ def test_what_only_the_engine_has_comes_from_it(
     for name in (local, service):
         engine.remove(Reference.parse(name))
     loaded(inv, bundle)
-    assert {name: engine.images()[Reference.parse(name).canonical].id for name in ids} == ids
+    # the id is the config's; a containerd store takes the manifest's, and deps-save made that
+    assert engine.keeps_content() or ids == {
+        name: engine.images()[Reference.parse(name).canonical].id for name in (local, service)
+    }
     assert content(engine, service, "/copy") == "base"
     assert content(engine, local, "/mark") == "local"
 
@@ -860,7 +865,7 @@ def test_an_engine_that_dies_in_a_load_is_named_and_the_next_load_goes_on(
         text=True,
     )
     try:
-        until(lambda: list(mortal_engine.data.glob("data/tmp/docker-import-*")), "nothing is loaded")
+        until(mortal_engine.takes_in, "nothing is loaded")
     finally:
         mortal_engine.kill()
         text = ended(process)

@@ -30,6 +30,11 @@ class Images:
         self._platform = platform
         self.blobs: dict[str, bytes] = {}
 
+    @property
+    def platform(self) -> dict[str, str]:
+        system, architecture = self._platform.split("/")[:2]
+        return {"os": system, "architecture": architecture}
+
     def layer(self, *, pack: Callable[[bytes], bytes] = lambda tar: gzip.compress(tar, mtime=0), **files: str) -> bytes:
         """A layer of text files in /f; its content has the test's prefix, no other image has it."""
         archive = io.BytesIO()
@@ -41,10 +46,9 @@ class Images:
         return pack(archive.getvalue())
 
     def manifest(self, *layers: bytes, media_type: str = OCI_MANIFEST) -> Manifest:
-        system, architecture = self._platform.split("/")[:2]
         diffs = [digest_of(gzip.decompress(each) if each[:2] == b"\x1f\x8b" else each) for each in layers]
         root = {"type": "layers", "diff_ids": diffs}
-        config = json.dumps({"os": system, "architecture": architecture, "config": {}, "rootfs": root}).encode()
+        config = json.dumps({**self.platform, "config": {}, "rootfs": root}).encode()
         kinds = ["application/vnd.oci.image.config.v1+json", *(_TAR_GZIP for _ in layers)]
         first, *rest = (self._add(each, kind) for each, kind in zip((config, *layers), kinds, strict=True))
         body = {"schemaVersion": 2, "mediaType": media_type, "config": first, "layers": rest}
@@ -97,7 +101,10 @@ def test_an_image_of_several_platforms_comes_as_the_engines_own(engine: Engine, 
     here, there = images.manifest(images.layer(a="here")), Images("", "linux/riscv64")
     other = there.manifest(images.layer(a="there"), media_type=DOCKER_MANIFEST)
     images.blobs |= there.blobs
-    listed = [{"mediaType": each.media_type, "digest": each.digest, "size": len(each.body)} for each in (other, here)]
+    listed = [
+        {"mediaType": each.media_type, "digest": each.digest, "size": len(each.body), "platform": at.platform}
+        for each, at in ((other, there), (here, images))
+    ]
     top = Manifest.read(json.dumps({"schemaVersion": 2, "manifests": listed}).encode(), OCI_INDEX)
     name = Reference.parse(f"{images.name('tiny:1')}@{top.digest}")
     engine.load(stream([Loadable(name=name, manifests=(top, other, here), image=here)], images.open))
@@ -127,7 +134,9 @@ def test_layers_that_the_engine_has_may_be_left_out(engine: Engine, images: Imag
 def test_layers_that_the_engine_has_not_at_that_place_may_not(
     engine: Engine, images: Images, below: tuple[str, ...]
 ) -> None:
-    """It is of no use that it has the layer as part of another image, upon other layers."""
+    """It is of no use to a classic store that it has the layer as part of another image, upon other layers."""
+    if below and engine.keeps_content():
+        pytest.skip("a containerd store finds a layer wherever it is")
     shared = images.layer(a="shared")
     if below:
         engine.load(stream([images.image("has:1", shared)], images.open))
@@ -140,12 +149,12 @@ def test_layers_that_the_engine_has_not_at_that_place_may_not(
 def test_an_image_without_a_tag_comes_by_its_id(engine: Engine, images: Images) -> None:
     manifest = images.manifest(images.layer(a="a"))
     name = Reference.parse(f"{images.name('pinned').repository}@{manifest.digest}")
-    config = manifest.blobs[0].digest
+    id = manifest.digest if engine.keeps_content() else manifest.blobs[0].digest
     try:
         engine.load(stream([Loadable(name=name, manifests=(manifest,), image=manifest)], images.open))
-        assert content(engine, config, "/f/a") == images.text("a")
+        assert content(engine, id, "/f/a") == images.text("a")
     finally:
-        engine.remove(config)
+        engine.remove(id)
 
 
 def test_wrong_content_stops_the_load_and_nothing_comes(engine: Engine, images: Images) -> None:
@@ -170,7 +179,7 @@ def test_a_layer_that_is_no_archive_is_refused(engine: Engine, images: Images) -
     image = images.image("tiny:1", b"no tar archive" * 99)
     with pytest.raises(EngineError):
         engine.load(stream([image], images.open))
-    assert not has(engine, image)
+    assert engine.keeps_content() or not has(engine, image)  # which names an image before it unpacks it
 
 
 @pytest.fixture

@@ -72,6 +72,10 @@ class Site:
     def blobs(self) -> list[Path]:
         return list((self.project / ".build").glob("blobs/*/*"))
 
+    def has(self, blob: Descriptor) -> bool:
+        """Whether the whole blob is on disk."""
+        return blob.digest.removeprefix("sha256:") in {path.name for path in self.blobs()}
+
     def partial(self, blob: Descriptor) -> int:
         """How many bytes of the blob are on disk, not complete."""
         path = self.project / ".build/blobs/partial" / blob.digest.removeprefix("sha256:")
@@ -156,6 +160,9 @@ def test_a_reset_in_a_blob_loses_at_most_a_chunk(
         done = inv("prefetch", PULL_THROUGH=way)
         assert done.returncode == 0, said(done)
         for name, item in made.items():
+            if way == "engine" and site.engine.keeps_content():  # which begins again
+                assert [asked.status for asked in proxy.of("GET", big(item).digest)] == [200, 200]
+                continue
             assert [asked.status for asked in proxy.of("GET", big(item).digest)] == [200, 206]
             assert at[name] - CHUNK <= range_of(proxy, big(item), 1) <= at[name]
         site.check({f"{proxy.host}/{name}:1": name for name in made})
@@ -178,7 +185,11 @@ def test_a_run_that_ends_in_a_blob_is_followed_by_one_that_goes_on(
         process = site.start(PULL_THROUGH=way)
         try:
             assert proxy.held.wait(_PATIENCE_SECONDS)
-            until(lambda: f"{proxy.host}/b:1" in site.names(), "the small image waits for the large one")
+            # a containerd store names an image before its load has ended
+            until(
+                lambda: f"{proxy.host}/b:1" in site.names() and not site.has(big(small)),
+                "the small image waits for the large one",
+            )
             if way == "content":
                 until(lambda: site.partial(big(made)) >= at - 2 * CHUNK, "what came is not on disk")
         finally:
@@ -334,12 +345,18 @@ def test_what_the_private_registry_lacks_comes_from_its_own(
     site.check({name: "upstream"})
 
 
+def _patient(way: str, engine: Engine) -> str:
+    """Alone, the pulls of a containerd store keep a mirror's wrong bytes, and go on with them from other registries."""
+    return "auto" if way == "engine" and engine.keeps_content() else way
+
+
 # "honest" says whose bytes it gives, "lying" says the digest that was asked for and gives others
 @both_ways
 @pytest.mark.parametrize("mirror", ["honest", "lying"])
 def test_a_mirror_s_other_image_is_refused_where_a_digest_is_asked_for(
     way: str, mirror: str, registries: Registries, registry: Registry, private: Registry, site: Site, inv: Inv
 ) -> None:
+    way = _patient(way, site.engine)
     made, other = image("asked for"), image("another")
     digest = write(registries, f"{registry.host}/a:1", made)
     write(registries, f"{private.host}/cache/a:1", other)
@@ -372,7 +389,9 @@ def test_a_mirror_s_other_image_is_refused_where_a_digest_is_asked_for(
     if way == "engine":
         refused = "verification failed"
     assert re.search(rf"not from {proxy.host}/cache/a@{digest}: .*{refused}", done.stdout), said(done)
-    assert content(site.engine, str(name if way == "engine" else local), "/mark") == "asked for"
+    loaded = local.canonical in site.engine.images()
+    assert loaded if way == "content" else way == "auto" or not loaded
+    assert content(site.engine, str(local if loaded else name), "/mark") == "asked for"
     assert site.names() == set()
     site.check_leftovers()
 
@@ -381,6 +400,7 @@ def test_a_mirror_s_other_image_is_refused_where_a_digest_is_asked_for(
 def test_a_mirror_s_wrong_blob_comes_from_the_registry_itself(
     way: str, registries: Registries, registry: Registry, private: Registry, site: Site, inv: Inv
 ) -> None:
+    way = _patient(way, site.engine)
     made = image("right", MB)
     name = f"{registry.host}/a:1"
     write(registries, name, made)
@@ -393,7 +413,7 @@ def test_a_mirror_s_wrong_blob_comes_from_the_registry_itself(
         done = inv("prefetch", PULL_THROUGH=way, **settings)
     assert done.returncode == 0, said(done)
     assert f"{name}: from {registry.host}" in done.stdout
-    refused = "other bytes than its digest" if way == "content" else "verification failed"
+    refused = "verification failed" if way == "engine" else "other bytes than its digest"
     assert re.search(rf"not from {proxy.host}/cache/a:1: .*{refused}", done.stdout), said(done)
     site.check({name: "right"})
 
@@ -489,7 +509,7 @@ def test_an_engine_that_dies_while_images_come_in_is_named_and_the_next_run_goes
             if way == "engine":
                 assert proxy.held.wait(_PATIENCE_SECONDS)
             else:
-                until(lambda: list(mortal_engine.data.glob("data/tmp/docker-import-*")), "nothing is loaded")
+                until(mortal_engine.takes_in, "nothing is loaded")
         finally:
             mortal_engine.kill()
             text = ended(process)
