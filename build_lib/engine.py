@@ -9,9 +9,10 @@ import json
 import platform
 import socket
 import tarfile
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -93,6 +94,8 @@ class Engine:
         self._client = client
         self._api = client.api
         self._address = address
+        self._keeps_content: bool | None = None  # not known yet
+        self._loading = threading.Lock()
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -152,9 +155,11 @@ class Engine:
 
     def keeps_content(self) -> bool:
         """Whether it has the containerd image store, which keeps manifests and compressed layers as they came."""
-        with _translated("cannot ask the engine for its store"):
-            status = self._api.info().get("DriverStatus") or []
-        return ["driver-type", "io.containerd.snapshotter.v1"] in [list(pair) for pair in status]
+        if self._keeps_content is None:
+            with _translated("cannot ask the engine for its store"):
+                status = self._api.info().get("DriverStatus") or []
+            self._keeps_content = ["driver-type", "io.containerd.snapshotter.v1"] in [list(pair) for pair in status]
+        return self._keeps_content
 
     def is_here(self) -> bool:
         """Whether it is on this machine, as far as its address says."""
@@ -276,7 +281,8 @@ class Engine:
         Raises:
             EngineError: the engine does not take it. What making the archive raises comes out as it is.
         """
-        with _translated("cannot load images"):
+        # loads into a containerd store wait for each other's content, for seconds: they are quicker one after another
+        with self._loading if self.keeps_content() else nullcontext(), _translated("cannot load images"):
             _follow(self._api.load_image(iter(archive)))
 
     def saved(self, image: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:

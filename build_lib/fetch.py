@@ -113,7 +113,6 @@ class _Fetch:
         self.began = time.monotonic()
         self.blobs = Blobs(settings.state_dir / "blobs")
         self._near: frozenset[str] = frozenset()  # hosts from which the engine pulls first
-        self._pulls_first = False  # from all hosts
         self.incoming = self._incoming()
         self._failed: dict[tuple[str, str], BuildError] = {}  # blobs by host and digest
         self._again: Counter[str] = Counter()  # failures that passed, by blob
@@ -141,15 +140,11 @@ class _Fetch:
         )
 
     def _incoming(self) -> Incoming | None:
-        """The content path, for an engine here; by itself, it comes after the engine's pulls where these are quicker.
-
-        A containerd store takes a pull's content as it comes, so there they are, however far the registry is.
-        """
+        """The content path, for an engine here; by itself, it comes after the engine's pulls where these are quick."""
         through = self.settings.pull_through
         if through == "engine" or not self.engine.is_here():
             return None
         keeps = self.engine.keeps_content()
-        self._pulls_first = through == "auto" and keeps
         with ThreadPoolExecutor(1) as beside:  # the one waits for the network, the other for the engine
             near = beside.submit(self._find_near if through == "auto" else frozenset)
             incoming = Incoming(self.engine, self.registries, self.blobs, classic=not keeps, tries=self.settings.tries)
@@ -177,7 +172,7 @@ class _Fetch:
 
     def _sources(self, image: Reference) -> Iterator[_Source]:
         for place in chain(image, self.settings):
-            if self.incoming is None or self._pulls_first or place.host in self._near:
+            if self.incoming is None or place.host in self._near:
                 yield _Source(place=place, pulled=True)
             if self.incoming is not None:
                 yield _Source(place=place, pulled=False)
