@@ -436,7 +436,9 @@ def test_the_page_suits_the_dark_and_a_phone(tab: Tab, shown: Hub) -> None:
     tab.look(width=1100)
 
 
-def test_the_page_is_there_for_keyboards_and_screen_readers(tab: Tab, shown: Hub) -> None:
+@pytest.mark.parametrize("width", [1100, 320])
+def test_the_page_is_there_for_keyboards_and_screen_readers(tab: Tab, shown: Hub, width: int) -> None:
+    tab.look(width=width)
     tab.open(f"{shown.url}/")
     order = []
     for _ in range(5):
@@ -455,3 +457,4 @@ def test_the_page_is_there_for_keyboards_and_screen_readers(tab: Tab, shown: Hub
         ("rowheader", "own-tool <b>own-tool</b> & more"),
     ]
     assert [item for item in expected if item not in heard] == []
+    tab.look(width=1100)
