@@ -1,5 +1,6 @@
 """The commands: flags in, one call of build_lib, one report out. `inv --list` shows them."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -555,7 +556,7 @@ def test(ctx: Context, report: bool = False) -> None:  # noqa: PT028  # a task, 
         inv test -- -k reference
     """
     _, console = _load(ctx)
-    lib.development.test(ROOT, ctx.remainder.split(), console.line, report=report, dry=console.dry)
+    lib.development.test(ROOT, _behind_dashes(), console.line, report=report, dry=console.dry)
 
 
 @task
@@ -579,7 +580,12 @@ def bench(ctx: Context) -> None:
         inv bench -- extraction
     """
     _, console = _load(ctx)
-    lib.development.bench(ROOT, ctx.remainder.split(), console.line, dry=console.dry)
+    lib.development.bench(ROOT, _behind_dashes(), console.line, dry=console.dry)
+
+
+def _behind_dashes() -> list[str]:
+    """The words behind `--`: invoke hands them on as one text, which has lost what was quoted."""
+    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
 
 
 def collection(file: str) -> Collection:

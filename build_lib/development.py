@@ -1,5 +1,6 @@
 """What those who work on the program run: its tests, its checks, its benchmarks."""
 
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -59,9 +60,9 @@ def _run(root: Path, commands: Sequence[Sequence[str]], say: Callable[[str], Non
     if not dry:
         _install_tools(root)
     for command in commands:
-        say(" ".join(command))
+        say(shlex.join(command))
         if not dry and subprocess.run([sys.executable, "-m", *command], cwd=root, check=False).returncode:
-            failed.append(" ".join(command))
+            failed.append(shlex.join(command))
     if failed:
         raise BuildError(f"{' and '.join(failed)} failed")
 

@@ -1,6 +1,7 @@
 """The test report: what a run of the tests was, as a document for people (`inv test --report`)."""
 
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -63,7 +64,7 @@ def _case(item: ElementTree.Element) -> Case:
 
 def document(cases: Sequence[Case], arguments: Sequence[str] = ()) -> str:
     """The report, in Markdown, of a run of pytest with these arguments."""
-    return "\n".join(_lines(cases, " ".join(arguments))) + "\n"
+    return "\n".join(_lines(cases, shlex.join(arguments))) + "\n"
 
 
 def _lines(cases: Sequence[Case], arguments: str) -> Iterator[str]:

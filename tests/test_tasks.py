@@ -51,3 +51,8 @@ def test_the_list_is_one_line_for_each_task(inv: Inv) -> None:
     lines = [line for line in listed if line.startswith("  ")]
     assert [line.split()[0] for line in lines] == _NAMES
     assert max(map(len, lines)) <= 80
+
+
+def test_what_is_quoted_behind_dashes_stays_a_word(inv: Inv) -> None:
+    done = inv("--dry", "test", "--", "-k", "one or two")
+    assert (done.returncode, done.stdout) == (0, "pytest -k 'one or two'\n")
