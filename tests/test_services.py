@@ -90,6 +90,17 @@ def test_apphub_stands_on_slurm_build_as_its_mode_says() -> None:
         assert images(ROOT, APPHUB_MODE=mode) == {"debian:bookworm-slim": True}
 
 
+@pytest.mark.parametrize(
+    ("target", "needs"), [("copy", ("apphub-indexer",)), ("unified", ("apphub-indexer", "slurm-build"))]
+)
+def test_apphub_s_modes_are_targets_too(project: Path, target: str, needs: tuple[str, ...]) -> None:
+    shutil.copytree(ROOT / "src", project / "src", dirs_exist_ok=True)
+    (project / "compose.yaml").write_text(
+        f"services: {{apphub: {{build: {{context: src/apphub, target: {target}}}}}}}\n"
+    )
+    assert look(project, APPHUB_MODE="copy").services["apphub"].needs == needs
+
+
 def test_a_target_needs_only_what_it_reaches(repository: Path) -> None:
     assert list(images(repository, "backend")) == ["golang:1.22-alpine", "quay.io/tools/migrate:v4"]
 
