@@ -85,6 +85,7 @@ def test_versions_and_architectures_lie_side_by_side(place: Place) -> None:
     place.add("text", "1:1~rc1")
     done = place.publish()
     assert done.returncode == 0, done.stderr
+    assert done.stdout == "apphub-publish: packages in slurm-deb: 4\n"
     expected = [("text", "1:1~rc1", "all"), ("tool", "1", "amd64"), ("tool", "2", "amd64"), ("tool", "2", "arm64")]
     assert sorted(place.index()) == expected
     with running(place.hub, f"--volume={place.pkgs}:/usr/share/nginx/html/pkgs:ro") as hub:
@@ -165,6 +166,12 @@ def test_a_damaged_package_is_refused_by_name_and_the_repository_stays(place: Pl
     assert done.returncode == 1
     assert done.stderr.startswith("apphub-index: bad_1_all.deb is damaged: ")
     assert _state(place.pkgs) == before | {"slurm-deb/bad_1_all.deb": harmed[harm]}
+
+
+def test_a_place_without_packages_is_said_and_nothing_is_indexed(place: Place) -> None:
+    done = place.publish()
+    assert (done.returncode, done.stdout) == (0, "apphub-publish: no packages in /pkgs/slurm-deb yet\n")
+    assert list(place.debs.iterdir()) == []
 
 
 def test_an_empty_repository_is_not_published(place: Place) -> None:
