@@ -153,7 +153,11 @@ def buildx(machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[
     return {"DOCKER_CONFIG": str(root / "config")}
 
 
-@pytest.fixture(params=["buildx", "buildkit", "classic"])
+# what a run says of each builder backend
+BACKENDS = {"buildx": "by buildx ", "buildkit": "by BuildKit by docker", "classic": "by classic builder"}
+
+
+@pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest, machine: Settings, engine: Engine) -> dict[str, str]:
     """The environment that asks for a builder backend, for each that can be had here."""
     name = request.param

@@ -102,7 +102,9 @@ def test_a_missing_image_blocks_the_services_that_need_it_and_no_others(
     needs(project, "fine", tiny)
     done = inv("build-all", "-t", "v1", "-r", f"{registry.host}/team", IMAGE_PREFIX=prefix)
     assert done.returncode == 1
-    built = {str(Reference.parse(image)) for image in engine.images() if prefix in image and "@" not in image}
+    built = {str(Reference.parse(image)) for image in engine.images() if prefix in image}
+    if engine.keeps_content():  # it knows the digest of what was built
+        built = {image for image in built if not image.startswith(f"{prefix}fine@sha256:")}
     assert built == {f"{prefix}fine:v1"}
     assert "above: not built, for it stands on lacking" in done.stdout
     assert f"error: lacking is not built: it needs {gone} (" in done.stderr

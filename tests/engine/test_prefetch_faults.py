@@ -390,7 +390,7 @@ def test_a_mirror_s_other_image_is_refused_where_a_digest_is_asked_for(
         refused = "verification failed"
     assert re.search(rf"not from {proxy.host}/cache/a@{digest}: .*{refused}", done.stdout), said(done)
     loaded = local.canonical in site.engine.images()
-    assert loaded if way == "content" else way == "auto" or not loaded
+    assert way == "auto" or loaded == (way == "content")
     assert content(site.engine, str(local if loaded else name), "/mark") == "asked for"
     assert site.names() == set()
     site.check_leftovers()

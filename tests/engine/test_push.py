@@ -55,8 +55,8 @@ def test_build_all_and_push_are_one_line(
         assert again[name]["result"] == "there"
         assert again[name]["place"] == place
         assert re.search(rf"{place} +{again[name]['digest']}\n", done.stdout)
-        ids = {config_of(machine, place).digest, again[name]["digest"]}  # a classic store's, a containerd store's
-        assert images[Reference.parse(f"{prefix}{name}:v1").canonical].id in ids
+        id = again[name]["digest"] if engine.keeps_content() else config_of(machine, place).digest
+        assert images[Reference.parse(f"{prefix}{name}:v1").canonical].id == id
 
 
 def test_what_is_not_built_as_its_files_are_is_refused_and_the_rest_pushed(
@@ -90,7 +90,7 @@ def test_a_registry_that_fails_once_is_asked_again_and_others_go_on(
         assert len(proxy.of("PUT", "app/manifests/")) == 1
     assert done.returncode == 1
     assert "base: pushed" in done.stdout
-    assert re.search("app: not pushed: .*(denied|403 Forbidden)", done.stdout)
+    assert ("403 Forbidden" if engine.keeps_content() else "denied") in done.stdout
     assert config_of(machine, f"{private.host}/p/{prefix}base:v1")
 
 
