@@ -12,7 +12,7 @@ import build_lib as lib
 from build_lib.executor import Task, task
 
 if TYPE_CHECKING:
-    from build_lib.report import Console
+    from build_lib.console import Console
     from build_lib.settings import Settings
 
 ROOT = Path(__file__).resolve().parent
@@ -49,7 +49,7 @@ def _path(text: str | None) -> Path | None:
 def _load(ctx: Context, *, json: bool = False, **flags: str | None) -> tuple["Settings", "Console"]:
     """The settings, and a console for the run."""
     settings = lib.settings.Settings.load(Path(ctx.config.get(_ROOT_KEY, ROOT)), flags)
-    return settings, lib.report.Console(settings, json=json, dry=ctx.config.run.dry)
+    return settings, lib.console.Console(settings, json=json, dry=ctx.config.run.dry)
 
 
 @task
@@ -63,7 +63,7 @@ def engine_up(ctx: Context) -> None:
         inv engine-up build-all
     """
     settings, console = _load(ctx)
-    console.engine_up(lib.daemon.up(settings, dry=console.dry))
+    console.engine_up(lib.machine.daemon.up(settings, dry=console.dry))
 
 
 @task
@@ -76,7 +76,7 @@ def engine_down(ctx: Context) -> None:
         inv engine-down
     """
     settings, console = _load(ctx)
-    console.engine_down(lib.daemon.down(settings, dry=console.dry))
+    console.engine_down(lib.machine.daemon.down(settings, dry=console.dry))
 
 
 @task(help=_help("tag", "json"))
@@ -88,7 +88,7 @@ def services(ctx: Context, tag: str | None = None, json: bool = False) -> None:
         inv services --json
     """
     settings, console = _load(ctx, json=json, tag=tag)
-    repository = lib.services.discover(settings)
+    repository = lib.repository.discover(settings)
     console.services(repository)
     console.problems(repository)
 
@@ -110,8 +110,8 @@ def deps(
         inv deps --plain
     """
     settings, console = _load(ctx, json=json, tag=tag)
-    repository = lib.services.discover(settings)
-    console.dependencies(lib.dependencies.find(repository, settings, service or (), kind=kind), plain=plain)
+    repository = lib.repository.discover(settings)
+    console.dependencies(lib.repository.dependencies.find(repository, settings, service or (), kind=kind), plain=plain)
     console.problems(repository)
 
 
@@ -124,7 +124,7 @@ def status(ctx: Context, tag: str | None = None, json: bool = False) -> None:
         inv status -t v0.3.6-dev --json
     """
     settings, console = _load(ctx, json=json, tag=tag)
-    repository = lib.services.discover(settings)
+    repository = lib.repository.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
         console.status(lib.build.check(repository.services, engine, settings))
     console.problems(repository)
@@ -139,8 +139,8 @@ def graph(ctx: Context, service: Sequence[str] | None = None, format: str = "tex
         inv graph -s apphub --format mermaid
     """
     settings, console = _load(ctx)
-    repository = lib.services.discover(settings)
-    console.document(lib.picture.draw(repository.chosen(service or ()), format, settings))
+    repository = lib.repository.discover(settings)
+    console.document(lib.repository.graph_picture.draw(repository.chosen(service or ()), format, settings))
     console.problems(repository)
 
 
@@ -164,14 +164,16 @@ def prefetch(
         inv prefetch -r harbor.example/aihpc -j 16
     """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.services.discover(settings)
-    wanted = lib.dependencies.find(repository, settings, service or ())
+    repository = lib.repository.discover(settings)
+    wanted = lib.repository.dependencies.find(repository, settings, service or ())
     console.prefetching(wanted, caller=ctx.get("caller", ""))
     with lib.engine.Engine.connect(settings) as engine:
         if console.dry:
-            console.sources(lib.prefetch.plan(wanted, engine, settings))
+            console.sources(lib.transfer.prefetch.plan(wanted, engine, settings))
         else:
-            console.prefetched(lib.prefetch.prefetch(wanted, engine, settings, listener=console, fail_fast=fail_fast))
+            console.prefetched(
+                lib.transfer.prefetch.prefetch(wanted, engine, settings, listener=console, fail_fast=fail_fast)
+            )
 
 
 @task(
@@ -199,9 +201,9 @@ def build(
         inv build -s a -s b -j 2 --force
     """
     settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.services.discover(settings)
+    repository = lib.repository.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
-        result = lib.release.build(
+        result = lib.job.build(
             repository,
             service or (),
             engine,
@@ -235,9 +237,9 @@ def build_all(
         inv build-all push
     """
     settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.services.discover(settings)
+    repository = lib.repository.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
-        result = lib.release.build_all(
+        result = lib.job.build_all(
             repository, engine, settings, console, force=force, fail_fast=fail_fast, dry=console.dry
         )
     console.step(5, "report")
@@ -255,9 +257,9 @@ def copy_slurm(ctx: Context, tag: str | None = None) -> None:
         inv copy-slurm -t v0.3.6-dev
     """
     settings, console = _load(ctx, tag=tag)
-    repository = lib.services.discover(settings)
+    repository = lib.repository.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
-        console.copied(lib.slurm.copy(repository, engine, settings, dry=console.dry))
+        console.copied(lib.hub.copy_slurm.copy(repository, engine, settings, dry=console.dry))
 
 
 @task(help=_help("tag", "registry", "service", "jobs", "force", "create_project", "json"), iterable=["service"])
@@ -280,9 +282,9 @@ def push(
         inv build-all push -r harbor.example/aihpc
     """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.services.discover(settings)
+    repository = lib.repository.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
-        outcomes = lib.release.push(
+        outcomes = lib.job.push(
             repository,
             service or (),
             engine,
@@ -319,9 +321,9 @@ def deps_push(
         inv --dry deps-push
     """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.services.discover(settings)
-    wanted = lib.dependencies.find(repository, settings, service or ())
-    outcomes = lib.publish.push(
+    repository = lib.repository.discover(settings)
+    wanted = lib.repository.dependencies.find(repository, settings, service or ())
+    outcomes = lib.transfer.deps_push.push(
         wanted,
         settings,
         lambda: lib.engine.Engine.connect(settings),
@@ -360,10 +362,10 @@ def deps_save(
         inv deps-save --since site.json
     """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.services.discover(settings)
+    repository = lib.repository.discover(settings)
     names = repository.chosen(service or ()) if with_services else ()
     saved = lib.bundle.save(
-        lib.dependencies.find(repository, settings, service or ()),
+        lib.repository.dependencies.find(repository, settings, service or ()),
         [repository.services[name].image for name in names],
         settings,
         lambda: lib.engine.Engine.connect(settings),
@@ -371,7 +373,7 @@ def deps_save(
         path=_path(file) or lib.bundle.default_path(settings),
         platforms=platform or (),
         since=_path(since),
-        part_size=lib.bundle_plan.part_size(split) if split else None,
+        part_size=lib.bundle.part_size(split) if split else None,
         dry=console.dry,
     )
     console.saved(saved, repository)
@@ -397,11 +399,11 @@ def deps_load(
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     path = _path(file) or lib.bundle.default_path(settings)
     if registry is None:
-        outcomes = lib.unbundle.into_engine(
+        outcomes = lib.bundle.into_engine(
             path, settings, lambda: lib.engine.Engine.connect(settings), console, dry=console.dry
         )
     else:
-        outcomes = lib.unbundle.into_registry(path, settings, console, release=tag, dry=console.dry)
+        outcomes = lib.bundle.into_registry(path, settings, console, release=tag, dry=console.dry)
     console.loaded(outcomes)
 
 
@@ -423,11 +425,11 @@ def deps_inventory(ctx: Context, registry: str | None = None, file: str | None =
     """
     settings, console = _load(ctx, json=json, registry=registry)
     if registry is None:
-        base = lib.inventory.of_engine(lambda: lib.engine.Engine.connect(settings))
+        base = lib.bundle.inventory.of_engine(lambda: lib.engine.Engine.connect(settings))
     else:
-        base = lib.inventory.of_registry(lib.services.discover(settings), settings)
-    path = _path(file) or lib.inventory.default_path(settings)
-    console.inventory(base, lib.inventory.write(base, path, dry=console.dry))
+        base = lib.bundle.inventory.of_registry(lib.repository.discover(settings), settings)
+    path = _path(file) or lib.bundle.inventory.default_path(settings)
+    console.inventory(base, lib.bundle.inventory.write(base, path, dry=console.dry))
 
 
 @task(help=_help("tag", "jobs", "file", "json"))
@@ -460,9 +462,9 @@ def mirrors(ctx: Context, write: bool = False, image: str | None = None, json: b
         inv mirrors --write
     """
     settings, console = _load(ctx, json=json)
-    console.mirrors(lib.mirrors.probe(settings, image or ""))
+    console.mirrors(lib.transfer.mirrors.probe(settings, image or ""))
     if write:
-        console.mirrors_written(lib.mirrors.write(settings, dry=console.dry))
+        console.mirrors_written(lib.transfer.mirrors.write(settings, dry=console.dry))
 
 
 @task(help={"password": "let nobody in without the login that .build/registry/login then has"})
@@ -476,7 +478,7 @@ def registry_up(ctx: Context, password: bool = False) -> None:
         inv registry-up --password
     """
     settings, console = _load(ctx)
-    console.registry_up(lib.local_registry.up(settings, password=password, dry=console.dry))
+    console.registry_up(lib.machine.local_registry.up(settings, password=password, dry=console.dry))
 
 
 @task
@@ -489,7 +491,7 @@ def registry_down(ctx: Context) -> None:
         inv registry-down
     """
     settings, console = _load(ctx)
-    console.registry_down(ended=lib.local_registry.down(settings, dry=console.dry))
+    console.registry_down(ended=lib.machine.local_registry.down(settings, dry=console.dry))
 
 
 @task(help=_help("registry", "json"))
@@ -503,7 +505,7 @@ def doctor(ctx: Context, registry: str | None = None, json: bool = False) -> Non
         inv doctor --json
     """
     settings, console = _load(ctx, json=json, registry=registry)
-    console.examined(lib.doctor.examine(settings))
+    console.examined(lib.job.doctor.examine(settings))
 
 
 @task(
@@ -523,12 +525,12 @@ def clean(ctx: Context, keep: int = 1, yes: bool = False) -> None:
         inv --dry clean
     """
     settings, console = _load(ctx)
-    repository = lib.services.discover(settings)
-    with lib.clean.connected(settings) as engine:
-        wanted = lib.dependencies.find(repository, settings)
-        leftovers = lib.clean.find(repository, wanted, engine, settings, keep=keep)
+    repository = lib.repository.discover(settings)
+    with lib.job.clean.connected(settings) as engine:
+        wanted = lib.repository.dependencies.find(repository, settings)
+        leftovers = lib.job.clean.find(repository, wanted, engine, settings, keep=keep)
         if console.may_remove(leftovers, engine_is_there=engine is not None, yes=yes):
-            console.removed(leftovers, lib.clean.remove(leftovers, engine, settings))
+            console.removed(leftovers, lib.job.clean.remove(leftovers, engine, settings))
 
 
 @task(help={"path": "the repository; the current directory unless told"})
@@ -541,7 +543,7 @@ def init(ctx: Context, path: str = ".") -> None:
         inv init --path ../other
     """
     _, console = _load(ctx)
-    console.adopted(lib.adopt.adopt(Path(path).resolve(), dry=console.dry))
+    console.adopted(lib.job.init.adopt(Path(path).resolve(), dry=console.dry))
 
 
 @task(help={"report": "write docs/test-report.md anew"})

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 from bench._transfers import run
-from build_lib import daemon
 from build_lib.engine import Engine
+from build_lib.machine import daemon
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.conftest import ROOT, inv_command

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench._transfers import run
-from build_lib import builders, context, daemon
-from build_lib.builders import CommandLine
-from build_lib.course import longest_chain
+from build_lib.build import CommandLine, builders
 from build_lib.engine import Engine
+from build_lib.machine import daemon
+from build_lib.page import longest_chain
 from build_lib.reference import Reference
-from build_lib.services import discover
+from build_lib.repository import build_context, discover
 from build_lib.settings import Settings
 from tests.conftest import inv_command
 from tests.engine.conftest import tiny_image
@@ -118,10 +118,10 @@ def _growth(root: Path) -> None:
         (directory / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
         service = discover(Settings.load(project, environ={})).services["one"]
         memory = project / "stamps.json"
-        first = _timed(lambda service=service, memory=memory: context.read(service, memory))  # type: ignore[misc]
+        first = _timed(lambda service=service, memory=memory: build_context.read(service, memory))  # type: ignore[misc]
         time.sleep(_TICK)
-        context.read(service, memory)
-        again = min(_timed(lambda s=service, m=memory: context.read(s, m)) for _ in range(5))  # type: ignore[misc]
+        build_context.read(service, memory)
+        again = min(_timed(lambda s=service, m=memory: build_context.read(s, m)) for _ in range(5))  # type: ignore[misc]
         growth = f", {again / before:.1f} times as long for 10 times as many" if before else ""
         print(f"  {files:7} files: {first:6.3f} s, {again:6.3f} s{growth}")
         before = again

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench._transfers import IMAGES, LAYER, far, images, project_of, run
-from build_lib import daemon
-from build_lib.archive import Archive
+from build_lib.bundle import Archive
 from build_lib.engine import Engine
+from build_lib.machine import daemon
 from build_lib.reference import Reference
 from build_lib.registry import Registries
 from build_lib.settings import Settings

@@ -8,8 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from build_lib import dependencies
-from build_lib.services import discover
+from build_lib.repository import dependencies, discover
 from build_lib.settings import Settings
 
 _LINES = 100

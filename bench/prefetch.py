@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench._transfers import IMAGES, LAYER, far, images, project_of, run
-from build_lib import daemon
 from build_lib.engine import Engine
+from build_lib.machine import daemon
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.conftest import inv_command

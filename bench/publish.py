@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench._transfers import IMAGES, LAYER, far, images, project_of, run
-from build_lib import daemon
+from build_lib.machine import daemon
 from build_lib.settings import Settings
 from tests.conftest import inv_command
 from tests.engine.conftest import Registry, install, running_registry

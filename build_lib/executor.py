@@ -126,6 +126,6 @@ def program(namespace: Collection) -> Program:
 
 def tell(error: BuildError) -> None:
     """An expected failure, on stderr."""
-    from build_lib.report import failure  # noqa: PLC0415  # completion must not wait for it
+    from build_lib.console import failure  # noqa: PLC0415  # completion must not wait for it
 
     failure(error)

@@ -5,15 +5,15 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from build_lib import gather
-from build_lib.bundle_plan import Plan, plan_of
+from build_lib.bundle import collect
+from build_lib.bundle.collect import Gathered, variant_of
+from build_lib.bundle.contents import Base
+from build_lib.bundle.plan import Plan, plan_of
 from build_lib.errors import BuildError
-from build_lib.gather import Gathered, variant_of
 from build_lib.graph import Outcome
-from build_lib.layout import Loadable, stream
-from build_lib.listing import Base
-from build_lib.oci import Manifest
 from build_lib.reference import Reference
+from build_lib.registry.image_layout import Loadable, stream
+from build_lib.registry.manifests import Manifest
 from build_lib.settings import Settings
 from tests.engine.images import Made
 
@@ -23,7 +23,7 @@ def gathered(name: str, *made: Made, top: Manifest | None = None) -> Outcome[Gat
     manifests = ((top,) if top else ()) + tuple(each.manifest for each in made)
     loadable = Loadable(name=Reference.parse(name), manifests=manifests, image=made[0].manifest)
     variants = tuple(variant_of(each.manifest, each.blobs[0]) for each in made)
-    return Outcome(name=name, value=gather.gathered(Reference.parse(name), loadable, variants, "registry.example"))
+    return Outcome(name=name, value=collect.gathered(Reference.parse(name), loadable, variants, "registry.example"))
 
 
 def missing(name: str, reason: str) -> Outcome[Gathered]:

@@ -9,12 +9,17 @@ from tests.conftest import ROOT
 
 _VARIES = "…"
 _PROBLEMS = {"report", "_report", "_problem", "Problem", "Refusal"}  # what is told of a file or a source, not raised
-_WRAPS = ("_translated", "translated")  # engine.py, connections.py: what was tried, then the other side's own words
+_WRAPS = ("_translated", "translated")  # engine, registry/connections: what was tried, then the other side's own words
 
 
 def of_the_program() -> dict[str, set[str]]:
     """Each message's first line, and the modules that give it."""
-    trees = {path.stem: ast.parse(path.read_text()) for path in sorted((ROOT / "build_lib").glob("*.py"))}
+    library = ROOT / "build_lib"
+    trees = {
+        str(path.relative_to(library)): ast.parse(path.read_text())
+        for path in sorted(library.rglob("*.py"))
+        if not path.is_symlink()
+    }
     errors = _error_classes(trees.values())
     found: dict[str, set[str]] = {}
     for module, tree in trees.items():

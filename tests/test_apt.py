@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.apt import Archive, debian_archive
-from build_lib.bootstrap import suite
+from build_lib.machine.apt import Archive, debian_archive
 from build_lib.reference import Reference
 from build_lib.settings import Settings
+from build_lib.transfer.bootstrap import suite
 
 DEBIAN = 'ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME="Debian"\n'
 OFFICIAL = """Types: deb

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.archive import Archive, read_base
-from build_lib.bundle_plan import part_size
+from build_lib.bundle.archive import Archive, read_base
+from build_lib.bundle.contents import Base, Listing, Variant
+from build_lib.bundle.members import SUMS, sums_of
+from build_lib.bundle.parts import Volume
+from build_lib.bundle.parts_writer import Writer
+from build_lib.bundle.plan import part_size
 from build_lib.errors import BadBundle, BuildError
-from build_lib.listing import Base, Listing, Variant
-from build_lib.members import SUMS, sums_of
-from build_lib.oci import OCI_MANIFEST, Manifest, digest_of
-from build_lib.parts import Volume
-from build_lib.parts_writer import Writer
+from build_lib.registry.manifests import OCI_MANIFEST, Manifest, digest_of
 from tests.bundles import archive, bundle, gathered, members, missing, plan
 from tests.conftest import Inv, inv_command
 from tests.engine.images import Made, index, layer, make

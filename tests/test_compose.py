@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from build_lib.compose import BuildEntry, Compose, ImageEntry, Problem, read
+from build_lib.compose.project import BuildEntry, Compose, ImageEntry, Problem, read
 from build_lib.errors import InvalidReference
 from build_lib.reference import Reference
 

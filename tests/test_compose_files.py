@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.compose import BuildEntry, Compose, read
+from build_lib.compose.project import BuildEntry, Compose, read
 from tests.test_compose import write
 
 Read = Callable[..., Compose]

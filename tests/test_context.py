@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from build_lib import context
 from build_lib.errors import BuildError
-from build_lib.services import Service, discover
+from build_lib.repository import build_context
+from build_lib.repository.services import Service, discover
 from build_lib.settings import Settings
 
 _LATER = 10_000_000_000  # nanoseconds: more than any clock's tick
@@ -37,71 +37,71 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_remembered_is_not_read_again(service: Service, memory: Path, later: None) -> None:
-    before = context.read(service, memory)
+    before = build_context.read(service, memory)
     known = json.loads(memory.read_text())
     known["file"] = f"remembered {known['file'].partition(' ')[2]}"
     memory.write_text(json.dumps(known))
-    assert context.read(service, memory).files["file"] == "file remembered"
+    assert build_context.read(service, memory).files["file"] == "file remembered"
     (service.context / "file").write_text("text")  # the same again
-    assert context.read(service, memory) != before
-    assert context.read(service, memory).files == before.files
+    assert build_context.read(service, memory) != before
+    assert build_context.read(service, memory).files == before.files
 
 
 def test_no_change_is_missed_however_quickly_it_comes(service: Service, memory: Path) -> None:
     path, seen = service.context / "file", set()
     for number in range(500):
         path.write_text(f"{number:04}")
-        seen.add(context.read(service, memory).files["file"])
+        seen.add(build_context.read(service, memory).files["file"])
     assert len(seen) == 500
 
 
 def test_what_changed_just_now_is_not_remembered(service: Service, memory: Path, later: None) -> None:
-    context.read(service, memory)
+    build_context.read(service, memory)
     assert "file" in json.loads(memory.read_text())
     ahead = time.time_ns() + 2 * _LATER
     os.utime(service.context / "file", ns=(ahead, ahead))
-    context.read(service, memory)
+    build_context.read(service, memory)
     assert "file" not in json.loads(memory.read_text())
 
 
 def test_a_time_that_was_put_back_hides_nothing(service: Service, memory: Path, later: None) -> None:
     path = service.context / "file"
     status = path.stat()
-    before = context.read(service, memory)
+    before = build_context.read(service, memory)
     path.write_text("tex2")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert context.read(service, memory).files != before.files
+    assert build_context.read(service, memory).files != before.files
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"file": 3}', '{"file": []}'])
 def test_a_spoiled_memory_only_costs_time(content: str, service: Service, memory: Path) -> None:
-    before = context.read(service, memory)
+    before = build_context.read(service, memory)
     memory.parent.mkdir(exist_ok=True)
     memory.write_text(content)
-    assert context.read(service, memory) == before
+    assert build_context.read(service, memory) == before
 
 
 def test_changes_are_seen_also_where_the_content_is_the_same_again(service: Service, memory: Path) -> None:
-    before = context.read(service, memory)
-    assert before.changes(context.read(service, memory)) == []
+    before = build_context.read(service, memory)
+    assert before.changes(build_context.read(service, memory)) == []
     (service.context / "file").write_text("text")
     (service.context / "new").mkdir()
-    assert before.changes(context.read(service, memory)) == ["file", "new"]
+    assert before.changes(build_context.read(service, memory)) == ["file", "new"]
 
 
 @pytest.mark.parametrize("name", ["\udcff\udcfe", "line\nline", "ü"])
 def test_names_of_any_bytes_are_remembered(name: str, service: Service, memory: Path, later: None) -> None:
     (service.context / name).write_text("text")
-    before = context.read(service, memory)
+    before = build_context.read(service, memory)
     assert name in json.loads(memory.read_text())
-    assert context.read(service, memory) == before
+    assert build_context.read(service, memory) == before
 
 
 def test_what_cannot_be_read_is_named(service: Service, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Root may read all: so the file goes away between the look at its directory and its own."""
-    found = list(context._entries(service))
+    found = list(build_context._entries(service))
     (service.context / "file").unlink()
-    monkeypatch.setattr(context, "_entries", lambda _service, _skipped: found)
+    monkeypatch.setattr(build_context, "_entries", lambda _service, _skipped: found)
     with pytest.raises(BuildError, match=r"service one: .*/file cannot be read: No such file") as caught:
-        context.read(service, memory)
+        build_context.read(service, memory)
     assert "run again" in caught.value.hint

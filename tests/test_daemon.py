@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from build_lib import daemon
 from build_lib.errors import EngineError
+from build_lib.machine import daemon
 from build_lib.settings import Settings
 
 

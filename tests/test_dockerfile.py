@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from build_lib.dockerfile import BuildKitFeature, Reading, external_images, read
+from build_lib.dockerfile.reading import BuildKitFeature, Reading, external_images, read
 from build_lib.reference import Reference
 
 BOM = "\ufeff"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from build_lib.dockerfile import Reading, external_images, read
+from build_lib.dockerfile.reading import Reading, external_images, read
 from build_lib.reference import Reference
 
 BOM = "\ufeff"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.dockerignore import rules
+from build_lib.repository.ignore_file import rules
 
 
 def ignored(directory: Path, text: str, *paths: str) -> list[str]:

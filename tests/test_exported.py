@@ -10,12 +10,12 @@ from typing import IO, cast
 
 import pytest
 
-from build_lib.blobs import Blobs
-from build_lib.engine import Engine
+from build_lib.engine.client import Engine
+from build_lib.engine.saved_images import export
 from build_lib.errors import BuildError
-from build_lib.exported import export
-from build_lib.oci import Manifest, digest_of
 from build_lib.reference import Reference
+from build_lib.registry.blob_store import Blobs
+from build_lib.registry.manifests import Manifest, digest_of
 
 IMAGE = Reference.parse("local:1")
 ONE, EMPTY = b"one" * 400, bytes(1024)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from build_lib import fingerprint
-from build_lib.context import read
-from build_lib.services import Service, discover
+from build_lib.repository import fingerprint
+from build_lib.repository.build_context import read
+from build_lib.repository.services import Service, discover
 from build_lib.settings import Settings
 
 

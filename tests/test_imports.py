@@ -1,103 +1,171 @@
-"""Who may import whom: a module imports only from rows above its own."""
+"""Who may import whom: packages from the packages in this table, and only what their doors name."""
 
 import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROWS = [
-    {"errors", "units", "markup", "course"},
-    {"tables", "timeline", "drawing"},  # of the page about a run
-    {"failures"},
-    {"page"},
-    {"reference", "graph", "interpolation", "yamlfile", "dockerignore", "state", "shell_pattern", "oci"},
-    {"settings", "compose_service", "process", "retry", "shell_word", "blobs", "listing"},
-    {"compose_files", "dockerfile_directives", "credentials", "background", "layout", "sources", "parts"},
-    {"connections", "members", "parts_writer"},
-    {"registry_login"},
-    {"registry_session"},
-    {"registry", "archive"},
-    {"loaded"},
-    {"compose", "dockerfile_syntax"},
-    {"dockerfile_arguments"},
-    {"dockerfile_stages"},
-    {"dockerfile_images"},
-    {"dockerfile"},
-    {"services", "apt", "engine"},
-    {
-        "dependencies",
-        "fingerprint",
-        "context",
-        "daemon",
-        "bootstrap",
-        "builders",
-        "harbor",
-        "local_registry",
-        "copies",
-        "downloads",
-        "exported",
-        "fitting",
-        "mirrors",
-        "picture",
-        "documents",
-        "made",
-        "suite",
-        "outgoing",
-        "packages",
-    },
-    {"placement", "incoming", "gather"},
-    {"fetch", "bundle_plan", "into_engine", "into_registry"},
-    # the verbs: they do not import each other
-    {"prefetch", "build", "slurm", "publish", "push", "clean", "adopt", "bundle", "unbundle", "inventory"},
-    {"record"},
-    {"release", "doctor", "bundle_text", "as_json", "bars"},
-    {"report"},
-    {"executor", "development"},
-    {"tasks"},
-    {"__main__"},
-]
-ONLY_IN = {
-    "docker": {"engine", "credentials"},
-    "requests": {"engine", "connections", "registry_login", "registry_session", "registry"},
-    "invoke": {"executor", "tasks"},
-    "yaml": {"yamlfile", "compose_files", "compose_service"},
-    "colorama": {"report"},
-    "tqdm": {"bars"},
+LIBRARY = ROOT / "build_lib"
+TOP = ("errors", "reference", "settings", "state", "units", "graph", "process", "background", "lazy")
+ENTRIES = ("executor", "tasks", "__main__")  # what starts the program; imported by each other alone
+MAY_IMPORT: dict[str, set[str]] = {  # besides TOP
+    "dockerfile": set(),
+    "compose": set(),
+    "page": set(),
+    "development": set(),
+    "repository": {"dockerfile", "compose"},
+    "registry": set(),
+    "engine": {"registry"},
+    "machine": {"engine"},
+    "bundle": {"repository", "registry", "engine"},
+    "build": {"dockerfile", "repository", "engine"},
+    "hub": {"repository", "engine"},
+    "transfer": {"repository", "registry", "engine", "machine"},
+    "job": {"repository", "registry", "engine", "machine", "transfer", "build", "hub", "page"},
+    "console": {"compose", "repository", "registry", "machine", "transfer", "bundle", "build", "hub", "job"},
 }
-MODULES = sorted(path for path in (ROOT / "build_lib").glob("*.py") if path.stem != "__init__")
+ONLY_IN = {  # other people's packages
+    "docker": {"engine", "registry/credentials"},
+    "requests": {"engine", "registry"},
+    "invoke": {"executor", "tasks"},
+    "dotenv": {"settings", "compose"},
+    "yaml": {"compose"},
+    "colorama": {"console"},
+    "tqdm": {"console"},
+}
+PACKAGES = sorted(path.parent.name for path in LIBRARY.glob("*/__init__.py"))
+MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.name != "__init__.py")
 
 
-def _imports(path: Path) -> Iterator[str]:
-    """All modules that a file imports, in full, also those that only a type checker imports."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+def place(path: Path) -> str:
+    """A module as `package/module`, or as its name alone at the top."""
+    return path.relative_to(LIBRARY).with_suffix("").as_posix()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_a_module_imports_only_from_rows_above(path: Path) -> None:
-    [row] = [place for place, names in enumerate(ROWS) if path.stem in names]
-    above = set().union(*ROWS[:row])
-    own = {name.split(".")[1] for name in _imports(path) if name.startswith("build_lib.")}
-    assert own & {module.stem for module in MODULES} <= above
+def door(package: str) -> set[str]:
+    """What the package's door names: what its `if TYPE_CHECKING:` imports."""
+    blocks = [block for block in ast.parse((LIBRARY / package / "__init__.py").read_text()).body if is_door(block)]
+    return {item.asname or item.name for block in blocks for node in block.body for item in imported(node)}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_a_package_is_imported_only_where_it_belongs(path: Path) -> None:
-    roots = {name.split(".")[0] for name in _imports(path)}
-    assert {package for package, places in ONLY_IN.items() if package in roots and path.stem not in places} == set()
+def is_door(block: ast.stmt) -> bool:
+    return isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+
+
+def imported(node: ast.AST) -> list[ast.alias]:
+    return node.names if isinstance(node, ast.Import | ast.ImportFrom) else []
+
+
+DOORS = {package: door(package) for package in PACKAGES}
+
+
+def used(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """What a file takes from the library: `package` or top-level module, and the name in it, "" for itself."""
+    whole: dict[str, str] = {}  # packages that are imported as such, by their names here
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "build_lib":
+            whole |= {item.asname or item.name: item.name for item in node.names if item.name in PACKAGES}
+            yield from ((item.name, "") for item in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("build_lib."):
+            package, _, module = (node.module or "").removeprefix("build_lib.").partition(".")
+            yield from ((package, f"{module}.{item.name}" if module else item.name) for item in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((item.name.removeprefix("build_lib."), "") for item in node.names if "build_lib." in item.name)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in whole:
+            yield whole[node.value.id], node.attr
+
+
+def wrong(own: str, tree: ast.Module) -> set[str]:
+    """The imports of a file in the package `own`, "" for the top, that the table or a door does not allow."""
+    allowed = {own, *TOP, *MAY_IMPORT.get(own, ())}
+    found = {package for package, _ in used(tree) if package not in allowed}
+    inside = {(package, name) for package, name in used(tree) if package in PACKAGES and package != own and name}
+    return found | {f"{package}: {name}" for package, name in inside if name not in DOORS[package]}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parent != LIBRARY], ids=place)
+def test_a_package_imports_what_the_table_allows_and_doors_name(path: Path) -> None:
+    assert wrong(path.parent.name, ast.parse(path.read_text())) == set()
+
+
+@pytest.mark.parametrize("path", [LIBRARY / f"{name}.py" for name in TOP if name not in PACKAGES], ids=place)
+def test_the_top_imports_only_the_top(path: Path) -> None:
+    assert wrong("", ast.parse(path.read_text())) == set()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "bench").glob("*.py")), ids=lambda path: path.stem)
+def test_what_is_outside_goes_through_the_doors(path: Path) -> None:
+    inside = {(package, name) for package, name in used(ast.parse(path.read_text())) if package in PACKAGES and name}
+    assert {f"{package}: {name}" for package, name in inside if name not in DOORS[package]} == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("from build_lib.registry import retry", set()),
+        ("from build_lib import registry\nregistry.Registries", set()),
+        ("from build_lib.registry.session import Session", {"registry: session.Session"}),
+        ("from build_lib.registry import session", {"registry: session"}),
+        ("from build_lib import registry\nregistry.session", {"registry: session"}),
+        ("from build_lib.registry import *", {"registry: *"}),
+        ("import build_lib.registry.session", {"registry.session"}),
+        ("def f():\n    from build_lib.job import clean", {"job"}),
+        ("from build_lib import console", {"console"}),
+        ("from build_lib.executor import task", {"executor"}),
+    ],
+)
+def test_anything_else_is_told(code: str, told: set[str]) -> None:
+    assert wrong("engine", ast.parse(code)) == told
+
+
+def test_the_table_has_every_package_and_no_circle() -> None:
+    assert {*MAY_IMPORT, "settings"} == set(PACKAGES)
+    assert {path.stem for path in LIBRARY.glob("*.py")} <= {*TOP, *ENTRIES, "__init__"}
+    TopologicalSorter(MAY_IMPORT).prepare()
+
+
+@pytest.mark.parametrize("package", ["", *PACKAGES])
+def test_modules_of_a_package_import_each_other_in_one_direction(package: str) -> None:
+    graph = {}
+    for path in (LIBRARY / package).glob("*.py"):
+        names = used(ast.parse(path.read_text()))
+        if package:
+            graph[path.stem] = {name.split(".")[0] for of, name in names if of == package and path.stem != "__init__"}
+        else:
+            graph[path.stem] = {of for of, _ in names if path.stem not in ("__init__", "executor")}
+    TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_door_says_what_is_behind_it(package: str) -> None:
+    module = import_module(f"build_lib.{package}")
+    assert module.__doc__
+    assert DOORS[package]
+    for name in DOORS[package]:
+        assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match=f"module 'build_lib.{package}' has no attribute 'nothing'"):
+        _ = module.nothing
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_other_peoples_packages_are_imported_only_where_they_belong(path: Path) -> None:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = [name.name for node in nodes if isinstance(node, ast.Import) for name in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    for root in {name.split(".")[0] for name in names} & set(ONLY_IN):
+        assert ONLY_IN[root] & {place(path), path.parent.name}
 
 
 def test_only_settings_reads_the_environment() -> None:
-    readers = {path.stem for path in MODULES if "os.environ" in path.read_text() or "getenv" in path.read_text()}
-    assert readers == {"settings"}
+    readers = {place(path) for path in MODULES if "os.environ" in path.read_text() or "getenv" in path.read_text()}
+    assert readers == {"settings/values"}
 
 
 def test_completing_a_command_imports_nothing_heavy() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from build_lib.interpolation import InvalidInterpolation, expand, read_env_file
+from build_lib.compose.interpolation import InvalidInterpolation, expand, read_env_file
 
 VARIABLES = {"SET": "value", "EMPTY": "", "Mixed_1": "m", "DOLLAR": "$SET", "_": "u"}
 

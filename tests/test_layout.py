@@ -18,12 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from build_lib import retry
-from build_lib.blobs import Blobs, Truncated, WrongContent
 from build_lib.errors import BuildError
-from build_lib.layout import Loadable, contents, stream, write_layout
-from build_lib.oci import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, digest_of
 from build_lib.reference import Reference
+from build_lib.registry import retry
+from build_lib.registry.blob_store import Blobs, Truncated, WrongContent
+from build_lib.registry.image_layout import Loadable, contents, stream, write_layout
+from build_lib.registry.manifests import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, digest_of
 
 CONTENT = bytes(range(256)) * 20
 FIRST = 1000
@@ -205,7 +205,7 @@ def test_threads_that_ask_at_once_download_once(tmp_path: Path) -> None:
 PROCESS = """
 import sys
 from pathlib import Path
-from build_lib.blobs import Blobs
+from build_lib.registry.blob_store import Blobs
 from tests.test_layout import CONTENT, FIRST, WANTED
 
 def read(offset):
@@ -288,7 +288,7 @@ def test_the_next_run_goes_on_where_a_killed_one_was(tmp_path: Path, process: Pr
 def test_a_full_disk_is_said_and_what_is_there_is_kept(tmp_path: Path) -> None:
     code = (
         "import resource, sys; from pathlib import Path; from build_lib.errors import BuildError\n"
-        "from build_lib.blobs import Blobs; from tests.test_layout import WANTED, rest\n"
+        "from build_lib.registry.blob_store import Blobs; from tests.test_layout import WANTED, rest\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         "try: Blobs(Path(sys.argv[1])).fetch(WANTED, rest)\n"
         "except BuildError as error: print(error.message)"

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import build_lib
-from build_lib.course import longest_chain, spans, stopped_by
-from build_lib.drawing import drawing
-from build_lib.markup import clean, escape
-from build_lib.page import page
+from build_lib.page.critical_path import longest_chain, spans, stopped_by
+from build_lib.page.graph_drawing import drawing
+from build_lib.page.markup import clean, escape
+from build_lib.page.run_page import run_page
 from tests.documents import Element, read
 from tests.runs import built, dependency, large, realistic, run, service
 
 STATES = {"built": "✓", "up to date": "=", "failed": "✗", "blocked": "⊘", "not begun": "○"}
-STYLE = (Path(build_lib.__file__).parent / "page.css").read_text()
+STYLE = (Path(build_lib.__file__).parent / "page/page.css").read_text()
 
 
 def _interrupted() -> dict[str, Any]:
@@ -45,7 +45,7 @@ RUNS = {
 
 
 def _read(record: dict[str, Any]) -> Element:
-    return read(page(record))
+    return read(run_page(record))
 
 
 @pytest.mark.parametrize("record", RUNS.values(), ids=list(RUNS))
@@ -390,7 +390,7 @@ SHAPE = _shape(_read(_filled(realistic(), "x")))
 def test_any_text_in_any_place_is_text(text: str) -> None:
     """The same elements as without it, and a file that can be written; it is seen where it should be."""
     record = _filled(realistic(), text)
-    document = page(record)
+    document = run_page(record)
     document.encode()
     root = read(document)
     assert _shape(root) == SHAPE

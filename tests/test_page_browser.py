@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from build_lib.page import page
+from build_lib.page.run_page import run_page
 from tests.browser import Browser, Tab
 from tests.runs import built, dependency, large, realistic, run, service
 
@@ -37,7 +37,7 @@ def report(tmp_path: Path) -> Path:
 
 def _written(directory: Path, record: dict[str, Any]) -> Path:
     path = directory / "report.html"
-    path.write_text(page(record), encoding="utf-8")
+    path.write_text(run_page(record), encoding="utf-8")
     return path
 
 

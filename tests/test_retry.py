@@ -2,7 +2,7 @@ import pytest
 
 from build_lib.errors import BuildError
 from build_lib.graph import Cancel
-from build_lib.retry import Kind, call, classify, wait_seconds
+from build_lib.registry.retry import Kind, call, classify, wait_seconds
 
 # messages as engines and registries wrote them
 MESSAGES = [

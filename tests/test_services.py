@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from build_lib import dependencies
 from build_lib.errors import BuildError
-from build_lib.services import Repository, discover
+from build_lib.repository import dependencies
+from build_lib.repository.services import Repository, discover
 from build_lib.settings import Settings
 from tests.conftest import ROOT, Inv
 

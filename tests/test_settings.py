@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from build_lib.documents import configuration, env_example
 from build_lib.errors import SettingsError
 from build_lib.settings import Settings, check_flags, keys
+from build_lib.settings.documents import configuration, env_example
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,7 +25,7 @@ def test_a_flag_wins_over_the_environment_over_env_file_over_default(tmp_path: P
     ("path", "made"), [(".env.example", env_example), ("docs/configuration.md", configuration)], ids=str
 )
 def test_documents_are_those_of_the_settings(path: str, made: Callable[[], str]) -> None:
-    assert (ROOT / path).read_text() == made(), "python -m build_lib.documents writes it anew"
+    assert (ROOT / path).read_text() == made(), "python -m build_lib.settings.documents writes it anew"
 
 
 def test_the_example_is_a_file_of_settings_with_their_defaults() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from build_lib.shell_pattern import LIMIT, Refused
-from build_lib.shell_word import Expansion, Variable, expand, split
+from build_lib.dockerfile.shell_pattern import LIMIT, Refused
+from build_lib.dockerfile.shell_word import Expansion, Variable, expand, split
 
 VARIABLES = {
     "SET": Variable(text="value"),

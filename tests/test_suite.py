@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from build_lib import suite
+from build_lib.development import suite
 
 _TESTS = """
 import pytest

@@ -21,10 +21,11 @@ from urllib.request import urlopen
 
 import pytest
 
-from build_lib import apt, builders, daemon
-from build_lib.engine import Engine
+from build_lib.build import builders
+from build_lib.engine.client import Engine
 from build_lib.errors import BuildError, EngineError
 from build_lib.graph import Cancel
+from build_lib.machine import apt, daemon
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.conftest import run_inv

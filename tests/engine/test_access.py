@@ -16,7 +16,7 @@ import pytest
 
 from build_lib.errors import RegistryError, SettingsError
 from build_lib.reference import Reference
-from build_lib.registry import Registries
+from build_lib.registry.client import Registries
 from build_lib.settings import Settings
 from tests.engine.conftest import Registry, install, running_registry
 from tests.engine.faults import ALWAYS, Fault, proxied

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine import Engine
+from build_lib.engine.client import Engine
 from build_lib.settings import Settings
 from tests.conftest import ROOT, run_inv
 from tests.engine.conftest import remove_images

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from build_lib.engine import Engine
+from build_lib.engine.client import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.conftest import inv_command, run_inv

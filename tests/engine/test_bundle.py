@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from build_lib.archive import Archive
-from build_lib.engine import Engine
-from build_lib.oci import Descriptor, digest_of
+from build_lib.bundle.archive import Archive
+from build_lib.engine.client import Engine
 from build_lib.reference import Reference, pinned
-from build_lib.registry import Registries
+from build_lib.registry.client import Registries
+from build_lib.registry.manifests import Descriptor, digest_of
 from build_lib.settings import Settings
 from tests.bundles import bundle as bundle_of
 from tests.conftest import MEMORY_LIMIT, Inv, inv_command, peak_memory

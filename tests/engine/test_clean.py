@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine import TEMPORARY_LABEL, Engine, owner
+from build_lib.engine.client import TEMPORARY_LABEL, Engine, owner
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.conftest import Inv, inv_command

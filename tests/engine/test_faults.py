@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from build_lib import publish
-from build_lib.dependencies import Dependency
-from build_lib.engine import Engine
+from build_lib.engine.client import Engine
 from build_lib.errors import BuildError, RegistryError
 from build_lib.graph import Outcome
-from build_lib.placement import Pushed
 from build_lib.reference import Reference
-from build_lib.registry import Registries
+from build_lib.registry.client import Registries
+from build_lib.registry.upload import Pushed
+from build_lib.repository.dependencies import Dependency
 from build_lib.settings import Settings
+from build_lib.transfer import deps_push
 from tests.conftest import inv_command
 from tests.engine.conftest import Registry, free_place, running_registry
 from tests.engine.faults import ALWAYS, Fault, Proxy, proxied
@@ -54,7 +54,7 @@ class Listener:
 
 def push(settings: Settings, *images: str, **options: Any) -> dict[str, Outcome[Pushed]]:
     wanted = [Dependency(image=Reference.parse(image), needs=()) for image in images]
-    outcomes = publish.push(wanted, settings, lambda: Engine.connect(settings), Listener(), **options)
+    outcomes = deps_push.push(wanted, settings, lambda: Engine.connect(settings), Listener(), **options)
     return {outcome.name: outcome for outcome in outcomes}
 
 
@@ -377,7 +377,7 @@ def test_a_source_that_goes_away_in_a_transfer_does_not_spoil_the_target(
     assert holds(registries, place(private.host, names[1]), kept)
 
 
-def deps_push(project: Path, target: str, *arguments: str) -> "subprocess.Popen[str]":
+def begun_push(project: Path, target: str, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         inv_command("deps-push", "-r", target, "-t", "v1", *arguments),
         env={**os.environ, "HOME": str(project), "PROJECT_ROOT": str(project)},
@@ -401,7 +401,7 @@ def test_a_push_that_is_killed_leaves_nothing_half_there_and_may_be_begun_again(
     with proxied(registry.host, stalling) as source:
         name = f"{source.host}/a:1"
         needs(project, "one", name)
-        first = deps_push(project, f"{private.host}/p")
+        first = begun_push(project, f"{private.host}/p")
         try:
             assert source.held.wait(60)
         finally:
@@ -411,7 +411,7 @@ def test_a_push_that_is_killed_leaves_nothing_half_there_and_may_be_begun_again(
         assert registries.resolve(place(private.host, name)) is None
         assert not registries.has_blob(place(private.host, name), blob.digest)
         source.go_on.set()
-        second = deps_push(project, f"{private.host}/p")
+        second = begun_push(project, f"{private.host}/p")
         _, said = finished(second)
         assert second.returncode == 0, said
         assert registries.resolve(place(private.host, name)) is not None
@@ -424,7 +424,7 @@ def test_interrupting_a_push_ends_with_130(
     blob = write_large(registries, f"{registry.host}/a:1", 5_000_000)
     with proxied(registry.host, Fault(method="GET", path=blob.digest, hold_at=2_000_000)) as source:
         needs(project, "one", f"{source.host}/a:1")
-        process = deps_push(project, f"{private.host}/p")
+        process = begun_push(project, f"{private.host}/p")
         try:
             assert source.held.wait(60)
         finally:
@@ -443,10 +443,10 @@ def test_two_pushes_at_once_both_succeed(
     stalling = Fault(method="GET", path=image.manifest.blobs[1].digest, hold_at=MB)
     with proxied(registry.host, stalling) as source:
         needs(project, "one", f"{source.host}/a:1")
-        first = deps_push(project, f"{private.host}/p")
+        first = begun_push(project, f"{private.host}/p")
         try:
             assert source.held.wait(60)
-            second = deps_push(project, f"{private.host}/p")
+            second = begun_push(project, f"{private.host}/p")
             _, said = finished(second)
         finally:
             source.go_on.set()
@@ -459,7 +459,7 @@ def test_a_source_out_of_reach_is_asked_once(private: Registry, project: Path) -
     host = free_place()  # nobody listens there
     for name in ("a", "b", "c"):
         needs(project, name, f"{host}/{name}:1")
-    process = deps_push(project, f"{private.host}/p", "-j", "1")
+    process = begun_push(project, f"{private.host}/p", "-j", "1")
     out, err = finished(process)
     assert process.returncode == 1
     assert out.count(f"not from {host}: {host}: Connection refused") == 3

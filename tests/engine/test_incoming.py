@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from build_lib import dependencies, fetch, local_registry, prefetch, services
-from build_lib.blobs import Progress
-from build_lib.engine import Engine
-from build_lib.fetch import Fetched
+from build_lib.engine.client import Engine
 from build_lib.graph import Outcome
-from build_lib.oci import DOCKER_MANIFEST, OCI_MANIFEST
+from build_lib.machine import local_registry
 from build_lib.reference import Reference, pinned
-from build_lib.registry import Registries
+from build_lib.registry.blob_store import Progress
+from build_lib.registry.client import Registries
+from build_lib.registry.manifests import DOCKER_MANIFEST, OCI_MANIFEST
+from build_lib.repository import dependencies, services
 from build_lib.settings import Settings
+from build_lib.transfer import fetch, prefetch
+from build_lib.transfer.fetch import Fetched
 from tests.conftest import MEMORY_LIMIT, Inv, peak_memory
 from tests.engine.conftest import BACKENDS, Registry, running_registry, tiny_image
 from tests.engine.faults import Fault, proxied

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.blobs import Blobs, WrongContent
-from build_lib.engine import Engine
+from build_lib.engine.client import Engine
 from build_lib.errors import EngineError
-from build_lib.layout import Loadable, stream, write_layout
-from build_lib.oci import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, digest_of
 from build_lib.reference import Reference
+from build_lib.registry.blob_store import Blobs, WrongContent
+from build_lib.registry.image_layout import Loadable, stream, write_layout
+from build_lib.registry.manifests import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, digest_of
 from tests.engine.test_prefetch import content
 
 _TAR_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from build_lib import slurm
-from build_lib.engine import TEMPORARY_LABEL, Engine
-from build_lib.engine import owner as owner_of
+from build_lib.engine.client import TEMPORARY_LABEL, Engine
+from build_lib.engine.client import owner as owner_of
+from build_lib.hub import copy_slurm
 from build_lib.reference import Reference
-from build_lib.services import discover
+from build_lib.repository.services import discover
 from build_lib.settings import Settings
 from tests.conftest import ROOT, run_inv
 from tests.engine.conftest import Registry
@@ -298,10 +298,10 @@ def test_verify_and_push_find_an_apphub_without_the_packages(job: Job, private: 
     settings = Settings.load(job.project, environ=job.environment)
     repository = discover(settings)
     job.docker("tag", f"{APPHUB}-without-slurm", APPHUB)
-    assert slurm.difference(repository, job.engine, settings).startswith("it lacks ")
+    assert copy_slurm.difference(repository, job.engine, settings).startswith("it lacks ")
     pushed = job.inv("push", "-s", "apphub", "-r", f"{private.host}/p")
     assert pushed.returncode == 1
     assert "apphub is not pushed: apphub has not slurm-build's packages: it lacks " in pushed.stdout
     assert "  next: ./inv copy-slurm puts them there" in pushed.stderr
     assert job.inv("build-all").returncode == 0
-    assert slurm.difference(repository, job.engine, settings) == ""
+    assert copy_slurm.difference(repository, job.engine, settings) == ""

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from build_lib import mirrors
 from build_lib.errors import BuildError
-from build_lib.registry import Registries
+from build_lib.registry.client import Registries
 from build_lib.settings import Settings
+from build_lib.transfer import mirrors
 from tests.conftest import Inv
 from tests.engine.conftest import Registry
 from tests.engine.images import layer, make, write

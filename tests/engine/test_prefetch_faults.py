@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine import Engine
-from build_lib.oci import Descriptor
+from build_lib.engine.client import Engine
 from build_lib.reference import Reference, pinned
-from build_lib.registry import Registries
-from build_lib.registry_session import CHUNK
+from build_lib.registry.client import Registries
+from build_lib.registry.manifests import Descriptor
+from build_lib.registry.session import CHUNK
 from build_lib.settings import Settings
 from tests.conftest import Inv, inv_command
 from tests.engine.conftest import OwnEngine, Registry, free_place, running_registry

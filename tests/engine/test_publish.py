@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from build_lib import local_registry
-from build_lib.engine import Engine
-from build_lib.oci import DOCKER_MANIFEST, Manifest
+from build_lib.engine.client import Engine
+from build_lib.machine import local_registry
 from build_lib.reference import Reference
-from build_lib.registry import Registries
+from build_lib.registry.client import Registries
+from build_lib.registry.manifests import DOCKER_MANIFEST, Manifest
 from build_lib.settings import Settings
 from tests.conftest import MEMORY_LIMIT, Inv, peak_memory
 from tests.engine.conftest import Registry, running_registry, tiny_image

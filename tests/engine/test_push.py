@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from build_lib.engine import Engine
-from build_lib.oci import Descriptor
+from build_lib.engine.client import Engine
 from build_lib.reference import Reference
-from build_lib.registry import Registries
+from build_lib.registry.client import Registries
+from build_lib.registry.manifests import Descriptor
 from build_lib.settings import Settings
 from tests.conftest import Inv
 from tests.engine.conftest import Registry, remove_images

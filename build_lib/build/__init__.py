@@ -1,0 +1,18 @@
+"""What is out of date and why, and building it through the best builder there is.
+
+In: services, an engine, settings. Out: a check of each service, then its image with the fingerprint as a label.
+"""
+
+from typing import TYPE_CHECKING
+
+from build_lib.lazy import attach
+
+if TYPE_CHECKING:
+    from build_lib.build import builders as builders
+    from build_lib.build.builders import CommandLine as CommandLine
+    from build_lib.build.run import Built as Built
+    from build_lib.build.run import Check as Check
+    from build_lib.build.run import build as build
+    from build_lib.build.run import check as check
+else:
+    __getattr__ = attach(__name__, __file__)

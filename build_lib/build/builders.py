@@ -1,0 +1,277 @@
+"""The builders that can make an image, and the choice of the best one at hand (design, decision 11)."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from build_lib.engine import Engine
+from build_lib.errors import BuildError, BuildFailed, SettingsError
+from build_lib.graph import Cancel
+from build_lib.process import run, tail
+from build_lib.repository import Service
+from build_lib.settings import Settings
+
+_LAST_WITH_BUILDKIT = 22  # later CLIs leave BuildKit to the buildx plugin
+_FIRST_WITH_CONTEXTS = 23  # the BuildKit inside Docker 20.10 does not know named contexts
+_GET_BUILDX = "install docker-buildx"
+GET_BUILDKIT = "install docker-buildx, or on Debian 12 and older docker.io: ./inv engine-up does it where it can"
+
+
+class Builder(Protocol):
+    """Something that builds one service; what it says goes into the log file."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for people."""
+
+    def build(self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel) -> None:
+        """Build the service's image under its name.
+
+        Raises:
+            BuildFailed: it did not work; with the last lines of the log.
+        """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandLine:
+    """A docker CLI with BuildKit: by its buildx plugin, or built in."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    contexts: bool  # whether it knows additional build contexts
+    secrets: Mapping[str, str]
+    pull: bool
+
+    def build(self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel) -> None:
+        """See Builder."""
+        if not self.contexts:
+            _refuse_contexts(service, self.name)
+        with _dockerfile(service, log) as path, log.open("w", encoding="utf-8") as file:
+            pull = ["--pull"] if self.pull and not service.needs else []  # a sibling's image is in no registry
+            flags = [*_options(service, labels), *_secrets(self.secrets), *_proxies(self.environment), *pull]
+            command = [*self.command, *flags, "--file", str(path), str(service.context)]
+            code = run(command, log=file, cancel=cancel, env=self.environment)
+        if code:
+            raise _failed(service, log)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Classic:
+    """The engine's classic builder, by the SDK: always there, and without BuildKit's features."""
+
+    name: str
+    engine: Engine
+    pull: bool = False
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def build(self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel) -> None:
+        """See Builder."""
+        _refuse_contexts(service, self.name)
+        _refuse_ignore_files(service)
+        for line, feature in service.reading.buildkit:
+            raise BuildFailed(
+                f"{service.dockerfile}:{line}: {feature} needs BuildKit, and only the classic builder is here",
+                hint=GET_BUILDKIT,
+            )
+        with _dockerfile(service, log) as path, log.open("w", encoding="utf-8") as file:
+            try:
+                with cancel.abandoned():  # the engine gives up by itself once nobody listens
+                    self.engine.build(
+                        log=file,
+                        cancelled=cancel.requested,
+                        path=str(service.context),
+                        dockerfile=str(path),
+                        tag=str(service.image),
+                        target=service.target or None,
+                        platform=service.platform or None,
+                        buildargs={**self.proxies, **service.args},
+                        pull=self.pull and not service.needs,
+                        labels=dict(labels),
+                    )
+            except BuildError as error:
+                file.write(f"\n{error.message}\n")
+                file.flush()
+                raise _failed(service, log) from error
+
+
+def choose(settings: Settings, engine: Engine, *, pull: bool = False) -> Builder:
+    """The best builder at hand, or the one that `BUILDER_BACKEND` names; with `pull`, it looks for newer base images.
+
+    Raises:
+        BuildError: the one that is named is not here.
+    """
+    backends = {"buildx": _buildx, "buildkit": _buildkit, "classic": _classic}
+    wanted = settings.builder_backend
+    for find in backends.values() if wanted == "auto" else [backends[wanted]]:
+        builder = find(settings, engine, pull=pull)
+        if builder is not None:
+            return builder
+    hint = _GET_BUILDX if wanted == "buildx" else GET_BUILDKIT
+    raise BuildError(f"BUILDER_BACKEND is {wanted!r}, and no docker CLI on the PATH has that", hint=hint)
+
+
+def _buildx(settings: Settings, engine: Engine, *, pull: bool) -> Builder | None:
+    environment = _environment(settings)
+    for program in _programs(settings.environment.get("PATH", "")):
+        version = _first_line([program, "buildx", "version"], environment)
+        if version:
+            command = (program, "buildx", "--builder", _builder(settings), "build", "--load", "--progress=plain")
+            name = f"buildx {version.split()[1]}"
+            contexts = int(engine.version().partition(".")[0]) >= _FIRST_WITH_CONTEXTS
+            return _command_line(settings, name, command, contexts=contexts, pull=pull)
+    return None
+
+
+def _buildkit(settings: Settings, _engine: Engine, *, pull: bool) -> Builder | None:
+    for program in _programs(settings.environment.get("PATH", "")):
+        version = _first_line([program, "--version"], _environment(settings))
+        found = re.search(r"version (\d+)\.\S+?,", version)
+        if found and int(found[1]) <= _LAST_WITH_BUILDKIT:
+            name = f"BuildKit by docker {found[0].split()[1].rstrip(',')}"
+            return _command_line(settings, name, (program, "build", "--progress=plain"), contexts=False, pull=pull)
+    return None
+
+
+def _classic(settings: Settings, engine: Engine, *, pull: bool) -> Builder:
+    environment = settings.environment
+    proxies = {name: environment[name] for name in proxy_names(environment)}
+    return Classic(name="classic builder", engine=engine, pull=pull, proxies=proxies)
+
+
+def _command_line(
+    settings: Settings, name: str, command: tuple[str, ...], *, contexts: bool, pull: bool
+) -> CommandLine:
+    environment = _environment(settings)
+    secrets = {secret: _place(secret, text, settings) for secret, text in settings.secrets.items()}
+    return CommandLine(
+        name=name, command=command, environment=environment, contexts=contexts, secrets=secrets, pull=pull
+    )
+
+
+def _place(name: str, text: str, settings: Settings) -> str:
+    """Where a secret is: `src=PATH`, if there is such a file, or `env=NAME`, if the environment has such a variable.
+
+    It is a field of a line of CSV, which is how docker reads `--secret`.
+
+    Raises:
+        SettingsError: neither; the text is not shown, for somebody may have written the secret itself.
+    """
+    path = settings.project_root / Path(text).expanduser()
+    if text and path.is_file():
+        doubled = str(path).replace('"', '""')
+        return f'"src={doubled}"'
+    if text in settings.environment:
+        return f"env={text}"
+    raise SettingsError(
+        f"SECRET_{name} names neither a file nor an environment variable",
+        hint=f"write SECRET_{name}=path/to/file, or the name of a variable that holds the secret",
+    )
+
+
+def _environment(settings: Settings) -> Mapping[str, str]:
+    return {**settings.environment, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "DOCKER_BUILDKIT": "1"}
+
+
+@contextmanager
+def _dockerfile(service: Service, log: Path) -> Iterator[Path]:
+    """The file to build from: the service's own, or a copy of a text that is in no file, its ignore file beside it."""
+    if not service.inline:
+        yield service.dockerfile
+        return
+    copy, ignore = log.with_suffix(".Dockerfile"), log.with_suffix(".Dockerfile.dockerignore")
+    copy.write_text(service.text, encoding="utf-8", errors="surrogateescape")
+    own_ignore = service.dockerfile.with_name(service.dockerfile.name + ".dockerignore")
+    try:
+        if own_ignore.is_file():
+            ignore.write_bytes(own_ignore.read_bytes())
+        yield copy
+    finally:
+        copy.unlink()
+        ignore.unlink(missing_ok=True)
+
+
+def _builder(settings: Settings) -> str:
+    """The builder that is the engine itself: it bears the name of its docker context."""
+    environment = settings.environment
+    return "default" if environment.get("DOCKER_HOST") else environment.get("DOCKER_CONTEXT") or "default"
+
+
+def _programs(path: str) -> Iterator[str]:
+    """Every docker CLI on the PATH, for two of different versions happen."""
+    seen: set[Path] = set()
+    for directory in path.split(os.pathsep):
+        program = Path(directory) / "docker"
+        if directory and os.access(program, os.X_OK) and program.resolve() not in seen:
+            seen.add(program.resolve())
+            yield str(program)
+
+
+def _first_line(command: list[str], environment: Mapping[str, str]) -> str:
+    """What the command says first, or "" if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(environment))
+    return done.stdout.partition("\n")[0] if done.returncode == 0 else ""
+
+
+def _options(service: Service, labels: Mapping[str, str]) -> Iterator[str]:
+    yield from ("--tag", str(service.image))
+    if service.platform:
+        yield from ("--platform", service.platform)
+    if service.target:
+        yield from ("--target", service.target)
+    for name, value in service.args.items():
+        yield from ("--build-arg", f"{name}={value}")
+    for name, value in labels.items():
+        yield from ("--label", f"{name}={value}")
+    for name, value in service.additional_contexts:
+        yield from ("--build-context", f"{name}={value}")
+
+
+def _refuse_contexts(service: Service, builder: str) -> None:
+    for name, _ in service.additional_contexts:
+        raise BuildFailed(
+            f"{service.origin}:{service.line}: service {service.name}: the additional context {name} needs buildx and "
+            f"Docker {_FIRST_WITH_CONTEXTS} or newer, and {builder} is here",
+            hint=f"{_GET_BUILDX}, and a newer engine if this one is older",
+        )
+
+
+def _refuse_ignore_files(service: Service) -> None:
+    """The classic builder reads `.dockerignore` alone, and that as text: others would send it what is not looked at."""
+    own = service.dockerfile.with_name(f"{service.dockerfile.name}.dockerignore")
+    if own.is_file():
+        raise BuildFailed(f"{own}: an ignore file of a Dockerfile's own needs BuildKit", hint=GET_BUILDKIT)
+    ignored = service.context / ".dockerignore"
+    try:
+        ignored.read_text(encoding="utf-8") if ignored.is_file() else ""
+    except UnicodeDecodeError:
+        raise BuildFailed(f"{ignored}: is no UTF-8 text, which the classic builder needs", hint=GET_BUILDKIT) from None
+
+
+def _secrets(secrets: Mapping[str, str]) -> Iterator[str]:
+    """Where each secret is, never the secret itself."""
+    for name, place in secrets.items():
+        yield from ("--secret", f"id={name},{place}")
+
+
+def _proxies(environment: Mapping[str, str]) -> Iterator[str]:
+    """Every builder knows these arguments without a declaration; by name, for a proxy's address may hold a password."""
+    for name in proxy_names(environment):
+        yield from ("--build-arg", name)
+
+
+def proxy_names(environment: Mapping[str, str]) -> list[str]:
+    """The variables that name proxies, in both spellings, as far as they are set."""
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+    return [name for upper in names for name in (upper, upper.lower()) if environment.get(name)]
+
+
+def _failed(service: Service, log: Path) -> BuildFailed:
+    lines = tail(log)
+    last = next((line.strip() for line in reversed(lines.splitlines()) if line.strip()), "the builder said nothing")
+    return BuildFailed(f"{service.name} cannot be built: {last}\n{lines}", hint=f"the whole log: {log}")

@@ -1,0 +1,230 @@
+"""Images for a bundle: looked up at the registries of the source chain, down to their configs; else in the engine."""
+
+import json
+import os
+import platform as machine
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
+
+from build_lib.bundle.contents import Listed, Variant, printable
+from build_lib.engine import Engine, Image, NotLoadable, load_plan, saved_images
+from build_lib.errors import BuildError, EngineError, Refusal, RegistryError, Unavailable
+from build_lib.reference import Reference, pinned
+from build_lib.registry import (
+    Blobs,
+    Descriptor,
+    Downloads,
+    Loadable,
+    Manifest,
+    Registries,
+    copy_plan,
+    image_layout,
+    is_sha256,
+    matches,
+    source_chain,
+)
+from build_lib.repository import Dependency
+from build_lib.settings import Settings
+
+Connect = Callable[[], AbstractContextManager[Engine]]
+
+FROM_ENGINE = "engine"  # the source of what no registry has
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # Go's names for what uname says
+_EXPORTS = 4  # at once: they compress
+_LARGEST_CONFIG = 4 << 20  # bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gathered:
+    """An image, and the registries that may have its blobs; what comes from the engine has them on disk already."""
+
+    listed: Listed
+    loadable: Loadable
+    sources: tuple[Reference, ...]
+
+    @property
+    def blobs(self) -> dict[str, Descriptor]:
+        """By digest; foreign layers stay where they are."""
+        return {blob.digest: blob for manifest in self.loadable.manifests for blob in manifest.blobs if not blob.urls}
+
+    @property
+    def foreign(self) -> frozenset[str]:
+        """Layers that no registry gives away."""
+        return frozenset(blob.digest for each in self.loadable.manifests for blob in each.blobs if blob.urls)
+
+
+class Gather:
+    """One run's; for several threads. With `dry`, nothing is written, and the engine's images are not looked into."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registries: Registries,
+        connect: Connect,
+        blobs: Blobs,
+        *,
+        platforms: Sequence[str],
+        dry: bool,
+    ) -> None:
+        self.downloads = Downloads(registries, blobs, tries=settings.tries)
+        self._settings = settings
+        self._registries = registries
+        self._connect = connect
+        self._blobs = blobs
+        self._platforms = tuple(platforms)
+        self._dry = dry
+        self._exporting = threading.BoundedSemaphore(min(os.cpu_count() or 1, _EXPORTS))
+
+    def find(self, item: Dependency) -> Gathered:
+        """Look a dependency image up.
+
+        Raises:
+            Unavailable: neither a registry nor the engine has it; with the reason of each.
+        """
+        sources = tuple(source_chain.chain(item.image, self._settings))
+        refusals: list[Refusal] = []
+        for source, top in copy_plan.having(item.image, sources, self._registries, refusals):
+            try:
+                found = self._read(item, source, top)
+            except BuildError as error:
+                if self._registries.cancel.requested():
+                    raise
+                refusals.append(Refusal(source=source.host, reason=error.message))
+            else:
+                return replace(found, sources=(source, *(each for each in sources if each != source)))
+        try:
+            return self._from_engine(item)
+        except EngineError as error:
+            raise Unavailable(str(item.image), [*refusals, Refusal(source="engine", reason=error.message)]) from None
+
+    def service(self, image: Reference) -> Gathered:
+        """A service's image, out of the engine.
+
+        Raises:
+            EngineError: it is not there.
+        """
+        with self._connect() as engine:
+            if image.identity not in engine.images():
+                raise EngineError(f"{image} is not built", hint="./inv build-all builds the services")
+            return self._exported(image, engine, service=True)
+
+    def _read(self, item: Dependency, source: Reference, top: Descriptor) -> Gathered:
+        if self._platforms and not item.image.digest:
+            found = copy_plan.of_platforms(source, top.digest, self._registries, self._platforms)
+        else:
+            found = copy_plan.tree(source, top.digest, self._registries)
+        manifests = tuple({each.digest: each for each in reversed(tuple(found))}.values())
+        own = (item.platform or self._settings.platform or _here(),)
+        loadable = Loadable(
+            name=pinned(item.image) or item.image,
+            manifests=manifests,
+            image=_chosen(manifests, self._platforms or own),
+        )
+        variants = tuple(self._variant(source, manifest) for manifest in manifests if manifest.blobs)
+        if self._platforms and not item.image.digest:
+            _check_platform(variants, self._platforms)
+        return gathered(item.image, loadable, variants, source.host)
+
+    def _variant(self, source: Reference, manifest: Manifest) -> Variant:
+        config = manifest.blobs[0]
+        if config.size > _LARGEST_CONFIG:
+            return variant_of(manifest, b"")
+        if self._dry and not self._blobs.has(config):
+            return variant_of(manifest, b"".join(self._registries.blob(source, config)))
+        with self.downloads.fetch(source, config) as file:
+            return variant_of(manifest, file.read())
+
+    def _from_engine(self, item: Dependency) -> Gathered:
+        image = item.image
+        with self._connect() as engine:
+            if image.digest:
+                raise EngineError("it keeps no image in the form that a digest stands for")
+            if image.identity not in engine.images():
+                raise EngineError("it has no such image")
+            wanted = self._platforms or tuple(filter(None, (item.platform or self._settings.platform,)))
+            if wanted and not any(engine.is_for(image, platform) for platform in wanted):
+                raise EngineError(f"it has the image for another platform than {', '.join(wanted)}")
+            return self._exported(image, engine)
+
+    def _exported(self, image: Reference, engine: Engine, *, service: bool = False) -> Gathered:
+        if self._dry:
+            return _unseen(image, engine.images()[image.identity], service=service)
+        with self._exporting:
+            manifest = saved_images.export(image, engine, self._blobs, self._settings.state_dir / "blobs")
+        variant = variant_of(manifest, b"".join(self._blobs.chunks(manifest.blobs[0])))
+        loadable = Loadable(name=image, manifests=(manifest,), image=manifest)
+        return gathered(image, loadable, (variant,), FROM_ENGINE, service=service)
+
+
+def variant_of(manifest: Manifest, config: bytes) -> Variant:
+    """What a manifest is made of; of one whose config is no image's, the layers alone."""
+    diff_ids: tuple[str, ...] = ()
+    platform = ""
+    with suppress(NotLoadable, ValueError, AttributeError):
+        diff_ids = load_plan.diff_ids_of(config)
+        found = json.loads(config)
+        platform = "/".join(str(found[key]) for key in ("os", "architecture", "variant") if found.get(key))
+    if not all(map(is_sha256, diff_ids)):
+        diff_ids = ()
+    return Variant(
+        layers=tuple(layer.digest for layer in manifest.blobs[1:]), diff_ids=diff_ids, platform=printable(platform)
+    )
+
+
+def _check_platform(variants: Sequence[Variant], platforms: Sequence[str]) -> None:
+    """An image that is no index is for one platform, and only its config says for which."""
+    found = [variant.platform for variant in variants if variant.platform]
+    if found and not any(matches(platform, wanted) for platform in found for wanted in platforms):
+        raise RegistryError(f"it is not there for {', '.join(platforms)}, but for {', '.join(found)}")
+
+
+def _chosen(manifests: Sequence[Manifest], platforms: Sequence[str]) -> Manifest:
+    """What `docker load` gets, which takes one platform: the first of these that is there."""
+    by_digest = {manifest.digest: manifest for manifest in manifests}
+    failure: RegistryError | None = None
+    for platform in platforms:
+        try:
+            chosen = load_plan.choose(manifests[0], lambda listed: by_digest[listed.digest], platform)
+        except RegistryError as error:
+            failure = failure or error
+            continue
+        if not chosen.blobs:
+            raise RegistryError("it is an index of indexes")
+        return chosen
+    assert failure is not None
+    raise failure
+
+
+def gathered(
+    image: Reference, loadable: Loadable, variants: tuple[Variant, ...], source: str, *, service: bool = False
+) -> Gathered:
+    """An image that was found, as it is to be listed."""
+    top = loadable.manifests[0]
+    blobs = {blob.digest: blob.size for each in loadable.manifests for blob in each.blobs if not blob.urls}
+    listed = Listed(
+        image=image,
+        digest=top.digest,
+        media_type=top.media_type,
+        size=sum(blobs.values()) + sum(len(each.body) for each in loadable.manifests),
+        source=source,
+        service=service,
+        variants=variants,
+        not_loaded=printable(image_layout.not_for_classic(loadable.image)),
+    )
+    return Gathered(listed=listed, loadable=loadable, sources=())
+
+
+def _unseen(image: Reference, held: Image, *, service: bool) -> Gathered:
+    """An image of the engine that is not looked into: as if it were one blob, not compressed."""
+    blob = Descriptor(digest=held.id, size=held.size, media_type="")
+    manifest = Manifest(body=b"", media_type="", manifests=(), blobs=(blob,))
+    loadable = Loadable(name=image, manifests=(manifest,), image=manifest)
+    found = gathered(image, loadable, (), FROM_ENGINE, service=service)
+    return replace(found, listed=replace(found.listed, digest=""))
+
+
+def _here() -> str:
+    name = machine.machine()
+    return f"linux/{_ARCHITECTURES.get(name, name)}"

@@ -1,0 +1,285 @@
+"""What is in a bundle (`build-lib.json`), what a site has (an inventory), and what the one need not bring to the other.
+
+Both are JSON objects that name themselves in `build-lib`, and a version of their form in `format`.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Literal, TypeVar
+
+from build_lib.errors import BadBundle, InvalidReference
+from build_lib.reference import Reference, is_tag
+from build_lib.registry import is_sha256
+
+T = TypeVar("T")
+Kind = Literal["engine", "registry", "bundle"]
+
+NAME = "build-lib.json"
+_FORMAT = 1
+_WRITERS = "./inv deps-inventory writes inventories, ./inv deps-save writes bundles"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """One manifest of an image: that for a platform, or one beside them, such as an attestation.
+
+    `layers` and `diff_ids` are the digests of its layers as they travel and uncompressed, lowest first; either may be
+    empty where it is not known.
+    """
+
+    layers: tuple[str, ...]
+    diff_ids: tuple[str, ...]
+    platform: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """An image of a bundle."""
+
+    image: Reference
+    digest: str
+    media_type: str
+    size: int  # bytes of all its blobs and manifests, also of those that are left out
+    source: str  # where it came from: a registry's host, or `engine`
+    service: bool  # whether the repository built it
+    variants: tuple[Variant, ...]
+    not_loaded: str = ""  # a kind of layer in it that `docker load` of the classic store does not take
+
+    @property
+    def name(self) -> str:
+        """As people write it."""
+        return str(self.image)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftOut:
+    """A layer that is at the site: under its digest, and which image has it there."""
+
+    digest: str
+    size: int
+    held_by: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """What `build-lib.json` says."""
+
+    release: str
+    images: tuple[Listed, ...]
+    missing: Mapping[str, str]  # images that could not be had when the bundle was made, and why
+    since: str = ""  # what a delta was made against, in words
+    left_out: tuple[LeftOut, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """As JSON."""
+        content = {
+            "build-lib": "bundle",
+            "format": _FORMAT,
+            "version": version("build-lib"),
+            "release": self.release,
+            "images": [_listed_json(item) for item in self.images],
+            "missing": dict(self.missing),
+            "since": self.since,
+            "left_out": [{"digest": item.digest, "size": item.size, "held_by": item.held_by} for item in self.left_out],
+        }
+        return _json(content)
+
+    @classmethod
+    def read(cls, content: bytes, where: str) -> "Listing":
+        """From JSON.
+
+        Raises:
+            BadBundle: it is none, or of a later version of this program; with `where` it is.
+        """
+        return _read(content, where, "bundle", _listing)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Base:
+    """What a site has, as far as a delta may rely on it.
+
+    An engine is known by the chains of its uncompressed layers, a registry by the digests of its blobs, and what was
+    loaded from a bundle by both.
+    """
+
+    kind: Kind
+    name: str  # in words
+    images: tuple[tuple[str, Variant], ...]
+
+    def to_bytes(self) -> bytes:
+        """As JSON: an inventory."""
+        images = [{"image": image, **_variant_json(variant)} for image, variant in self.images]
+        return _json(
+            {
+                "build-lib": "inventory",
+                "format": _FORMAT,
+                "version": version("build-lib"),
+                "of": self.kind,
+                "name": self.name,
+                "images": images,
+            }
+        )
+
+    @classmethod
+    def of_bundle(cls, listing: Listing, name: str) -> "Base":
+        """What a site has that has loaded this bundle."""
+        images = tuple((item.name, variant) for item in listing.images for variant in item.variants)
+        return cls(kind="bundle", name=printable(name), images=images)
+
+    @classmethod
+    def read(cls, content: bytes, where: str) -> "Base":
+        """From an inventory, or from a bundle's `build-lib.json`.
+
+        Raises:
+            BadBundle: it is neither.
+        """
+        found = _object(content, where)
+        if found.get("build-lib") == "bundle":
+            return cls.of_bundle(Listing.read(content, where), where)
+        return _read(content, where, "inventory", _base)
+
+    def held(self, variants: Iterable[Variant]) -> dict[str, str]:
+        """The layers, by digest, that need not be brought, and an image that has them at the site.
+
+        A layer is left out only if that serves every image that has it: an engine takes it from what it has only upon
+        the very same lower layers (Docker 20.10).
+        """
+        by_chain = {
+            each.diff_ids[:depth]: image for image, each in self.images for depth in range(1, len(each.diff_ids) + 1)
+        }
+        by_digest = {digest: image for image, each in self.images for digest in each.layers}
+        held: dict[str, str] = {}
+        wanted: set[str] = set()
+        for variant in variants:
+            for depth, digest in enumerate(variant.layers, 1):
+                chain = variant.diff_ids[:depth] if len(variant.diff_ids) == len(variant.layers) else ()
+                found = [by_digest.get(digest)] if self.kind != "engine" else []
+                found += [by_chain.get(chain)] if self.kind != "registry" else []
+                if all(found):
+                    held[digest] = found[0] or ""
+                else:
+                    wanted.add(digest)
+        return {digest: image for digest, image in held.items() if digest not in wanted}
+
+
+def printable(text: str) -> str:
+    """A text from elsewhere as it may stand in a listing: it is shown at terminals."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _listed_json(item: Listed) -> dict[str, Any]:
+    return {
+        "image": item.name,
+        "digest": item.digest,
+        "media_type": item.media_type,
+        "size": item.size,
+        "source": item.source,
+        "service": item.service,
+        "not_loaded": item.not_loaded,
+        "variants": [_variant_json(variant) for variant in item.variants],
+    }
+
+
+def _variant_json(variant: Variant) -> dict[str, Any]:
+    return {"platform": variant.platform, "layers": list(variant.layers), "diff_ids": list(variant.diff_ids)}
+
+
+def _object(content: bytes, where: str) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise BadBundle(f"{where} is no JSON object", hint=_WRITERS)
+    return found
+
+
+def _read(content: bytes, where: str, kind: str, build: Callable[[dict[str, Any]], T]) -> T:
+    found = _object(content, where)
+    if found.get("build-lib") != kind:
+        what = "no inventory, and not the build-lib.json of a bundle" if kind == "inventory" else f"none of a {kind}"
+        raise BadBundle(f"{where} is {what}", hint=_WRITERS)
+    if found.get("format") != _FORMAT:
+        text = f"{where} has the format {found.get('format')!r}; this program knows {_FORMAT}"
+        raise BadBundle(text, hint=f"it was written by build-lib {found.get('version')!r}: use that version or a newer")
+    try:
+        return build(found)
+    except (KeyError, TypeError, ValueError, AttributeError, InvalidReference) as error:
+        raise BadBundle(f"{where} is damaged: {error!s}") from None
+
+
+def _listing(found: dict[str, Any]) -> Listing:
+    release = _text(found["release"])
+    if not is_tag(release):
+        raise ValueError(f"the release {release!r}")
+    left_out = tuple(
+        LeftOut(digest=_digest(item["digest"]), size=_size(item["size"]), held_by=_text(item["held_by"]))
+        for item in found["left_out"]
+    )
+    images = tuple(_listed(item) for item in found["images"])
+    names = [item.image.canonical for item in images]
+    if len(set(names)) < len(names):
+        raise ValueError("an image is listed twice")
+    return Listing(
+        release=release,
+        images=images,
+        missing={_text(image): _text(reason) for image, reason in found["missing"].items()},
+        since=_text(found["since"]),
+        left_out=left_out,
+    )
+
+
+def _listed(item: Mapping[str, Any]) -> Listed:
+    return Listed(
+        image=Reference.parse(_text(item["image"])),
+        digest=_digest(item["digest"]),
+        media_type=_text(item["media_type"]),
+        size=_size(item["size"]),
+        source=_text(item["source"]),
+        service=bool(item["service"]),
+        not_loaded=_text(item["not_loaded"]),
+        variants=tuple(map(_variant, item["variants"])),
+    )
+
+
+def _base(found: dict[str, Any]) -> Base:
+    kind = found["of"]
+    if kind not in ("engine", "registry"):
+        raise ValueError(f"it is of {kind!r}")
+    images = tuple((_text(item["image"]), _variant(item)) for item in found["images"])
+    return Base(kind=kind, name=_text(found["name"]), images=images)
+
+
+def _variant(item: Mapping[str, Any]) -> Variant:
+    layers, diff_ids = (tuple(map(_digest, _list(item[key]))) for key in ("layers", "diff_ids"))
+    return Variant(platform=_text(item["platform"]), layers=layers, diff_ids=diff_ids)
+
+
+def _list(value: Any) -> Sequence[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _digest(value: Any) -> str:
+    if not is_sha256(_text(value)):
+        raise ValueError(f"{value!r} is no digest")
+    return str(value)
+
+
+def _size(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no size")
+    return value

@@ -1,0 +1,95 @@
+"""What the engine or the registry of a site has, in a small file: a bundle made `--since` it leaves that out."""
+
+from pathlib import Path
+
+from build_lib.bundle.collect import Connect
+from build_lib.bundle.contents import Base, Variant
+from build_lib.bundle.parts_writer import Writer
+from build_lib.engine import Engine
+from build_lib.errors import SettingsError
+from build_lib.graph import run
+from build_lib.reference import PrivateRegistry, Reference
+from build_lib.registry import Registries, copy_plan
+from build_lib.repository import Repository, dependencies
+from build_lib.settings import Settings
+
+
+def default_path(settings: Settings) -> Path:
+    """Where an inventory is written if no file is named."""
+    return settings.state_dir / "inventory.json"
+
+
+def of_engine(connect: Connect) -> Base:
+    """The layers of every named image of the engine.
+
+    Raises:
+        EngineError: no engine answers.
+    """
+    with connect() as engine:
+        return Base(kind="engine", name=f"the engine of {engine.machine()}", images=_chains(engine))
+
+
+def of_registry(repository: Repository, settings: Settings) -> Base:
+    """The blobs of everything that the private registry has where dependencies and services belong, under any tag.
+
+    Raises:
+        SettingsError: no private registry is set.
+        RegistryError: it cannot be asked.
+    """
+    registry = settings.private_registry
+    if registry is None:
+        raise SettingsError("there is no private registry", hint="-r host[:port]/project names one")
+    with Registries(settings, connections=settings.pulls_at_once) as registries:
+        images = [item.image for item in dependencies.find(repository, settings)]
+        images += [service.image for service in repository.services.values()]
+        places = {image.repository: image for image in images}
+        outcomes = run(
+            dict.fromkeys(places, ()),
+            lambda name, _cancel: _held(places[name], registry, registries),
+            jobs=settings.pulls_at_once,
+            cancel=registries.cancel,
+        )
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise outcome.error
+    found = tuple(pair for outcome in outcomes for pair in outcome.value or ())
+    return Base(kind="registry", name=str(registry), images=found)
+
+
+def write(base: Base, path: Path, *, dry: bool) -> Path:
+    """Write it; under a temporary name first.
+
+    Raises:
+        BuildError: it cannot be written.
+    """
+    if not dry:
+        with Writer(path, None) as writer:
+            writer.write(base.to_bytes())
+            writer.finish()
+    return path
+
+
+def _chains(engine: Engine) -> tuple[tuple[str, Variant], ...]:
+    names: dict[str, str] = {}
+    for name, image in sorted(engine.images().items(), key=lambda pair: ("@" in pair[0], pair[0])):
+        names.setdefault(image.id, str(Reference.parse(name)))
+    found = []
+    for id, name in names.items():
+        found.append((name, Variant(layers=(), diff_ids=engine.layers(id))))
+    return tuple(sorted(found, key=lambda pair: pair[0]))
+
+
+def _held(image: Reference, registry: PrivateRegistry, registries: Registries) -> list[tuple[str, Variant]]:
+    place = registry.place(image)
+    tops: dict[str, Reference] = {}
+    for tag in registries.tags(place):
+        top = registries.resolve(place.with_tag(tag))
+        if top is not None:
+            tops.setdefault(top.digest, image.with_tag(tag))
+    found: dict[str, tuple[str, Variant]] = {}
+    for digest, name in tops.items():
+        for manifest in copy_plan.tree(place, digest, registries):
+            if manifest.blobs:
+                layers = tuple(layer.digest for layer in manifest.blobs[1:] if not layer.urls)
+                found.setdefault(manifest.digest, (str(name), Variant(layers=layers, diff_ids=())))
+    return list(found.values())

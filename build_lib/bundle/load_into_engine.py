@@ -1,0 +1,109 @@
+"""Images of a bundle into an engine: for its platform, and without the layers that it has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from build_lib.bundle.archive import Archive, Held
+from build_lib.bundle.contents import Listed
+from build_lib.bundle.load_result import Listener, Loaded, refuse
+from build_lib.engine import Engine, Fitting, NotLoadable, load_plan
+from build_lib.errors import BuildError
+from build_lib.graph import Cancel, Outcome, run
+from build_lib.registry import Loadable, image_layout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Fitted:
+    """An image as the engine is to get it, and the digests of its uncompressed layers."""
+
+    listed: Listed
+    loadable: Loadable
+    diff_ids: tuple[str, ...]
+
+
+class IntoEngine:
+    """One load of an open bundle, which is checked already."""
+
+    def __init__(self, archive: Archive, engine: Engine) -> None:
+        self.archive = archive
+        self.engine = engine
+        self.fitting = Fitting(engine, classic=not engine.keeps_content())
+        self.images = {item.listed.name: item for item in archive.images}
+        self.present = engine.images()
+
+    def load(self, jobs: int, listener: Listener, *, dry: bool) -> list[Outcome[Loaded]]:
+        """Everything that is left out has to be there before the first image is touched."""
+        found: dict[str, _Fitted] = {}
+        errors: dict[str, BuildError] = {}
+        for name, item in self.images.items():
+            try:
+                found[name] = self._fitted(item)
+            except NotLoadable as error:
+                hint = "deps-load -r brings it into a registry, from which other engines pull it"
+                errors[name] = BuildError(f"{name}: {error.message}", hint=hint)
+            except BuildError as error:
+                errors[name] = BuildError(f"{name}: {error.message}", hint=error.hint)
+        refuse(self.archive, "this engine", {name: self._lacking(image) for name, image in found.items()})
+
+        def work(name: str, cancel: Cancel) -> Outcome[Loaded]:
+            try:
+                if name in errors:
+                    raise errors[name]
+                return Outcome(name=name, value=self._load(found[name], cancel, dry=dry))
+            except BuildError as error:  # an image waits for another's layers, not for its success
+                if name not in errors and not cancel.requested():
+                    self.engine.check()
+                return Outcome(name=name, error=error)
+
+        outcomes = run(self._order(found), work, jobs=jobs, on_end=lambda outcome: listener.on_loaded(_inner(outcome)))
+        return [_inner(outcome) for outcome in outcomes]
+
+    def _order(self, found: Mapping[str, _Fitted]) -> dict[str, tuple[str, ...]]:
+        """Each image after the first one with the same lowest layer: what they share is sent once."""
+        first: dict[tuple[str, ...], str] = {}
+        needs: dict[str, tuple[str, ...]] = {}
+        for name in self.images:
+            lowest = found[name].diff_ids[:1] if name in found else ()
+            other = first.setdefault(lowest, name) if lowest else name
+            needs[name] = (other,) if other != name else ()
+        return needs
+
+    def _fitted(self, item: Held) -> _Fitted:
+        by_digest = {manifest.digest: manifest for manifest in item.manifests}
+        top = item.manifests[0]
+        loadable = self.fitting.loadable(item.listed.image, top, lambda listed: by_digest[listed.digest])
+        config = self.archive.read(loadable.image.blobs[0])
+        return _Fitted(listed=item.listed, loadable=loadable, diff_ids=load_plan.diff_ids_of(config))
+
+    def _lacking(self, image: _Fitted) -> list[str]:
+        """The layers that are neither in the bundle nor, at their place, in the engine."""
+        if self._is_there(image.loadable):
+            return []
+        return [
+            layer.digest
+            for depth, layer in enumerate(image.loadable.image.blobs[1:], 1)
+            if not self.archive.has(layer) and not self.fitting.has(image.diff_ids[:depth])
+        ]
+
+    def _is_there(self, loadable: Loadable) -> bool:
+        """By its id: that of its config for the classic store, else that of what the name stands for."""
+        held = self.present.get(loadable.name.canonical)
+        ids = {manifest.digest for manifest in loadable.manifests} | {loadable.image.blobs[0].digest}
+        return held is not None and held.id in ids
+
+    def _load(self, image: _Fitted, cancel: Cancel, *, dry: bool) -> Loaded:
+        loadable = image.loadable
+        if self._is_there(loadable):
+            return Loaded.of(image.listed, "there", 0, (loadable.name,))
+        absent = {layer.digest for layer in loadable.image.blobs[1:] if not self.archive.has(layer)}
+        leave_out = absent | self.fitting.held(loadable.image, image.diff_ids)
+        size = sum(blob.size for blob in image_layout.contents([loadable], leave_out))
+        if not dry:
+            with cancel.abandoned():  # the engine gives up by itself
+                self.engine.load(image_layout.stream([loadable], self.archive.chunks, leave_out=leave_out))
+        self.fitting.add(image.diff_ids)
+        return Loaded.of(image.listed, "loaded", size, (loadable.name,))
+
+
+def _inner(outcome: Outcome[Outcome[Loaded]]) -> Outcome[Loaded]:
+    return outcome.value or Outcome(name=outcome.name, error=outcome.error)

@@ -1,0 +1,105 @@
+"""The files in a bundle's archive, and nothing else: what `layout.stream` would not write is refused."""
+
+import hashlib
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from build_lib.bundle.contents import NAME
+from build_lib.bundle.parts import Volume
+from build_lib.errors import BadBundle
+from build_lib.registry import image_layout
+
+DOCUMENTS = ("oci-layout", "index.json", "manifest.json", NAME)
+SUMS = "build-lib.sha256"
+BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
+OTHERS = "docker load takes in what docker save wrote; ./inv deps-save writes bundles"
+_BLOCK = tarfile.BLOCKSIZE
+_MOST_MEMBERS = 200_000
+_KINDS = {
+    tarfile.SYMTYPE: "a symbolic link",
+    tarfile.LNKTYPE: "a hard link",
+    tarfile.CHRTYPE: "a device",
+    tarfile.BLKTYPE: "a device",
+    tarfile.FIFOTYPE: "a pipe",
+    tarfile.DIRTYPE: "a directory",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """Where a file's content is."""
+
+    offset: int  # of its content
+    size: int
+
+
+def members_of(volume: Volume) -> Iterator[tuple[str, Member]]:
+    """The archive's files by their names; every header is as `stream` writes it.
+
+    Raises:
+        BadBundle: there is anything else in it, or it is cut off.
+    """
+    if not volume.size:
+        raise BadBundle(f"{volume.path} is empty", hint="copy it again")
+    names: set[str] = set()
+    offset = 0
+    while any(block := volume.read(offset, _BLOCK)):
+        info = _info(volume, offset, block)
+        _check_name(volume, info)
+        if info.name in names or len(names) == _MOST_MEMBERS:
+            fault = f"it has two files {info.name}" if info.name in names else f"more than {_MOST_MEMBERS} files"
+            raise BadBundle(f"{volume.path} is no bundle: {fault}")
+        if block != image_layout.header(info.name, info.size):
+            raise BadBundle(f"{volume.path} is damaged {volume.where(offset)}: no bundle has such a header")
+        names.add(info.name)
+        yield info.name, Member(offset=offset + _BLOCK, size=info.size)
+        offset += _BLOCK + info.size + -info.size % _BLOCK
+        if offset > volume.size:
+            raise _cut_off(volume, f"in the middle of {info.name}")
+    if volume.size < offset + 2 * _BLOCK:
+        raise _cut_off(volume, "before its end")
+    if any(any(chunk) for chunk in volume.chunks(offset, volume.size - offset)):
+        raise BadBundle(f"{volume.path} is damaged {volume.where(offset)}: something follows the archive's end")
+
+
+def sums_of(documents: Mapping[str, bytes]) -> bytes:
+    """Their checksums as sha256sum writes them."""
+    lines = (f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in documents.items())
+    return "".join(lines).encode()
+
+
+def _info(volume: Volume, offset: int, block: bytes) -> tarfile.TarInfo:
+    if len(block) < _BLOCK and offset:
+        raise _cut_off(volume, "in the middle of a header")
+    try:
+        info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
+    except (tarfile.HeaderError, ValueError):
+        if offset == 0:
+            raise BadBundle(f"{volume.path} is no bundle: it is no tar archive") from None
+        raise BadBundle(f"{volume.path} is damaged {volume.where(offset)}: there is no tar header") from None
+    if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+        kind = _KINDS.get(info.type, f"an entry of the type {info.type!r}")
+        raise BadBundle(f"{volume.path} is no bundle: {info.name!r} in it is {kind}", hint=OTHERS)
+    if info.size < 0:
+        raise BadBundle(f"{volume.path} is no bundle: {info.name!r} has the size {info.size}")
+    return info
+
+
+def _check_name(volume: Volume, info: tarfile.TarInfo) -> None:
+    if info.name in (*DOCUMENTS, SUMS) or BLOB.fullmatch(info.name):
+        return
+    leads_out = info.name.startswith("/") or ".." in info.name.split("/")
+    fault = "leads out of the archive" if leads_out else "has no place in one"
+    raise BadBundle(
+        f"{volume.path} is no bundle: {info.name!r} {fault}",
+        hint=OTHERS,
+    )
+
+
+def _cut_off(volume: Volume, where: str) -> BadBundle:
+    return BadBundle(
+        f"{volume.path} is cut off: it ends {volume.where(volume.size)}, {where}",
+        hint="copy it again, or all its parts",
+    )

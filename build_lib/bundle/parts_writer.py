@@ -1,0 +1,162 @@
+"""Writing large files, whole or in numbered parts with their checksums (`parts`)."""
+
+import errno
+import fcntl
+import hashlib
+import os
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from build_lib.bundle.parts import matching, sums_of
+from build_lib.errors import BadBundle, BuildError
+from build_lib.registry import cannot_write
+
+
+class Writer:
+    """Writes a file, or parts of at most `limit` bytes, under temporary names that become theirs at the end.
+
+    What was there under these names is replaced then. On every other way out nothing is left, but after a kill: what
+    that leaves is overwritten by the next writer of the same name.
+    """
+
+    def __init__(self, path: Path, limit: int | None) -> None:
+        self.path = path
+        self.parts: list[Path] = []
+        self._limit = limit
+        self._room = 0
+        self._file: FileIO | None = None
+        self._finished = False
+        self._sums: list[str] = []
+        self._hash = hashlib.sha256()
+        self._lock: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _temporary(self.path).open("ab")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock.truncate(0)  # what a kill left
+            for part in matching(_temporary(self.path)):
+                part.unlink()
+        except BlockingIOError:
+            assert self._lock is not None
+            self._lock.close()
+            raise BuildError(
+                f"another process is writing {self.path}", hint="wait for it, or name another file with -f"
+            ) from None
+        except (FileExistsError, NotADirectoryError):
+            raise BuildError(f"cannot write {self.path}: {self.path.parent} is no directory") from None
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+        for path in matching(_temporary(self.path)):
+            path.unlink()
+        if self._limit or not self._finished:  # else it has its name, and another writer may have begun
+            _temporary(self.path).unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+
+    def _failed(self, error: OSError) -> BuildError:
+        if error.errno == errno.EFBIG:
+            text = f"cannot write {self.path}: the file system there takes no file of this size"
+            return BuildError(text, hint="--split 4G writes parts that fit on FAT")
+        return cannot_write(self.path, error)
+
+    def write(self, chunk: bytes) -> None:
+        """Append.
+
+        Raises:
+            BuildError: the disk is full, or something else keeps it from being written.
+        """
+        rest = memoryview(chunk)
+        try:
+            while rest:
+                if self._file is None or not self._room:
+                    self._begin()
+                assert self._file is not None
+                count = self._file.write(rest[: self._room] if self._limit else rest)
+                if self._limit:
+                    self._hash.update(rest[:count])
+                    self._room -= count
+                rest = rest[count:]
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def finish(self) -> tuple[Path, ...]:
+        """Everything is written: give the files their names. Those names.
+
+        Raises:
+            BuildError: as for `write`.
+        """
+        try:
+            self._end()
+            former = _former_parts(self.path)
+            sums = self.path.with_name(f"{self.path.name}.sha256")
+            sums.unlink(missing_ok=True)
+            for number in range(len(self.parts)):
+                self._written(number).replace(self.parts[number])
+            if self._limit:
+                self.path.unlink(missing_ok=True)
+                _write_text(sums, "".join(self._sums))
+            for path in former:
+                if path not in self.parts:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._finished = True
+        return tuple(self.parts)
+
+    def _begin(self) -> None:
+        self._end()
+        number = len(self.parts)
+        self.parts.append(self.path.with_name(f"{self.path.name}.{number + 1:03}") if self._limit else self.path)
+        self._file = self._written(number).open("wb", buffering=0)
+        self._hash = hashlib.sha256()
+        self._room = self._limit or 1
+
+    def _end(self) -> None:
+        """A part is complete, and on the medium: it may be taken away."""
+        if self._file is None:
+            return
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._file = None
+        if self._limit:
+            self._sums.append(f"{self._hash.hexdigest()}  {self.parts[-1].name}\n")
+
+    def _written(self, number: int) -> Path:
+        """The temporary name; that of a whole file is what the lock is held on."""
+        temporary = _temporary(self.path)
+        return temporary.with_name(f"{temporary.name}.{number + 1:03}") if self._limit else temporary
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
+
+
+def _former_parts(path: Path) -> list[Path]:
+    """The parts that an earlier file of checksums names: they go with it."""
+    with suppress(BadBundle):
+        return [path.with_name(name) for name in sums_of(path)]
+    return []
+
+
+def _write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

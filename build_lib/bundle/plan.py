@@ -1,0 +1,123 @@
+"""What a bundle is going to be: its documents, the layers that a delta leaves out, the room that it takes."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from build_lib.bundle.collect import Gathered
+from build_lib.bundle.contents import NAME, Base, LeftOut, Listing, printable
+from build_lib.bundle.members import SUMS, sums_of
+from build_lib.bundle.parts import MOST_PARTS
+from build_lib.errors import BuildError
+from build_lib.graph import Outcome
+from build_lib.registry import Blobs, Descriptor, Loadable, image_layout
+from build_lib.settings import Settings
+
+
+def part_size(text: str) -> int:
+    """A size as `--split` has it, in bytes: `650M`, `4G`; these are the decimal units that are written on media.
+
+    Raises:
+        BuildError: it is none.
+    """
+    number, unit = text.strip().upper().removesuffix("B"), 1
+    for letter, factor in (("K", 10**3), ("M", 10**6), ("G", 10**9), ("T", 10**12)):
+        if number.endswith(letter):
+            number, unit = number.removesuffix(letter), factor
+    if not (number.isascii() and number.isdecimal() and int(number)):
+        raise BuildError(f"--split is {text!r}", hint="allowed: a size such as 650M or 4G (decimal: 4G fits on FAT)")
+    return int(number) * unit
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What is to be written."""
+
+    images: tuple[Gathered, ...]
+    listing: Listing
+    documents: Mapping[str, bytes]
+    leave_out: frozenset[str]
+
+    @property
+    def loadables(self) -> tuple[Loadable, ...]:
+        """The images, as `layout` takes them."""
+        return tuple(item.loadable for item in self.images)
+
+
+def plan_of(outcomes: Sequence[Outcome[Gathered]], base: Base | None, settings: Settings) -> Plan:
+    """What there is to write of what was found.
+
+    Raises:
+        BuildError: nothing.
+    """
+    images = tuple(outcome.value for outcome in outcomes if outcome.value is not None)
+    missing = {outcome.name: outcome.error for outcome in outcomes if outcome.error is not None}
+    if not images:
+        raise _nothing(missing)
+    held = base.held(variant for item in images for variant in item.listed.variants) if base else {}
+    blobs = {digest: blob for item in images for digest, blob in item.blobs.items()}
+    listing = Listing(
+        release=settings.image_tag,
+        images=tuple(item.listed for item in images),
+        missing={name: printable(error.message) for name, error in missing.items()},
+        since=base.name if base else "",
+        left_out=tuple(
+            LeftOut(digest=digest, size=blobs[digest].size, held_by=by)
+            for digest, by in held.items()
+            if digest in blobs
+        ),
+    )
+    documents = image_layout.documents_of([item.loadable for item in images]) | {NAME: listing.to_bytes()}
+    foreign = frozenset(digest for item in images for digest in item.foreign)
+    return Plan(
+        images=images,
+        listing=listing,
+        documents=documents | {SUMS: sums_of(documents)},
+        leave_out=frozenset(held) | foreign,
+    )
+
+
+def _nothing(missing: Mapping[str, BuildError]) -> BuildError:
+    if not missing:
+        return BuildError("there are no dependency images: nothing to save", hint="./inv deps lists them")
+    if len(missing) == 1:
+        return next(iter(missing.values()))
+    return BuildError(
+        f"none of {len(missing)} images is to be had: {', '.join(missing)}", hint="the reasons stand above"
+    )
+
+
+def check_parts(size: int, limit: int | None) -> None:
+    """Refuse a size of parts that would make too many.
+
+    Raises:
+        BuildError: it would.
+    """
+    if limit and size > MOST_PARTS * limit:
+        text = f"--split would make {-(-size // limit)} parts of {size} bytes, and there may be {MOST_PARTS}"
+        raise BuildError(text, hint="choose a larger size")
+
+
+def check_room(path: Path, size: int, blobs: Blobs, wanted: Mapping[str, Descriptor]) -> None:
+    """Refuse what will not fit before anything is fetched.
+
+    Raises:
+        BuildError: with what is needed, and what is free.
+    """
+    lacking = sum(blob.size - blobs.partial_size(blob) for blob in wanted.values() if not blobs.has(blob))
+    needed: dict[int, tuple[Path, int]] = {}
+    for place, amount in ((path.parent, size), (_existing(blobs.directory), lacking)):
+        device = place.stat().st_dev
+        needed[device] = (needed.get(device, (place, 0))[0], needed.get(device, (place, 0))[1] + amount)
+    for place, amount in needed.values():
+        disk = os.statvfs(place)
+        free = disk.f_bavail * disk.f_frsize
+        if disk.f_blocks and amount > free:
+            text = f"there is no room for the bundle in {place}: it takes {amount} bytes, and {free} are free"
+            hint = "make room there, or name a file elsewhere with -f; while it is written, its blobs are in .build too"
+            raise BuildError(text, hint=hint)
+
+
+def _existing(path: Path) -> Path:
+    return next(each for each in (path, *path.parents) if each.exists())

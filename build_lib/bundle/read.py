@@ -1,0 +1,47 @@
+"""Images out of a bundle: into the engine, or into a private registry; after every byte of it was checked."""
+
+from pathlib import Path
+
+from build_lib.bundle.archive import Archive
+from build_lib.bundle.collect import Connect
+from build_lib.bundle.load_into_engine import IntoEngine
+from build_lib.bundle.load_into_registry import IntoRegistry
+from build_lib.bundle.load_result import Listener, Loaded
+from build_lib.graph import Cancel, Outcome
+from build_lib.registry import Registries
+from build_lib.settings import Settings
+
+
+def into_engine(
+    path: Path, settings: Settings, connect: Connect, listener: Listener, *, dry: bool = False
+) -> list[Outcome[Loaded]]:
+    """Load a bundle's images into the engine, under their names; the outcomes in the bundle's order.
+
+    Raises:
+        BadBundle: it is damaged, or none.
+        BuildError: it is a delta, and the engine has not what was left out; with the images that lack something.
+    """
+    with Archive.open(path) as archive:
+        archive.check(jobs=settings.pulls_at_once, on_progress=listener.on_progress)
+        with connect() as engine:
+            return IntoEngine(archive, engine).load(settings.pulls_at_once, listener, dry=dry)
+
+
+def into_registry(
+    path: Path, settings: Settings, listener: Listener, *, release: str | None = None, dry: bool = False
+) -> list[Outcome[Loaded]]:
+    """Write a bundle's images into the private registry, with their digests; the outcomes in the bundle's order.
+
+    Their names there are those that `deps-push` writes, for the release, or for the bundle's own.
+
+    Raises:
+        BadBundle: it is damaged, or none.
+        BuildError: no registry is set; it cannot be written to, or has not what was left out of a delta.
+    """
+    registry = settings.registry_to_push_to
+    with Archive.open(path) as archive:
+        archive.check(jobs=settings.pulls_at_once, on_progress=listener.on_progress)
+        cancel = Cancel()
+        with Registries(settings, cancel, connections=settings.pushes_at_once * 2) as registries:
+            work = IntoRegistry(archive, registry, registries, release or archive.listing.release)
+            return work.load(settings.pushes_at_once, cancel, listener, dry=dry)

@@ -1,0 +1,238 @@
+"""Bundles: dependency images in one file, or in parts of it, for a site with no network.
+
+The file is the archive of `layout.stream`, so that `docker load` and whatever reads image layouts take it, with
+`build-lib.json` beside (`listing`). Everything is looked up first, so that its size is known; then blobs are fetched,
+and written as they come, in the order of the archive.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+from build_lib.bundle.archive import Archive, read_base
+from build_lib.bundle.collect import Connect, Gather, Gathered
+from build_lib.bundle.contents import Listing
+from build_lib.bundle.parts_writer import Writer
+from build_lib.bundle.plan import Plan, check_parts, check_room, plan_of
+from build_lib.errors import BuildError, Refusal, Unavailable
+from build_lib.graph import Cancel, Outcome, run
+from build_lib.reference import Reference
+from build_lib.registry import Blobs, Descriptor, Progress, Registries, image_layout
+from build_lib.repository import Dependency
+from build_lib.settings import Settings
+
+_CHUNK = 1 << 20
+_LOOK_UPS = 4  # at once, for each connection that carries blobs
+_WRITING = "the archive"  # a piece of work beside the blobs, whose names are digests
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Saved:
+    """A bundle that was written; of a dry run, one that would be."""
+
+    path: Path
+    parts: tuple[Path, ...]
+    size: int  # bytes
+    fetched: int  # bytes that came from registries for it
+    listing: Listing
+    outcomes: tuple[Outcome[Gathered], ...]  # of every image that was wanted
+
+
+class Listener(Protocol):
+    """Who hears of the course of it; called in the thread that called save."""
+
+    def on_start(self, name: str) -> None:
+        """An image is looked up."""
+
+    def on_gathered(self, outcome: Outcome[Gathered]) -> None:
+        """It was found, or was not."""
+
+    def on_progress(self, progress: Progress) -> None:
+        """Some time has gone by."""
+
+
+def default_path(settings: Settings) -> Path:
+    """The release's bundle, where no file is named."""
+    return settings.state_dir / f"deps-{settings.image_tag}.tar"
+
+
+def save(
+    wanted: Sequence[Dependency],
+    services: Sequence[Reference],
+    settings: Settings,
+    connect: Connect,
+    listener: Listener,
+    *,
+    path: Path,
+    platforms: Sequence[str] = (),
+    since: Path | None = None,
+    part_size: int | None = None,
+    dry: bool = False,
+) -> Saved:
+    """Write a bundle of the images and of built services.
+
+    `platforms` limits an index to some, though not one that is pinned by its digest. With `since`, layers are left out
+    that are there. `connect` gives the engine, which is asked for services and for what no registry has. An image that
+    is nowhere to be had is not in the bundle, and stands in its listing as missing.
+
+    Raises:
+        BuildError: there is nothing to write, no room for it, or a blob of what was found is not to be had; nothing is
+            left but the blobs in `.build/blobs`, from which the next run goes on.
+    """
+    base = read_base(since) if since else None
+    cancel = Cancel()
+    connections = settings.pulls_at_once * _LOOK_UPS
+    with Registries(settings, cancel, connections=connections) as registries:
+        work = _Save(settings, registries, connect, path, platforms=platforms, dry=dry)
+        outcomes = work.gather(wanted, services, listener)
+        plan = plan_of(outcomes, base, settings)
+        size = image_layout.archive_size(plan.loadables, plan.documents, plan.leave_out)
+        check_parts(size, part_size)
+        parts = () if dry else work.write(plan, size, part_size, listener)
+    return Saved(
+        path=path,
+        parts=parts,
+        size=size,
+        fetched=work.fetched,
+        listing=plan.listing,
+        outcomes=tuple(outcomes),
+    )
+
+
+class _Save:
+    def __init__(
+        self,
+        settings: Settings,
+        registries: Registries,
+        connect: Connect,
+        path: Path,
+        *,
+        platforms: Sequence[str],
+        dry: bool,
+    ) -> None:
+        self.path = path
+        self.jobs = settings.pulls_at_once
+        self.keep_blobs = settings.keep_blobs
+        self.cancel = registries.cancel
+        self.blobs = Blobs(settings.state_dir / "blobs")
+        self.gathering = Gather(settings, registries, connect, self.blobs, platforms=platforms, dry=dry)
+        self.written = 0
+        self._failed: dict[str, BuildError] = {}
+
+    @property
+    def fetched(self) -> int:
+        """Bytes that came from registries, whole blobs."""
+        return sum(self.gathering.downloads.received.values())
+
+    def gather(
+        self, wanted: Sequence[Dependency], services: Sequence[Reference], listener: Listener
+    ) -> list[Outcome[Gathered]]:
+        """Look everything up."""
+        items = {str(item.image): item for item in wanted}
+        own = {str(image): image for image in services}
+
+        def work(name: str, _cancel: Cancel) -> Gathered:
+            return self.gathering.service(own[name]) if name in own else self.gathering.find(items[name])
+
+        return run(
+            dict.fromkeys((*items, *own), ()),
+            work,
+            jobs=self.jobs * _LOOK_UPS,
+            on_start=listener.on_start,
+            on_end=listener.on_gathered,
+            cancel=self.cancel,
+        )
+
+    def write(self, plan: Plan, size: int, limit: int | None, listener: Listener) -> tuple[Path, ...]:
+        """Fetch the blobs, and write the archive as they come."""
+        sources = {digest: item.sources for item in plan.images for digest in item.blobs}
+        blobs = {blob.digest: blob for blob in image_layout.contents(plan.loadables, plan.leave_out)}
+        lacking = [blob for blob in blobs.values() if not self.blobs.has(blob)]
+        with Writer(self.path, limit) as writer:
+            check_room(self.path, size, self.blobs, blobs)
+
+            def open_blob(blob: Descriptor) -> Iterator[bytes]:
+                return self._chunks(blob, sources[blob.digest])
+
+            def work(key: str, _cancel: Cancel) -> None:
+                if key in blobs:
+                    self._fetched(blobs[key], sources[key]).close()
+                    return
+                made = image_layout.stream(
+                    plan.loadables, open_blob, leave_out=plan.leave_out, documents=plan.documents
+                )
+                for chunk in made:
+                    self.cancel.sleep(0)
+                    writer.write(chunk)
+                    self.written += len(chunk)
+
+            outcomes = run(
+                dict.fromkeys((_WRITING, *blobs), ()),
+                work,
+                jobs=self.jobs + 1,
+                on_tick=lambda: listener.on_progress(self._progress(size, lacking)),
+                fail_fast=True,
+                cancel=self.cancel,
+            )
+            for outcome in outcomes:
+                if outcome.error is not None:
+                    raise outcome.error
+            parts = writer.finish()
+        if not self.keep_blobs:
+            for blob in blobs.values():
+                self.blobs.remove(blob)
+        return parts
+
+    def _progress(self, size: int, lacking: Sequence[Descriptor]) -> Progress:
+        """Every byte is written, and those that are not here are fetched too."""
+        received = dict(self.gathering.downloads.received)
+        fetched = sum(received.get(blob.digest, 0) for blob in lacking)
+        total = size + sum(blob.size for blob in lacking)
+        return Progress(done=self.written + fetched, total=total, images={})
+
+    def _chunks(self, blob: Descriptor, sources: Sequence[Reference]) -> Iterator[bytes]:
+        """The blob's bytes; it is waited for, or fetched at once where nobody has begun to."""
+        with self.cancel.abandoned():  # it may wait for whoever fetches the blob; `write` cleans up
+            file = self._fetched(blob, sources)
+        with file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+    def _fetched(self, blob: Descriptor, sources: Sequence[Reference]) -> IO[bytes]:
+        """The blob from the first source that gives it: by its digest it is the same everywhere."""
+        if blob.digest in self._failed:
+            raise self._failed[blob.digest]
+        refusals = []
+        for source in sources:
+            try:
+                return self.gathering.downloads.fetch(source, blob)
+            except BuildError as error:
+                if self.cancel.requested():
+                    raise
+                refusals.append(Refusal(source=source.host, reason=error.message))
+        if not sources:
+            return self.blobs.open(blob)
+        self._failed[blob.digest] = Unavailable(f"{blob.digest} of {sources[0]}", refusals)
+        raise self._failed[blob.digest]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verified:
+    """A bundle every byte of which is as it was written."""
+
+    path: Path
+    parts: tuple[Path, ...]
+    size: int
+    listing: Listing
+
+
+def verify(path: Path, settings: Settings, listener: Listener) -> Verified:
+    """Check every byte of a bundle; without an engine, without a network.
+
+    Raises:
+        BadBundle: it is damaged, cut off, or none; where, and which image it is.
+    """
+    with Archive.open(path) as archive:
+        archive.check(jobs=settings.pulls_at_once, on_progress=listener.on_progress)
+        return Verified(path=archive.path, parts=archive.parts, size=archive.size, listing=archive.listing)

@@ -1,0 +1,18 @@
+"""Compose files, put together as compose does it: several of them, `include`, `extends`, profiles, variables.
+
+In: paths of compose files, and an environment. Out: what is built and how, the images that are only run, each with file
+and line, and what could not be understood.
+"""
+
+from typing import TYPE_CHECKING
+
+from build_lib.lazy import attach
+
+if TYPE_CHECKING:
+    from build_lib.compose.project import BuildEntry as BuildEntry
+    from build_lib.compose.project import Compose as Compose
+    from build_lib.compose.project import ImageEntry as ImageEntry
+    from build_lib.compose.project import Problem as Problem
+    from build_lib.compose.project import read as read
+else:
+    __getattr__ = attach(__name__, __file__)

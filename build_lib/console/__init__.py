@@ -1,0 +1,14 @@
+"""Every printed line: for people, at a terminal or in a pipe, and with --json for programs.
+
+In: values of the other packages. Out: text on stdout and stderr; `Incomplete` where the exit code has to be 1.
+"""
+
+from typing import TYPE_CHECKING
+
+from build_lib.lazy import attach
+
+if TYPE_CHECKING:
+    from build_lib.console.report import Console as Console
+    from build_lib.console.report import failure as failure
+else:
+    __getattr__ = attach(__name__, __file__)

@@ -1,0 +1,71 @@
+"""What `--json` prints of values that are written for people otherwise; null is what is not known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # as in report
+    from collections.abc import Sequence
+
+    from build_lib.graph import Outcome
+    from build_lib.registry import Pushed
+    from build_lib.repository import Dependency, Service
+    from build_lib.transfer import Shipped
+
+
+def plan(name: str, asked: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """An image, and what each source says of it."""
+    return {
+        "image": name,
+        "source": next((source for source, refusal in asked if not refusal), None),
+        "refusals": [{"source": source, "reason": refusal} for source, refusal in asked if refusal],
+    }
+
+
+def pushed(outcome: Outcome[Pushed]) -> dict[str, Any]:
+    """How an image came into the private registry."""
+    pushed = outcome.value
+    return {
+        "image": outcome.name,
+        "result": pushed.result if pushed else "failed",
+        "places": [str(place) for place in pushed.places] if pushed else [],
+        "source": pushed.source if pushed else None,
+        "digest": pushed.digest if pushed else None,
+        "bytes_moved": pushed.moved if pushed else None,
+        "bytes_saved": pushed.saved if pushed else None,
+        "error": None if pushed or not outcome.error else outcome.error.message,
+    }
+
+
+def shipped(outcome: Outcome[Shipped]) -> dict[str, Any]:
+    """How a service came there."""
+    shipped = outcome.value
+    return {
+        "service": outcome.name,
+        "result": shipped.result if shipped else "failed",
+        "place": str(shipped.place) if shipped else None,
+        "digest": (shipped.digest or None) if shipped else None,
+        "error": None if shipped or not outcome.error else outcome.error.message,
+    }
+
+
+def service(service: Service) -> dict[str, Any]:
+    """What there is to build."""
+    return {
+        "name": service.name,
+        "image": str(service.image),
+        "context": str(service.context),
+        "dockerfile": str(service.dockerfile),
+        "target": service.target,
+        "args": dict(service.args),
+        "needs": list(service.needs),
+        "base_images": [str(image) for image in service.base_images],
+    }
+
+
+def dependency(item: Dependency) -> dict[str, Any]:
+    """An outside image, who needs it, and where."""
+    needs = [
+        {"needed_by": need.needed_by, "kind": need.kind, "path": need.path, "line": need.line} for need in item.needs
+    ]
+    return {"image": str(item.image), "build": item.for_build, "needs": needs}

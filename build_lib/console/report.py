@@ -1,0 +1,591 @@
+"""Every printed line: what people read, and what programs read with --json."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from colorama import Fore, Style, just_fix_windows_console
+
+from build_lib.console import as_json, bundle_text
+from build_lib.console.progress import Bars
+from build_lib.errors import BuildError, Incomplete, Unavailable
+from build_lib.units import number, printable, seconds, size
+
+if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
+    from build_lib.build import Built, Check
+    from build_lib.bundle import Base, Gathered, Loaded, Saved, Verified
+    from build_lib.compose import Problem
+    from build_lib.graph import Outcome
+    from build_lib.hub import Copied
+    from build_lib.job import Adopted, Finding, Leftover, Result
+    from build_lib.machine import LocalRegistry, Started, Up
+    from build_lib.registry import Progress, Pushed
+    from build_lib.repository import Dependency, Repository
+    from build_lib.settings import Settings
+    from build_lib.transfer import Fetched, Probe, Shipped, Written
+
+_LAST_STEP = 5
+_GAP = "  "  # between the columns of a table
+
+
+class Console:
+    """Prints the course of a run and its end: to stdout, or to stderr where stdout belongs to a JSON document."""
+
+    def __init__(self, settings: Settings, *, json: bool = False, dry: bool = False) -> None:
+        just_fix_windows_console()
+        self.json = json
+        self.dry = dry
+        self._stream = sys.stderr if json else sys.stdout
+        self._colored = _colored(self._stream, settings.environment)
+        self._root = settings.project_root
+        self._bars = Bars(self._stream) if self._colored else None
+
+    def line(self, text: str) -> None:
+        """One line, at once, also into a pipe."""
+        with self._bars.hidden() if self._bars else nullcontext():
+            print(text, file=self._stream, flush=True)
+
+    def step(self, number: int, title: str) -> None:
+        """The heading of one of build-all's steps."""
+        self.line(self._paint(f"step {number}/{_LAST_STEP}: {title}", Style.BRIGHT))
+
+    def on_start(self, name: str) -> None:
+        """A piece of work began."""
+        self.line(f"  {name} ...")
+
+    def on_progress(self, progress: Progress) -> None:
+        """Bytes came in: bars at a terminal, nothing elsewhere."""
+        if self._bars:
+            self._bars.show(progress)
+
+    def on_fetched(self, outcome: Outcome[Fetched]) -> None:
+        """An image was brought in, or was not."""
+        from build_lib.transfer import prefetch  # noqa: PLC0415  # see above
+
+        if outcome.value is not None:
+            self.line(
+                f"  {outcome.name}: {self._good('from ' + outcome.value.source)}, {seconds(outcome.value.seconds)}"
+            )
+        else:
+            self.line(f"  {outcome.name}: {self._bad('not brought in')}")
+        for refusal in prefetch.refusals(outcome):
+            self.line(f"    not from {refusal.source}: {refusal.reason}")
+
+    def on_built(self, outcome: Outcome[Built]) -> None:
+        """A service came out, or did not."""
+        from build_lib.repository import fingerprint  # noqa: PLC0415  # see above
+
+        if outcome.value is None:
+            self.line(f"  {outcome.name}: {self._bad(_fate(outcome))}")
+        elif outcome.value.reason:
+            self.line(f"  {outcome.name}: {self._good('built')}, {seconds(outcome.value.seconds)}")
+            if outcome.value.changed:
+                self.line(f"    {fingerprint.unsure(outcome.value.changed)}: the next run builds it again")
+
+    def checked(self, checks: Mapping[str, Check]) -> None:
+        """What is to be built, and why."""
+        for name, check in checks.items():
+            self.line(f"  {name}: {'to build: ' + check.reason if check.reason else self._good('up to date')}")
+
+    def building(self, builder: str, jobs: int) -> None:
+        """What builds, and how many services at once."""
+        self.line(f"  by {builder}, {jobs} at once")
+
+    def engine_up(self, up: Up) -> None:
+        """Which engine there is now."""
+        if self.dry and up.started:
+            self.line(f"would {'install and ' if up.installed else ''}start a Docker Engine at {up.address}")
+            return
+        done = "installed and started" if up.installed else "started" if up.started else "already there, used as it is"
+        self.line(f"Docker Engine {up.version} at {up.address}: {self._good(done)}")
+
+    def engine_down(self, ended: Started | None) -> None:
+        """Whether an engine was ended."""
+        self.line(
+            f"Docker Engine {'would be ' if self.dry else ''}ended"
+            if ended
+            else "engine-up started no engine that still runs: nothing to end"
+        )
+
+    def prefetching(self, wanted: Sequence[Dependency], *, caller: str) -> None:
+        """The heading of a prefetch, which is build-all's step 0."""
+        if caller == "build-all":
+            self.step(0, "prefetch")
+        self.line(f"  {number(len(wanted), 'dependency image')}")
+
+    def prefetched(self, outcomes: Sequence[Outcome[Fetched]]) -> None:
+        """The end of a prefetch.
+
+        Raises:
+            Incomplete: an image could not be brought in.
+        """
+        from build_lib.transfer import prefetch  # noqa: PLC0415  # see above
+
+        self._close_bars()
+        here = sum(1 for outcome in outcomes if outcome.value is not None and outcome.value.was_here)
+        if here:
+            self.line(f"  {here} of them in the engine already")
+        if self.json:
+            _document([prefetch.described(outcome) for outcome in outcomes])
+        elif here < len(outcomes):
+            rows = [_fetched_row(item) for item in outcomes if item.value is None or not item.value.was_here]
+            self._table(("  IMAGE", "FROM", "SIZE", "AFTER", "TRIES"), rows)
+        lacking = [outcome.name for outcome in outcomes if not outcome.done]
+        if lacking:
+            hint = "reachable registries that have them, or PRIVATE_REGISTRY in .env, help"
+            raise Incomplete(f"{len(lacking)} of {len(outcomes)} images are missing: {', '.join(lacking)}", hint=hint)
+
+    def sources(self, plan: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+        """From where each image would come, and what each source says.
+
+        Raises:
+            Incomplete: no source has an image.
+        """
+        if self.json:
+            _document([as_json.plan(name, asked) for name, asked in plan.items()])
+        for name, asked in {} if self.json else plan.items():
+            source = next((source for source, refusal in asked if not refusal), None)
+            there = "there" if source == "engine" else f"would come from {source}"
+            self.line(f"  {name}: {there if source else self._bad('nobody has it')}")
+            for other, refusal in asked:
+                if refusal:
+                    self.line(f"    not from {other}: {refusal}")
+        lacking = [name for name, asked in plan.items() if all(refusal for _, refusal in asked)]
+        if lacking:
+            raise Incomplete(f"{len(lacking)} of {len(plan)} images are to be had from no source: {', '.join(lacking)}")
+
+    def services(self, repository: Repository) -> None:
+        """What there is to build."""
+        found = repository.services.values()
+        if self.json:
+            _document([as_json.service(service) for service in found])
+            return
+        rows = [
+            (
+                service.name,
+                str(service.image),
+                self._below(service.dockerfile) + (f" ({service.target})" if service.target else ""),
+                ", ".join((*service.needs, *(str(image) for image in service.base_images))) or "-",
+            )
+            for service in found
+        ]
+        self._table(("SERVICE", "IMAGE", "DOCKERFILE", "STANDS ON"), rows)
+
+    def dependencies(self, found: Sequence[Dependency], *, plain: bool = False) -> None:
+        """Every dependency image, who needs it, and where; `plain`, its name alone."""
+        if plain:
+            for item in found:
+                self.line(str(item.image))
+            return
+        if self.json:
+            _document([as_json.dependency(item) for item in found])
+            return
+        rows = [
+            (
+                str(item.image) if place == 0 else "",
+                need.kind,
+                need.needed_by,
+                f"{need.path}:{need.line}" if need.line else need.path or "settings",
+            )
+            for item in found
+            for place, need in enumerate(item.needs)
+        ]
+        self._table(("IMAGE", "KIND", "NEEDED BY", "WHERE"), rows)
+
+    def document(self, text: str) -> None:
+        """A text as it is, for people or programs."""
+        print(text)
+
+    def status(self, checks: Mapping[str, Check]) -> None:
+        """What is built, and what would be rebuilt and why."""
+        head = ("service", "image", "state", "reason", "error")
+        rows = [
+            (name, str(check.service.image), _state(check), check.reason, check.failed if check.reason else "")
+            for name, check in checks.items()
+        ]
+        if self.json:
+            _document([dict(zip(head, row, strict=True)) for row in rows])
+            return
+        self._table(tuple(title.upper() for title in head[:-1]), [row[:-1] for row in rows])
+        for name, *_, error in rows:
+            if error:
+                self.line(f"last time: {error}" if name in error else f"last time: {name}: {error}")
+
+    def copied(self, copied: Copied) -> None:
+        """What became of the Slurm packages."""
+        self.line(f"would be {copied.summary}" if self.dry and copied.changed else copied.summary)
+
+    def on_pushed(self, outcome: Outcome[Pushed]) -> None:
+        """An image is in the private registry, or could not be brought there."""
+        if outcome.value is None:
+            self.line(f"  {outcome.name}: {self._bad('not pushed')}")
+            if isinstance(outcome.error, Unavailable):
+                for refusal in outcome.error.refusals:
+                    self.line(f"    not from {refusal.source}: {refusal.reason}")
+            elif outcome.error is not None:
+                self.line(f"    {outcome.error.message}")
+
+    def pushed(self, outcomes: Sequence[Outcome[Pushed]], repository: Repository) -> None:
+        """The end of a push: every image with its digest and its bytes.
+
+        Raises:
+            Incomplete: an image is not in the private registry.
+        """
+        if self.json:
+            _document([as_json.pushed(outcome) for outcome in outcomes])
+        elif outcomes:
+            rows = [self._pushed_row(outcome) for outcome in outcomes]
+            self._table(("IMAGE", "RESULT", "FROM", "MOVED", "SAVED", "DIGEST"), rows)
+        else:
+            self.line("no dependency images")
+        self._end_of_push("images", outcomes, repository)
+
+    def on_shipped(self, outcome: Outcome[Shipped]) -> None:
+        """A service is in the private registry, or could not be brought there."""
+        if outcome.value is not None:
+            self.line(f"  {outcome.name}: {self._good(self._shipped_result(outcome.value))}")
+        elif outcome.error is not None:
+            self.line(f"  {outcome.name}: {self._bad('not pushed')}: {outcome.error.message}")
+
+    def shipped(self, outcomes: Sequence[Outcome[Shipped]], repository: Repository) -> None:
+        """The end of a push: every service with its place and digest.
+
+        Raises:
+            Incomplete: a service is not in the private registry.
+        """
+        if self.json:
+            _document([as_json.shipped(outcome) for outcome in outcomes])
+        else:
+            rows = [
+                (outcome.name, self._shipped_result(outcome.value), str(outcome.value.place), outcome.value.digest)
+                if outcome.value
+                else (outcome.name, "failed", "", "")
+                for outcome in outcomes
+            ]
+            self._table(("SERVICE", "RESULT", "PLACE", "DIGEST"), rows)
+        self._end_of_push("services", outcomes, repository)
+
+    def _shipped_result(self, shipped: Shipped) -> str:
+        return "would be pushed" if self.dry and shipped.result == "pushed" else shipped.result
+
+    def _end_of_push(self, what: str, outcomes: Sequence[Outcome[Any]], repository: Repository) -> None:
+        failed = [outcome for outcome in outcomes if not outcome.done]
+        self._hints(outcomes)
+        self.problems(repository)
+        if failed:
+            names = ", ".join(outcome.name for outcome in failed)
+            raise Incomplete(f"{len(failed)} of {len(outcomes)} {what} are not in the registry: {names}")
+
+    def adopted(self, adopted: Adopted) -> None:
+        """What a repository got, and how to go on there."""
+        for path in adopted.there:
+            self.line(f"{path}: there already")
+        for path in adopted.written:
+            self.line(f"{path}: {'would be written' if self.dry else self._good('written')}")
+        self.line("next: cp .env.example .env; inv --list; inv doctor; and .env and .build/ into .gitignore")
+
+    def examined(self, findings: Sequence[Finding]) -> None:
+        """What doctor found.
+
+        Raises:
+            Incomplete: something is bad.
+        """
+        if self.json:
+            _document([asdict(finding) for finding in findings])
+        painted = {"good": self._good("good   "), "warning": "warning", "bad": self._bad("bad    ")}
+        for finding in [] if self.json else findings:
+            self.line(f"{painted[finding.level]}  {finding.what}: {finding.detail}")
+            if finding.mend:
+                self.line(f"         next: {finding.mend}")
+        counts = Counter(finding.level for finding in findings)
+        if counts["bad"]:
+            raise Incomplete(f"{counts['bad']} bad, {counts['warning']} to look at, {counts['good']} good")
+        self.line(f"{counts['warning'] or 'nothing'} to look at, {counts['good']} good")
+
+    def may_remove(self, leftovers: Sequence[Leftover], *, engine_is_there: bool, yes: bool) -> bool:
+        """Show what would be removed, and ask at a terminal.
+
+        Raises:
+            BuildError: there is no terminal to ask at.
+        """
+        if not engine_is_there:
+            self.line("no Docker Engine answers: only files are looked for")
+        if not leftovers:
+            self.line("nothing to remove")
+            return False
+        rows = [(item.kind, self._below(Path(item.name)), size(item.size), item.why) for item in leftovers]
+        self._table(("KIND", "NAME", "SIZE", "WHY"), rows)
+        if self.dry or yes:
+            return not self.dry
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise BuildError("nothing was removed, for there is nobody to ask", hint="./inv clean --yes")
+        return input(f"Remove these {len(leftovers)}? [y/N] ").strip().lower() in ("y", "yes")
+
+    def removed(self, leftovers: Sequence[Leftover], failures: Sequence[BuildError]) -> None:
+        """What became of that.
+
+        Raises:
+            Incomplete: something is still there.
+        """
+        for error in failures:
+            failure(error)
+        self.line(f"removed {len(leftovers) - len(failures)}")
+        if failures:
+            raise Incomplete(f"{len(failures)} of {len(leftovers)} could not be removed, see above")
+
+    def _pushed_row(self, outcome: Outcome[Pushed]) -> tuple[str, ...]:
+        pushed = outcome.value
+        if pushed is None:
+            return (outcome.name, "failed", "", "", "", "")
+        if pushed.result == "pushed":
+            result = "would be pushed by the engine" if self.dry else "pushed by the engine, new digest"
+            return (outcome.name, result, "engine", "", "", pushed.digest)
+        result = "would be copied" if self.dry and pushed.result == "copied" else pushed.result
+        return (outcome.name, result, pushed.source, size(pushed.moved), size(pushed.saved), pushed.digest)
+
+    def on_gathered(self, outcome: Outcome[Gathered]) -> None:
+        """An image for a bundle was found, or was not."""
+        if outcome.error is not None:
+            self.line(f"  {outcome.name}: {self._bad('not to be had')}")
+            if isinstance(outcome.error, Unavailable):
+                for refusal in outcome.error.refusals:
+                    self.line(f"    not from {refusal.source}: {refusal.reason}")
+            else:
+                self.line(f"    {outcome.error.message}")
+
+    def saved(self, saved: Saved, repository: Repository) -> None:
+        """A bundle was written, or would be.
+
+        Raises:
+            Incomplete: an image is not in it.
+        """
+        self._close_bars()
+        if self.json:
+            _document(bundle_text.saved_json(saved))
+        else:
+            self._table(("IMAGE", "FROM", "SIZE", "DIGEST"), bundle_text.saved_rows(saved))
+            for text in bundle_text.saved_lines(saved, dry=self.dry):
+                self.line(text)
+        self.problems(repository)
+        self._hints(saved.outcomes)
+        missing = saved.listing.missing
+        if missing:
+            raise Incomplete(
+                f"{len(missing)} of {len(saved.outcomes)} images are not in the bundle: {', '.join(missing)}",
+                hint="the others can be loaded as they are",
+            )
+
+    def on_loaded(self, outcome: Outcome[Loaded]) -> None:
+        """An image of a bundle is there, or could not be brought there."""
+        if outcome.error is not None:
+            self.line(f"  {outcome.name}: {self._bad('not loaded')}")
+            self.line(f"    {outcome.error.message}")
+
+    def loaded(self, outcomes: Sequence[Outcome[Loaded]]) -> None:
+        """The end of a load.
+
+        Raises:
+            Incomplete: an image is not there.
+        """
+        self._close_bars()
+        if self.json:
+            _document([bundle_text.loaded_json(outcome) for outcome in outcomes])
+        else:
+            rows = [bundle_text.loaded_row(outcome, dry=self.dry) for outcome in outcomes]
+            self._table(("IMAGE", "RESULT", "NEW", "NAME THERE"), rows)
+        self._hints(outcomes)
+        failed = [outcome.name for outcome in outcomes if not outcome.done]
+        if failed:
+            raise Incomplete(f"{len(failed)} of {len(outcomes)} images are not loaded: {', '.join(failed)}")
+
+    def verified(self, verified: Verified) -> None:
+        """A bundle is as it was written."""
+        self._close_bars()
+        if self.json:
+            _document(bundle_text.verified_json(verified))
+            return
+        rows = [(item.name, size(item.size), item.digest) for item in verified.listing.images]
+        self._table(("IMAGE", "SIZE", "DIGEST"), rows)
+        for text in bundle_text.verified_lines(verified):
+            self.line(text)
+
+    def inventory(self, base: Base, path: Path) -> None:
+        """An inventory was written, or would be."""
+        layers = len({digest for _, each in base.images for digest in (*each.layers, *each.diff_ids)})
+        names = len({name for name, _ in base.images})
+        if self.json:
+            _document({"file": str(path), "of": base.kind, "name": base.name, "images": names, "layers": layers})
+            return
+        written = "would be written: " if self.dry else ""
+        self.line(f"{path}: {written}{names} images, {layers} layers of {base.name}")
+        if not self.dry:
+            self.line(f"  next, where there is a network: ./inv deps-save --since {path.name}")
+
+    def _hints(self, outcomes: Sequence[Outcome[Any]]) -> None:
+        """The next steps after failures, each once."""
+        for hint in dict.fromkeys(item.error.hint for item in outcomes if item.error and item.error.hint):
+            _next(hint)
+
+    def _close_bars(self) -> None:
+        if self._bars:
+            self._bars.close()
+
+    def mirrors(self, probes: Sequence[Probe]) -> None:
+        """What each mirror answered.
+
+        Raises:
+            Incomplete: one of them does not serve.
+        """
+        rows = [
+            (str(probe.mirror), "" if probe.problem else "serves", seconds(probe.seconds), probe.problem or "-")
+            for probe in probes
+        ]
+        head = ("mirror", "state", "time", "problem")
+        if self.json:
+            _document(
+                [
+                    {"mirror": str(probe.mirror), "seconds": round(probe.seconds, 3), "problem": probe.problem}
+                    for probe in probes
+                ]
+            )
+        else:
+            self._table(tuple(title.upper() for title in head), rows)
+        wrong = [str(probe.mirror) for probe in probes if probe.problem]
+        if wrong:
+            raise Incomplete(f"{len(wrong)} of {len(probes)} mirrors do not serve: {', '.join(wrong)}")
+
+    def mirrors_written(self, written: Written) -> None:
+        """What became of the engine's mirror settings."""
+        if not written.changed:
+            self.line(f"{written.path} has them already")
+            return
+        self.line(f"{written.path}{' would have' if self.dry else ''}: registry-mirrors {', '.join(written.after)}")
+        if written.kept and not self.dry:
+            self.line(f"  as it was: {written.kept}")
+        self.line("  the engine reads it after: systemctl reload docker, or kill -HUP of dockerd")
+
+    def registry_up(self, up: LocalRegistry) -> None:
+        """Where the local registry is, and how to use it."""
+        done = "would be started" if self.dry else "started" if up.started else "already there"
+        self.line(f"registry at {up.host}: {self._good(done)}")
+        if up.login_file is not None:
+            self.line(f"  login: PRIVATE_REGISTRY_USERNAME and PRIVATE_REGISTRY_PASSWORD are in {up.login_file}")
+        self.line(f"  try it: ./inv deps-push -r {up.host}/aihpc")
+
+    def registry_down(self, *, ended: bool) -> None:
+        """Whether the local registry was ended."""
+        if not ended:
+            self.line("registry-up started no registry that still runs: nothing to end")
+        else:
+            self.line("registry would be ended" if self.dry else "registry ended")
+
+    def result(self, result: Result, repository: Repository) -> None:
+        """The end of a build: what came of each service, then each failure.
+
+        Raises:
+            Incomplete: something failed, or could not be understood.
+        """
+        for outcome in result.outcomes:
+            done = (
+                self._good(f"built, {seconds(outcome.value.seconds)}") if outcome.value else self._bad(_fate(outcome))
+            )
+            kept = outcome.value is not None and not outcome.value.reason
+            self.line(f"  {outcome.name}: {'up to date' if kept else done}")
+        for error in result.failures:
+            failure(error)
+        if result.report:
+            self.line(f"report: {self._below(result.report)}")
+        self.problems(repository)
+        if result.failures:
+            raise Incomplete(f"{len(result.failures)} failed, see above", hint="")
+
+    def problems(self, repository: Repository) -> None:
+        """What could not be understood in the repository's files.
+
+        Raises:
+            Incomplete: there is something.
+        """
+        for problem in repository.problems:
+            _stderr(printable(f"problem: {self._where(problem)}: {problem.reason}"))
+        if repository.problems:
+            raise Incomplete(f"{number(len(repository.problems), 'place')} could not be understood, see above")
+
+    def _where(self, problem: Problem) -> str:
+        path = self._below(problem.path)
+        return f"{path}:{problem.line}" if problem.line else path
+
+    def _below(self, path: Path) -> str:
+        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
+
+    def _table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Columns as wide as their widest cell."""
+        widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+        for row in (head, *rows):
+            self.line(_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    def _paint(self, text: str, style: str) -> str:
+        return f"{style}{text}{Style.RESET_ALL}" if self._colored else text
+
+    def _good(self, text: str) -> str:
+        return self._paint(text, Fore.GREEN)
+
+    def _bad(self, text: str) -> str:
+        return self._paint(text, Fore.RED)
+
+
+def failure(error: BuildError) -> None:
+    """An expected failure and its next step, on stderr; bars that are still drawn make room for it."""
+    for bars in Bars.made:
+        bars.close()
+    _stderr(f"error: {error.message}")
+    if error.hint:
+        _next(error.hint)
+
+
+def _next(hint: str) -> None:
+    """The next step, as it is typed here: installed, the library has no wrapper beside it."""
+    wrapped = (Path(__file__).resolve().parents[2] / "inv").is_file()
+    _stderr(f"  next: {hint if wrapped else hint.replace('./inv ', 'inv ')}")
+
+
+def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:
+    """Whether colours are wanted: at a terminal that knows them, unless NO_COLOR says no (no-color.org)."""
+    return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
+def _stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _document(content: Any) -> None:
+    print(jsonlib.dumps(content, indent=2, ensure_ascii=False))
+
+
+def _fate(outcome: Outcome[Built]) -> str:
+    if outcome.blocked_by:
+        return f"not built, for it stands on {', '.join(outcome.blocked_by)}"
+    return "failed" if outcome.error else "not begun"
+
+
+def _state(check: Check) -> str:
+    if check.failed and check.reason:
+        return "failed last time"
+    if not check.built:
+        return "missing"
+    return "out of date" if check.reason else "built"
+
+
+def _fetched_row(outcome: Outcome[Fetched]) -> tuple[str, ...]:
+    from build_lib.transfer import prefetch  # noqa: PLC0415  # see above
+
+    fetched = outcome.value
+    if fetched is None:
+        return (f"  {outcome.name}", "nowhere", "-", "-", str(prefetch.tries(outcome) or "-"))
+    return (f"  {outcome.name}", fetched.source, size(fetched.size), seconds(fetched.seconds), str(fetched.tries))

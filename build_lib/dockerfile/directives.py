@@ -1,0 +1,66 @@
+"""Parser directives, `# name=value` above all else in a Dockerfile: BuildKit's `parser/directives.go`."""
+
+import json
+import re
+from collections.abc import Sequence
+
+from build_lib.dockerfile.shell_pattern import shortened
+from build_lib.dockerfile.shell_word import SPACE
+
+_DIRECTIVES = frozenset(["check", "escape", "syntax"])
+_NAME = re.compile("[a-zA-Z][a-zA-Z0-9]*")
+_BLANK = "\t\n\f\r "
+
+
+def escape(lines: Sequence[str]) -> tuple[str, list[tuple[int, str]]]:
+    """The character that `# escape=` sets, and what BuildKit refuses among the directives, by line.
+
+    A directive may be indented here, and none follows a shebang, unlike with `frontend`.
+    """
+    seen: dict[str, str] = {}
+    refused: list[tuple[int, str]] = []
+    for number, line in enumerate(lines, 1):
+        found = _directive(line.rstrip("\r").lstrip(SPACE), "#")
+        if not found:
+            break
+        name, value = found
+        if name in seen:
+            refused.append((number, f"there is more than one {name} directive"))
+        elif name == "escape" and value not in ("\\", "`"):
+            refused.append((number, f"the escape directive has neither \\ nor `, but {shortened(value)}"))
+        seen.setdefault(name, value)
+    return "`" if seen.get("escape") == "`" else "\\", refused
+
+
+def frontend(lines: Sequence[str], text: str) -> tuple[int, str] | None:
+    """The image of `# syntax=`, `// syntax=` or `{"syntax": …}`: parser/directives.go, DetectSyntax."""
+    first = 1 if lines and lines[0].startswith("#!") else 0
+    for comment in ("#", "//"):
+        for number in range(first, len(lines)):
+            found = _directive(lines[number].rstrip("\r"), comment)
+            if not found:
+                break
+            if found[0] == "syntax":
+                return number + 1, found[1].partition(" ")[0]
+    return _json_frontend(text)
+
+
+def _json_frontend(text: str) -> tuple[int, str] | None:
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        name = json.loads(text).get("syntax")
+    except (ValueError, RecursionError):
+        return None
+    return (1, name) if isinstance(name, str) else None
+
+
+def _directive(line: str, comment: str) -> tuple[str, str] | None:
+    """A directive's name and value; the first line that has none ends them."""
+    if not line.startswith(comment):
+        return None
+    name, equals, value = line.removeprefix(comment).lstrip(SPACE).partition("=")
+    name, value = name.rstrip(_BLANK), value.strip(_BLANK)
+    if not equals or not value or not _NAME.fullmatch(name) or name.lower() not in _DIRECTIVES:
+        return None
+    return name.lower(), value

@@ -1,0 +1,229 @@
+"""Stages and images told apart, as in BuildKit's `dockerfile2llb/convert.go`."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Literal, NamedTuple
+
+from build_lib.dockerfile.shell_pattern import Refused, shortened
+from build_lib.dockerfile.shell_word import Expansion, Variable, expand
+from build_lib.dockerfile.stages import Source, Stage
+from build_lib.dockerfile.syntax import Problem
+from build_lib.errors import InvalidReference
+from build_lib.reference import Reference
+
+Kind = Literal["from", "copy", "mount", "onbuild", "syntax", "context"]  # context: compose gives it a name
+
+_EMPTY = "scratch"  # what stands for no image at all
+_INDEX = re.compile(r"[+-]?[0-9]{1,18}")
+_PLATFORM = re.compile(r"[A-Za-z0-9_.+-]+(\([A-Za-z0-9_.+-]*\))?(/[A-Za-z0-9_.-]+){0,2}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageUse:
+    """A place that names an image from outside."""
+
+    name: str  # with variables replaced
+    written: str  # as it stands in the text
+    kind: Kind
+    line: int  # the first one of the instruction
+    stage: str  # the name of the stage in which it stands, or the stage's index; "" for a front end's
+    platform: str | None  # what FROM --platform says
+    reached: bool  # whether the target needs it
+
+
+class BuildKitFeature(NamedTuple):
+    """Something that the classic builder of Docker 20.10 cannot do, and where it is asked for."""
+
+    line: int
+    feature: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An image, and the node of the graph that needs it."""
+
+    node: int
+    name: str
+    kind: Kind
+    line: int
+    written: str
+    platform: str | None = None
+
+
+class Resolver:
+    """What the stages need.
+
+    The nodes of its graph are the stages by their index and, behind them in the same order, the ONBUILD triggers of
+    each, which count for the stages that stand on it.
+    """
+
+    def __init__(
+        self, stages: Sequence[Stage], values: Mapping[str, Variable], escape: str, target: str | None
+    ) -> None:
+        self._stages = stages
+        self._values = values
+        self._escape = escape
+        self._names: dict[str, int] = {}  # with duplicate names, the last stage so far
+        self._edges: list[list[int]] = [[] for _ in range(2 * len(stages))]
+        self._copies: list[tuple[int, int, int]] = []  # stage, stage that it copies from, line
+        self._stood_on: set[int] = set()
+        self._found: list[_Found] = []
+        self._problems: list[tuple[int, Problem]] = []  # by node
+        self._read_stages()
+        self._reached = self._from(target)
+
+    def images(self) -> Iterator[ImageUse]:
+        """The images of all stages."""
+        for found in self._found:
+            stage = found.node % len(self._stages)
+            yield ImageUse(
+                name=found.name,
+                written=found.written,
+                kind=found.kind,
+                line=found.line,
+                stage=self._stages[stage].name or str(stage),
+                platform=found.platform,
+                reached=found.node in self._reached,
+            )
+
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong in any stage, and in the triggers that the target comes upon."""
+        for node, problem in self._problems:
+            if node < len(self._stages) or node in self._reached:
+                yield problem
+        yield from self._copies_from_below()
+
+    def features(self) -> Iterator[BuildKitFeature]:
+        """What takes BuildKit, in the stages and in the triggers that count for one."""
+        for index, stage in enumerate(self._stages):
+            for line, feature in [*stage.own.features, *(stage.onbuild.features if index in self._stood_on else [])]:
+                yield BuildKitFeature(line, feature)
+
+    def _read_stages(self) -> None:
+        """All FROMs come first, for a COPY may name a stage below it."""
+        for index, stage in enumerate(self._stages):
+            self._read_from(index, stage)
+            if stage.name:
+                self._names[stage.name] = index
+        for index, stage in enumerate(self._stages):
+            self._read_sources(index, index, stage.own.sources)
+            self._problems += [(index, problem) for problem in stage.own.problems]
+            if index in self._stood_on:
+                triggers = index + len(self._stages)
+                self._read_sources(index, triggers, stage.onbuild.sources)
+                self._problems += [(triggers, problem) for problem in stage.onbuild.problems]
+
+    def _report(self, node: int, line: int, reason: str, argument: str | None = None) -> None:
+        self._problems.append((node, Problem(line=line, reason=reason, argument=argument)))
+
+    def _expand(self, index: int, word: str) -> Expansion | None:
+        try:
+            return expand(word, self._values, self._escape)
+        except Refused as refused:
+            self._report(index, self._stages[index].line, f"FROM: {refused.reason}", refused.argument)
+            return None
+
+    def _read_from(self, index: int, stage: Stage) -> None:
+        """What a stage stands on: one above it whose name is the very same, case and all (addState), or an image."""
+        base = self._expand(index, stage.base) if stage.base is not None else None
+        if base is None:
+            return
+        platform = self._platform(index, stage)
+        wrong = ""
+        other = self._names.get(base.text)
+        if other is not None:
+            self._edges[index] += other, other + len(self._stages)
+            self._stood_on.add(other)
+        elif base.text != _EMPTY:
+            wrong = wrong_with(base.text)
+            if not wrong:
+                self._found.append(_Found(index, base.text, "from", stage.line, stage.base or "", platform))
+        self._explain(index, f"FROM {shortened(stage.base or '')}", base, wrong)
+
+    def _platform(self, index: int, stage: Stage) -> str | None:
+        found = self._expand(index, stage.platform) if stage.platform else None
+        if found is None:
+            return None
+        wrong = "" if _PLATFORM.fullmatch(found.text) else f"{shortened(found.text)} is no platform"
+        self._explain(index, f"FROM --platform={shortened(stage.platform or '')}", found, wrong)
+        return None if wrong else found.text
+
+    def _explain(self, index: int, what: str, found: Expansion, wrong: str) -> None:
+        """An argument that is not set is worth a word in any case, one that is set to nothing if something is wrong."""
+        line = self._stages[index].line
+        for name in found.missing:
+            outcome = wrong or f"without it this is {found.text}"
+            self._report(index, line, f"{what}: the argument {name} is not set, and {outcome}", name)
+        if wrong and not found.missing:
+            blank = next(iter(found.blank), None)
+            hint = f" (the argument {blank} is empty)" if blank else ""
+            self._report(index, line, f"{what}: {wrong}{hint}", blank)
+
+    def _read_sources(self, index: int, node: int, sources: Sequence[Source]) -> None:
+        """COPY --from= and RUN --mount=from=: convert.go's toCommand, convert_runmount.go's detectRunMount."""
+        for source in sources:
+            other = self._names.get(source.name.lower())
+            if source.kind == "copy" and _INDEX.fullmatch(source.name):
+                other = int(source.name)
+            if other is None:
+                self._read_image(node, source, source.kind if node == index else "onbuild")
+            elif not 0 <= other < len(self._stages):
+                self._report(node, source.line, f"--from={source.name}: there is no stage of this index")
+            else:
+                self._edges[node].append(other)
+                if node == index:
+                    self._copies.append((index, other, source.line))
+
+    def _read_image(self, node: int, source: Source, kind: Kind) -> None:
+        if source.name == _EMPTY:
+            return
+        wrong = wrong_with(source.name)
+        if wrong:
+            self._report(node, source.line, f"from={shortened(source.name)}: {wrong}")
+        else:
+            self._found.append(_Found(node, source.name, kind, source.line, source.name))
+
+    def _from(self, target: str | None) -> set[int]:
+        """The nodes that a target needs: a stage's index is no name for it (resolveTarget)."""
+        start = self._names.get(target.lower()) if target else len(self._stages) - 1
+        if start is None or start < 0:
+            known = ", ".join(list(self._names)[:10]) or "none has a name"
+            reason = f"there is no stage {target!r} (of the stages: {known})" if self._stages else "there is no FROM"
+            self._report(-1, 0, reason)
+            return set()
+        reached, ahead = {start}, [start]
+        while ahead:
+            new = set(self._edges[ahead.pop()]) - reached
+            reached |= new
+            ahead += new
+        return reached
+
+    def _copies_from_below(self) -> Iterator[Problem]:
+        """A stage that is needed has to stand above; in a circle it is refused though nothing needs it."""
+        below = [copy for copy in self._copies if copy[1] >= copy[0]]
+        circle = self._circle() if below else set()
+        for index, other, line in below:
+            if index in self._reached or {index, other} <= circle:
+                name = self._stages[other].name or other
+                yield Problem(line=line, reason=f"stage {name} does not stand above, so nothing can be had from it")
+
+    def _circle(self) -> set[int]:
+        sorter: TopologicalSorter[int] = TopologicalSorter()
+        for index, other, _ in self._copies:
+            sorter.add(index, other)
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            return set(error.args[1])
+        return set()
+
+
+def wrong_with(name: str) -> str:
+    """Why a text is no image's name; nothing if it is one."""
+    try:
+        Reference.parse(name)
+    except InvalidReference as error:
+        return error.message
+    return ""

@@ -1,0 +1,90 @@
+"""The images from outside that a Dockerfile needs, found as BuildKit finds them.
+
+The standard is BuildKit's own `frontend/dockerfile`, whose order is kept: a text becomes instructions
+(`dockerfile_syntax`), instructions become stages (`dockerfile_stages`), and stages are told from images
+(`dockerfile_images`). BuildKit stops at the first thing that is wrong. Here that is a problem, with its line, and
+what can be told all the same is told; but an instruction that BuildKit refuses names no image.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from build_lib.dockerfile.arguments import variables
+from build_lib.dockerfile.images import BuildKitFeature, ImageUse, Resolver, wrong_with
+from build_lib.dockerfile.stages import outline
+from build_lib.dockerfile.syntax import Problem, parse
+
+__all__ = ["BuildKitFeature", "ImageUse", "Problem", "Reading", "external_images", "read", "with_names"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What a Dockerfile says about images, in the file's order."""
+
+    images: tuple[ImageUse, ...]
+    problems: tuple[Problem, ...]  # line 0: the whole file
+    stages: tuple[str, ...]  # their names; "" for one that has none
+    arguments: frozenset[str]  # every name that an ARG declares, wherever it stands
+    buildkit: tuple[BuildKitFeature, ...]
+
+
+def read(
+    text: str | bytes, build_args: Mapping[str, str] = {}, target: str | None = None, platform: str | None = None
+) -> Reading:
+    """Read a Dockerfile; no content makes this raise.
+
+    Args:
+        text: the Dockerfile; bytes are taken for UTF-8.
+        build_args: values for its arguments, in place of their defaults.
+        target: the stage to build; without one the last, as BuildKit has it.
+        platform: what is built for, such as `linux/arm64`; without one, what this machine is.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "surrogateescape")
+    syntax = parse(text)
+    draft = outline(syntax)
+    stage = target or (draft.stages[-1].name if draft.stages else "")
+    values, problems = variables(draft.above, build_args, stage=stage, platform=platform, escape=syntax.escape)
+    resolver = Resolver(draft.stages, values, syntax.escape, target)
+    images, wrong = _frontend(syntax.frontend, build_args)
+    problems += [*wrong, *syntax.problems, *draft.problems, *resolver.problems()]
+    return Reading(
+        images=tuple(sorted([*images, *resolver.images()], key=lambda image: image.line)),
+        problems=tuple(sorted(problems, key=lambda problem: problem.line)),
+        stages=tuple(stage.name for stage in draft.stages),
+        arguments=frozenset(draft.names),
+        buildkit=tuple(sorted(resolver.features())),
+    )
+
+
+def external_images(text: str, build_args: Mapping[str, str] = {}, target: str | None = None) -> list[str]:
+    """The names of the images that a Dockerfile takes from outside, sorted, without the one of `# syntax=`.
+
+    With a target, those that it reaches. Without one, those of every stage: what is kept for a closed network has to
+    do for any target.
+    """
+    images = read(text, build_args, target).images
+    return sorted({image.name for image in images if image.kind != "syntax" and (image.reached or not target)})
+
+
+def with_names(text: str, names: Iterable[tuple[ImageUse, str]]) -> str:
+    """The Dockerfile with other names for some of its images; every line stays where it is."""
+    lines = text.split("\n")
+    for use, name in names:
+        for place in range(max(use.line - 1, 0), len(lines)):
+            if use.written in lines[place]:
+                lines[place] = lines[place].replace(use.written, name, 1)
+                break
+    return "\n".join(lines)
+
+
+def _frontend(directive: tuple[int, str] | None, build_args: Mapping[str, str]) -> tuple[list[ImageUse], list[Problem]]:
+    """The image that BuildKit reads the file with: the argument BUILDKIT_SYNTAX wins (builder/build.go)."""
+    line, name = directive or (1, "")
+    name = build_args.get("BUILDKIT_SYNTAX", "").strip().partition(" ")[0] or name
+    if not name:
+        return [], []
+    wrong = wrong_with(name)
+    if wrong:
+        return [], [Problem(line=line, reason=f"syntax={name}: {wrong}")]
+    return [ImageUse(name=name, written=name, kind="syntax", line=line, stage="", platform=None, reached=True)], []

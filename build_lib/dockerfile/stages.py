@@ -1,0 +1,193 @@
+"""The stages of a Dockerfile as they are written: BuildKit's `frontend/dockerfile/instructions`."""
+
+import csv
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from build_lib.dockerfile.arguments import Argument
+from build_lib.dockerfile.shell_pattern import Refused
+from build_lib.dockerfile.shell_word import SPACE, expand
+from build_lib.dockerfile.syntax import Instruction, Problem, Syntax, arguments, words
+
+_FLAGS = {
+    "from": {"platform"},
+    "copy": {"chmod", "chown", "exclude", "from", "link", "parents"},
+    "add": {"checksum", "chmod", "chown", "exclude", "keep-git-dir", "link", "unpack"},
+    "run": {"device", "mount", "network", "security"},
+}
+_SWITCHES = frozenset(["keep-git-dir", "link", "parents", "unpack"])
+_REPEATED = frozenset(["device", "exclude", "mount"])
+_CLASSIC = frozenset(["chown", "from", "platform"])  # the classic builder knows these
+
+_STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
+_VARIABLE = re.compile(r"\$.")
+_WORDS = {
+    escape: re.compile(rf"""(?:[^{SPACE}'"{mark}]|{mark}.|'[^']*+'?|"(?:[^"{mark}]|{mark}.)*+"?)++""", re.DOTALL)
+    for escape, mark in (("\\", r"\\"), ("`", "`"))
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A name that a stage copies from or mounts: a stage's or an image's."""
+
+    line: int
+    kind: Literal["copy", "mount"]
+    name: str
+
+
+@dataclass(kw_only=True, slots=True)
+class Steps:
+    """What instructions of a stage, or its ONBUILD triggers, have to do with images."""
+
+    sources: list[Source] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    features: list[tuple[int, str]] = field(default_factory=list)  # what only BuildKit can do, by line
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """A FROM and what belongs to it."""
+
+    line: int
+    name: str  # lower-case; "" if it has none
+    base: str | None  # as written; None if BuildKit refuses the FROM
+    platform: str | None
+    own: Steps = field(default_factory=Steps)
+    onbuild: Steps = field(default_factory=Steps)
+
+
+@dataclass(kw_only=True, slots=True)
+class Draft:
+    """All stages, the arguments above the first one, and the names of all arguments."""
+
+    stages: list[Stage] = field(default_factory=list)
+    above: list[Argument] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def outline(syntax: Syntax) -> Draft:
+    """Put the instructions into their stages."""
+    draft = Draft()
+    for instruction in syntax.instructions:
+        steps = _steps(draft, instruction)
+        try:
+            _take(draft, steps, instruction, syntax.escape)
+        except Refused as refused:
+            problems = steps.problems if steps else draft.problems
+            problems.append(Problem(line=instruction.line, reason=refused.reason, argument=refused.argument))
+    return draft
+
+
+def _steps(draft: Draft, instruction: Instruction) -> Steps | None:
+    if not draft.stages:
+        return None
+    return draft.stages[-1].onbuild if instruction.onbuild else draft.stages[-1].own
+
+
+def _take(draft: Draft, steps: Steps | None, instruction: Instruction, escape: str) -> None:
+    if instruction.keyword == "from":
+        _take_stage(draft, instruction)
+    elif instruction.keyword == "arg":
+        declared = _declared(instruction, escape)
+        draft.names.update(argument.name for argument in declared)
+        if steps is None:
+            draft.above += declared
+    elif steps is None:
+        raise Refused(f"{instruction.keyword.upper()} stands above the first FROM")
+    elif instruction.keyword in _FLAGS:
+        _take_step(steps, instruction, escape)
+
+
+def _take_stage(draft: Draft, instruction: Instruction) -> None:
+    """A refused FROM begins a stage all the same, or what follows would be taken for another's."""
+    said = words(instruction.rest)
+    name = said[2].lower() if len(said) > 2 and said[1].lower() == "as" else ""
+    base = platform = None
+    try:
+        _check_from(said, name)
+        platform = next(iter(_values(instruction).get("platform", ())), None)
+        base = said[0]
+    except Refused as refused:
+        draft.problems.append(Problem(line=instruction.line, reason=refused.reason))
+    draft.stages.append(Stage(line=instruction.line, name=name, base=base, platform=platform))
+
+
+def _check_from(said: list[str], name: str) -> None:
+    if len(said) != (3 if name else 1):
+        raise Refused("FROM takes one image, or an image AS a name, and no comment behind it")
+    if name and not _STAGE_NAME.fullmatch(name):
+        raise Refused(f"{name!r} can be no stage's name: letters, digits, '_', '.' and '-', a letter first")
+
+
+def _declared(instruction: Instruction, escape: str) -> list[Argument]:
+    """`ARG a b=c` declares two; the defaults keep their quotes until they are expanded."""
+    found = []
+    for word in _WORDS[escape].findall(instruction.rest):
+        name, equals, default = word.partition("=")
+        if not name:
+            raise Refused("an ARG has no name")
+        found.append(Argument(line=instruction.line, name=name, default=default if equals else None))
+    if not found:
+        raise Refused("ARG declares nothing")
+    return found
+
+
+def _take_step(steps: Steps, instruction: Instruction, escape: str) -> None:
+    values = _values(instruction)
+    line, keyword = instruction.line, instruction.keyword
+    features = [f"{keyword.upper()} --{name}" for name in values if name not in _CLASSIC]
+    steps.features += [(line, feature) for feature in [*features, *["here-document"] * instruction.heredoc]]
+    copied = values.get("from", [""])[0]
+    if copied:
+        _check_copy(instruction, copied, escape)
+        steps.sources.append(Source(line=line, kind="copy", name=copied))
+    for mounted in filter(None, map(_mounted, values.get("mount", ()))):
+        steps.sources.append(Source(line=line, kind="mount", name=mounted))
+
+
+def _values(instruction: Instruction) -> dict[str, list[str]]:
+    """The flags by name: instructions/bflag.go."""
+    found: dict[str, list[str]] = {}
+    for flag in instruction.flags:
+        name, equals, value = flag.removeprefix("--").partition("=")
+        if name not in _FLAGS[instruction.keyword]:
+            raise Refused(f"{instruction.keyword.upper()} has no flag {'--' + name!r}")
+        if not equals and name not in _SWITCHES:
+            raise Refused(f"the flag --{name} has no value")
+        if name in found and name not in _REPEATED:
+            raise Refused(f"the flag --{name} stands twice")
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _check_copy(instruction: Instruction, name: str, escape: str) -> None:
+    """convert.go, toCommand: what the shell lexer would change is refused, not expanded."""
+    if len(arguments(instruction.rest)) < 2:
+        raise Refused("COPY takes what to copy and where to")
+    try:
+        as_written = expand(name, {}, escape).text == name
+    except Refused:
+        as_written = False
+    if not as_written:
+        raise Refused("--from takes no variable: write FROM ${…} AS name, and copy from that name")
+
+
+def _mounted(value: str) -> str:
+    """The name that `--mount=…,from=name` gives, or nothing: instructions/commands_runmount.go, parseMount."""
+    if not value:
+        raise Refused("the flag --mount has no value")
+    try:
+        fields = next(csv.reader([value], strict=True)) if '"' in value else value.split(",")
+    except csv.Error as error:
+        raise Refused(f"--mount: {error}") from error
+    name = ""
+    for field_ in fields:
+        key, _, text = field_.partition("=")
+        if key.lower() == "from":
+            name = text
+            if _VARIABLE.search(name):
+                raise Refused("a mount's from= takes no variable: write FROM ${…} AS name, and mount that name")
+    return name

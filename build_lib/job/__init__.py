@@ -1,0 +1,23 @@
+"""The whole job, and what looks over all other packages.
+
+In: a repository, an engine, settings, and a listener that hears of each step. Out: the results of build, build-all and
+push, the record of the run, the findings of doctor, what clean may remove, the files that init writes.
+"""
+
+from typing import TYPE_CHECKING
+
+from build_lib.lazy import attach
+
+if TYPE_CHECKING:
+    from build_lib.job import clean as clean
+    from build_lib.job import doctor as doctor
+    from build_lib.job import init as init
+    from build_lib.job.clean import Leftover as Leftover
+    from build_lib.job.doctor import Finding as Finding
+    from build_lib.job.init import Adopted as Adopted
+    from build_lib.job.steps import Result as Result
+    from build_lib.job.steps import build as build
+    from build_lib.job.steps import build_all as build_all
+    from build_lib.job.steps import push as push
+else:
+    __getattr__ = attach(__name__, __file__)

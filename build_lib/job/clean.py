@@ -1,0 +1,157 @@
+"""What the tool has made and nobody needs any more: found first, and removed when that is wanted.
+
+An image is the tool's own if it has a service's name and the label of a build, or if it was noted when it was made.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+
+from build_lib import state
+from build_lib.engine import Engine, built_here, owner
+from build_lib.errors import BuildError, EngineError, SettingsError
+from build_lib.machine import daemon, local_registry
+from build_lib.reference import Reference, pinned
+from build_lib.repository import WITH_SLURM, WITHOUT_SLURM, Dependency, Repository, fingerprint
+from build_lib.settings import Settings
+
+_LOCKS = ("build.lock", "copy-slurm.lock")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leftover:
+    """Something to remove: what it is, in words, and its size in bytes, if that is known."""
+
+    kind: str  # "container", "image", "file"
+    name: str
+    why: str
+    size: int | None = None
+
+
+def find(
+    repository: Repository, wanted: Sequence[Dependency], engine: Engine | None, settings: Settings, *, keep: int
+) -> list[Leftover]:
+    """All that may go; of each service's releases but the present one, the `keep` newest are kept.
+
+    Without an engine, only files are found. What belongs to a registry or an engine that this tool started and that
+    still runs is not among them.
+
+    Raises:
+        SettingsError: `keep` is negative.
+    """
+    if keep < 0:
+        raise SettingsError(f"--keep is {keep}", hint="0 or more earlier releases can be kept")
+    found: list[Leftover] = []
+    if engine is not None:
+        found += _containers(engine, settings)
+        found += _images(repository, wanted, engine, settings, keep)
+    return [*found, *_files(settings)]
+
+
+def remove(leftovers: Sequence[Leftover], engine: Engine | None, settings: Settings) -> list[BuildError]:
+    """Remove them; what could not be removed, and why.
+
+    Raises:
+        BuildError: a build is at work in this repository.
+    """
+    failures: list[BuildError] = []
+    with ExitStack() as stack:
+        for name in _LOCKS:
+            stack.enter_context(state.lock(settings.state_dir / name, "clean"))
+        for item in leftovers:
+            try:
+                if item.kind == "file":
+                    _remove_file(Path(item.name))
+                elif engine is not None:
+                    engine.remove_container(item.name) if item.kind == "container" else engine.remove(item.name)
+            except BuildError as error:
+                failures.append(error)
+    return failures
+
+
+def _containers(engine: Engine, settings: Settings) -> Iterator[Leftover]:
+    for id in engine.temporary_containers(owner(settings)):
+        yield Leftover(kind="container", name=id, why="left by a run that was killed")
+
+
+def _images(
+    repository: Repository, wanted: Sequence[Dependency], engine: Engine, settings: Settings, keep: int
+) -> Iterator[Leftover]:
+    own = built_here.ids(settings)
+    for id, image in engine.dangling().items():
+        if id in own:
+            yield Leftover(kind="image", name=id, why="has no name any more", size=image.size)
+    images = {Reference.parse(name): image for name, image in engine.images().items() if "@" not in name}
+    needed = {local for item in wanted if (local := pinned(item.image)) is not None}
+    for name, image in images.items():
+        if name.path == "build-lib/pinned" and name not in needed:
+            yield Leftover(kind="image", name=str(name), why="no Dockerfile needs it", size=image.size)
+    for service in repository.services.values():
+        of = {name: image for name, image in images.items() if name.repository == service.image.repository}
+        built = {name: image for name, image in of.items() if fingerprint.LABEL in image.labels}
+        for name in _earlier(built, settings.image_tag, keep, engine):
+            yield Leftover(kind="image", name=str(name), why="an earlier release", size=built[name].size)
+
+
+def _earlier(images: Iterable[Reference], present: str, keep: int, engine: Engine) -> list[Reference]:
+    """A service's images of other releases but the `keep` newest; a release of apphub has three, for its copies."""
+    releases: dict[str, list[Reference]] = defaultdict(list)
+    for name in images:
+        releases[(name.tag or "").removesuffix(WITHOUT_SLURM).removesuffix(WITH_SLURM)].append(name)
+    releases.pop(present, None)
+    newest_first = sorted(releases.values(), key=lambda names: max(map(engine.named_at, names)), reverse=True)
+    return [name for names in newest_first[keep:] for name in names]
+
+
+def _files(settings: Settings) -> Iterator[Leftover]:
+    """What lies in `.build` and is made again by itself: no bundles or inventories, nor what runs."""
+    kept: set[str] = set()
+    kept |= {"engine.json", "logs"} if daemon.down(settings, dry=True) else set()
+    kept |= {"registry", "logs"} if local_registry.down(settings, dry=True) else set()
+    if settings.state_dir.is_dir():
+        for path in sorted(settings.state_dir.iterdir()):
+            why = "left by a run that was killed" if path.name.startswith(".") else _WHY.get(path.name)
+            if why and path.name not in kept:
+                yield Leftover(kind="file", name=str(path), why=why, size=_size(path))
+
+
+_WHY = {
+    "services": "how services were last built",
+    "prefetch.json": "the last prefetch's record",
+    "last-run.json": "the last run's record",
+    "engine.json": "the record of an engine that runs no more",
+    "blobs": "what was downloaded, and is fetched again when it is needed",
+    "logs": "logs",
+    "registry": "all images that were pushed to the registry of registry-up",
+    "report.html": "the last run's report",
+}
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [item for item in path.rglob("*") if item.is_file()]
+    return sum(file.lstat().st_size for file in files)
+
+
+def _remove_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise BuildError(f"{error.filename or path} cannot be removed: {error.strerror}") from None
+
+
+@contextmanager
+def connected(settings: Settings) -> Iterator[Engine | None]:
+    """The engine, or None if there is none: files may go all the same."""
+    try:
+        engine = Engine.connect(settings)
+    except EngineError:
+        yield None
+        return
+    with engine:
+        yield engine

@@ -1,0 +1,243 @@
+"""What is missing or wrong on this machine and in this repository, and the command that mends it."""
+
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from build_lib.build import builders
+from build_lib.engine import Engine
+from build_lib.errors import BuildError
+from build_lib.graph import Cancel, run
+from build_lib.job import clean
+from build_lib.reference import PrivateRegistry, local_names
+from build_lib.registry import Registries, connections, harbor
+from build_lib.repository import Repository, dependencies, discover
+from build_lib.settings import Settings, has_secret, unknown_in_env_file
+from build_lib.transfer import bootstrap
+from build_lib.units import seconds, size
+
+_LITTLE_DISK, _NO_DISK = 10e9, 1e9  # bytes
+_LITTLE_MEMORY = 1e9  # bytes
+_SKEW_SECONDS = 60  # from which on tokens and certificates may be refused
+_AT_ONCE = 16
+
+_NAME = "is the name right? /etc/resolv.conf and /etc/hosts say where names are looked up"
+
+Level = Literal["good", "warning", "bad"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that was looked at: how it is, and the next step where it is not good."""
+
+    level: Level
+    what: str
+    detail: str
+    mend: str = ""
+
+
+def _good(what: str, detail: str) -> Finding:
+    return Finding(level="good", what=what, detail=detail)
+
+
+def _bad(what: str, error: BuildError, *, level: Level = "bad") -> Finding:
+    return Finding(level=level, what=what, detail=error.message, mend=error.hint)
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Look at all, and change nothing; what waits for the network is asked at once."""
+    findings = [*_env_file(settings)]
+    try:
+        repository: Repository | None = discover(settings)
+    except BuildError as error:
+        repository = None
+        findings.append(_bad("repository", error))
+    if repository is not None:
+        findings += _repository(repository, settings)
+    findings += _machine(settings)
+    held: set[str] = set()
+    try:
+        with Engine.connect(settings) as engine:
+            findings += _engine(engine, repository, settings)
+            held = set(engine.images())
+    except BuildError as error:
+        findings.append(_bad("engine", error))
+    return findings + _network(repository, held, settings)
+
+
+def _env_file(settings: Settings) -> Iterator[Finding]:
+    path = settings.project_root / ".env"
+    if not path.is_file():
+        yield Finding(
+            level="warning", what=".env", detail="there is none; the defaults count", mend="cp .env.example .env"
+        )
+        return
+    unknown, known = unknown_in_env_file(path)
+    for name in unknown:
+        nearest = get_close_matches(name, known, n=1)
+        mend = f"did you mean {nearest[0]}?" if nearest else ".env.example lists the settings"
+        yield Finding(level="warning", what=".env", detail=f"{name} is no setting", mend=mend)
+    readable = path.stat().st_mode & 0o044
+    if readable and has_secret(path):
+        detail = "it holds a password, and others may read it"
+        yield Finding(level="bad", what=".env", detail=detail, mend=f"chmod 600 {path}")
+    elif not unknown:
+        yield _good(".env", "all of its settings are known")
+
+
+def _repository(repository: Repository, settings: Settings) -> Iterator[Finding]:
+    files = ", ".join(path.name for path in settings.compose_files) or "no compose file"
+    what = "services"
+    if not repository.services:
+        mend = f"a directory with a Dockerfile below {settings.services_dir}/, or a compose file with a build: section"
+        yield Finding(level="warning", what=what, detail=f"there are none ({files})", mend=mend)
+    elif not repository.problems:
+        yield _good(what, f"{len(repository.services)} ({files})")
+    for problem in repository.problems:
+        place = f"{problem.path}:{problem.line}" if problem.line else str(problem.path)
+        yield Finding(level="bad", what=what, detail=f"{place}: {problem.reason}", mend="mend it there")
+
+
+def _machine(settings: Settings) -> Iterator[Finding]:
+    yield _disk("disk of .build", settings.project_root)
+    found = re.search(r"MemAvailable: +(\d+) kB", _text(Path("/proc/meminfo")))
+    if found:
+        free = int(found[1]) * 1024
+        level: Level = "warning" if free < _LITTLE_MEMORY else "good"
+        mend = "BUILD_JOBS=1 in .env takes less" if level == "warning" else ""
+        yield Finding(level=level, what="memory", detail=f"{size(free)} available", mend=mend)
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.is_file() else ""
+
+
+def _disk(what: str, path: Path) -> Finding:
+    free = shutil.disk_usage(path).free
+    level: Level = "bad" if free < _NO_DISK else "warning" if free < _LITTLE_DISK else "good"
+    mend = "./inv clean; docker system df" if level != "good" else ""
+    return Finding(level=level, what=what, detail=f"{size(free)} free", mend=mend)
+
+
+def _engine(engine: Engine, repository: Repository | None, settings: Settings) -> Iterator[Finding]:
+    store = "containerd" if engine.keeps_content() else "classic"
+    yield _good("engine", f"Docker Engine {engine.version()}, {engine.platform()}, {store} image store")
+    root = engine.root_directory()
+    if engine.is_here() and os.access(root, os.R_OK):
+        yield _disk("disk of the engine", root)
+    yield _builder(settings, engine)
+    if repository is not None:
+        yield _leftovers(repository, engine, settings)
+
+
+def _builder(settings: Settings, engine: Engine) -> Finding:
+    try:
+        builder = builders.choose(settings, engine)
+    except BuildError as error:
+        return _bad("builder", error)
+    if isinstance(builder, builders.Classic):
+        detail = f"{builder.name}: no BuildKit, so no RUN --mount, COPY --link or here-documents"
+        return Finding(level="warning", what="builder", detail=detail, mend=builders.GET_BUILDKIT)
+    return _good("builder", builder.name)
+
+
+def _leftovers(repository: Repository, engine: Engine, settings: Settings) -> Finding:
+    wanted = dependencies.find(repository, settings)
+    found = clean.find(repository, wanted, engine, settings, keep=1)
+    left = [item for item in found if item.kind != "file"]
+    if not left:
+        return _good("leftovers", "none")
+    room = size(sum(item.size or 0 for item in left))
+    return Finding(
+        level="warning", what="leftovers", detail=f"{len(left)} images or containers, {room}", mend="./inv clean"
+    )
+
+
+def _network(repository: Repository | None, held: Collection[str], settings: Settings) -> list[Finding]:
+    """Every host that images may come from or go to; `held` are the names of the images that are here already."""
+    registry = settings.private_registry
+    hosts: dict[str, tuple[str, Level]] = {}
+    if registry is not None:
+        hosts["private registry"] = (registry.host, "bad")
+    for mirror in settings.registry_mirrors:
+        hosts[f"mirror {mirror}"] = (mirror.registry.host, "warning")
+    for host, level in _named(repository, held, settings).items():
+        if registry is None or host != registry.host:
+            hosts[f"registry {host}"] = (host, level)
+    with Registries(settings) as registries:
+
+        def work(what: str, _cancel: Cancel) -> list[Finding]:
+            host, level = hosts[what]
+            unresolved = _unresolved(host, settings)
+            if unresolved:
+                return [Finding(level=level, what="DNS", detail=unresolved, mend=_NAME)]
+            try:
+                project = registry if what == "private registry" else None
+                return [_host(registries, what, host, project)]
+            except BuildError as error:
+                return [_bad(what, error, level=level)]
+
+        outcomes = run(dict.fromkeys(hosts, ()), work, jobs=_AT_ONCE)
+    return [finding for outcome in outcomes for finding in outcome.value or ()]
+
+
+def _named(repository: Repository | None, held: Collection[str], settings: Settings) -> dict[str, Level]:
+    """The registries that images name; one of which none has to come only warns."""
+    if repository is None:
+        return {}
+    replaced = settings.private_registry is not None or bool(settings.registry_mirrors)
+    found: dict[str, Level] = {}
+    for item in dependencies.find(repository, settings):
+        here = any(name.identity in held for name in local_names(item.image)) or bootstrap.suite(item.image)
+        level: Level = "warning" if here or replaced else "bad"
+        found[item.image.host] = "bad" if "bad" in (level, found.get(item.image.host)) else level
+    return dict(sorted(found.items()))
+
+
+def _host(registries: Registries, what: str, host: str, project: PrivateRegistry | None) -> Finding:
+    """Whether the host answers as a registry, lets us in, has the project if it is a Harbor, and the right time.
+
+    Raises:
+        RegistryError: one of the first three is not so.
+    """
+    began = time.monotonic()
+    answer = registries.session.send("GET", host, "/v2/")
+    took = seconds(time.monotonic() - began)
+    if project is not None:
+        harbor.check_project(registries.session, project, create=False)
+    skew = _skew(answer.headers.get("Date", ""))
+    if abs(skew) > _SKEW_SECONDS:
+        detail = f"this machine's clock is {seconds(abs(skew))} {'ahead of' if skew > 0 else 'behind'} {host}'s"
+        return Finding(level="warning", what=what, detail=detail, mend="timedatectl set-ntp true sets the clock")
+    login = registries.session.login(host)
+    who = f"logged in as {login.username!r}" if login and login.username else "anonymous"
+    return _good(what, f"{host} answers in {took}, {who}")
+
+
+def _unresolved(host: str, settings: Settings) -> str:
+    """Why the name cannot be resolved; "" if it can, or if a proxy does that."""
+    if builders.proxy_names(settings.environment):
+        return ""
+    name = urlsplit(f"//{connections.api_host(host)}").hostname or host
+    try:
+        socket.getaddrinfo(name, None)
+    except OSError as error:
+        return f"{name} cannot be resolved: {error.strerror}"
+    return ""
+
+
+def _skew(date: str) -> float:
+    """How far this machine's clock is ahead of an answer's, in seconds; 0 where the answer tells none."""
+    try:
+        return time.time() - parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError):
+        return 0.0

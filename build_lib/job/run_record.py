@@ -1,0 +1,170 @@
+"""The course of a build, kept for people who look at it afterwards: `.build/last-run.json` (docs/last-run.md)."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from os import getpid
+from typing import Any, Literal, Protocol
+
+from build_lib import process, state
+from build_lib.build import Built, Check
+from build_lib.engine import Engine
+from build_lib.errors import BuildError, EngineError
+from build_lib.graph import Outcome
+from build_lib.page import run_page
+from build_lib.settings import Settings
+from build_lib.transfer import prefetch
+
+FORMAT = 1
+Ending = Literal["done", "failed", "interrupted"]
+
+
+class Listener(Protocol):
+    """Who hears of a build's course as it goes."""
+
+    def step(self, number: int, title: str) -> None:
+        """A step begins."""
+
+    def checked(self, checks: Mapping[str, Check]) -> None:
+        """What is to be built is known."""
+
+    def building(self, builder: str, jobs: int) -> None:
+        """What builds, and how many services at once."""
+
+    def line(self, text: str) -> None:
+        """Something worth a line happened."""
+
+    def on_start(self, name: str) -> None:
+        """A service's build begins."""
+
+    def on_built(self, outcome: Outcome[Built]) -> None:
+        """A service's build ended."""
+
+
+class Recorder:
+    """A listener that tells another, and makes a document of it. Times in it are seconds from the run's beginning."""
+
+    def __init__(self, listener: Listener, command: str, engine: Engine, settings: Settings) -> None:
+        self.report = settings.state_dir / "report.html"
+        self._engine = engine
+        self._version, self._platform = engine.version(), engine.platform()
+        self._listener = listener
+        self._command = command
+        self._settings = settings
+        last = prefetch.last(settings)
+        self._prefetch = last if last.get("process") == getpid() else {}  # this command's own pre-task
+        self._now = datetime.now(UTC)
+        self._began = datetime.fromisoformat(self._prefetch["began"]) if self._prefetch else self._now
+        self._clock = time.monotonic() - (self._now - self._began).total_seconds()
+        self._steps: list[dict[str, Any]] = []
+        self._times: dict[str, list[float]] = {}
+        self._outcomes: dict[str, Outcome[Built]] = {}
+        self._checks: Mapping[str, Check] = {}
+        self._builder: str | None = None
+        if self._prefetch:
+            self._steps.append({"number": 0, "title": "prefetch", "began": 0.0, "seconds": self._prefetch["seconds"]})
+
+    def step(self, number: int, title: str) -> None:
+        """A step begins, and the one before ends."""
+        self._end_step()
+        self._steps.append({"number": number, "title": title, "began": self._elapsed()})
+        self._listener.step(number, title)
+
+    def checked(self, checks: Mapping[str, Check]) -> None:
+        """See Listener."""
+        self._checks = checks
+        self._listener.checked(checks)
+
+    def building(self, builder: str, jobs: int) -> None:
+        """See Listener."""
+        self._builder = builder
+        self._listener.building(builder, jobs)
+
+    def line(self, text: str) -> None:
+        """See Listener."""
+        self._listener.line(text)
+
+    def on_start(self, name: str) -> None:
+        """See Listener."""
+        self._times[name] = [self._elapsed()]
+        self._listener.on_start(name)
+
+    def on_built(self, outcome: Outcome[Built]) -> None:
+        """See Listener."""
+        self._outcomes[outcome.name] = outcome
+        self._times.get(outcome.name, []).append(self._elapsed())
+        self._listener.on_built(outcome)
+
+    def write(self, ending: Ending, *, packages: str = "", failures: Sequence[BuildError] = ()) -> None:
+        """The run has ended: write its document, and the page that is made of it.
+
+        Raises:
+            BuildError: they cannot be written.
+        """
+        self._end_step()
+        sizes = self._sizes()
+        document = {
+            "format": FORMAT,
+            "command": self._command,
+            "began": self._began.isoformat(timespec="seconds"),
+            "seconds": self._elapsed(),
+            "tag": self._settings.image_tag,
+            "engine": self._version,
+            "platform": self._platform,
+            "builder": self._builder,
+            "jobs": self._settings.builds_at_once,
+            "result": ending,
+            "steps": self._steps,
+            "services": [self._service(check, sizes) for check in self._checks.values()],
+            "dependencies": self._prefetch.get("images", []),
+            "packages": packages or None,
+            "failures": [{"message": error.message.partition("\n")[0], "hint": error.hint} for error in failures],
+        }
+        state.write(self._settings.state_dir / "last-run.json", document)
+        state.write_text(self.report, run_page(document))
+
+    def _sizes(self) -> dict[str, int]:
+        """Of the images by their names; of none where the engine ended, for such a run has a record too."""
+        try:
+            return {name: image.size for name, image in self._engine.images().items()}
+        except EngineError:
+            return {}
+
+    def _service(self, check: Check, sizes: Mapping[str, int]) -> dict[str, Any]:
+        service, outcome = check.service, self._outcomes.get(check.service.name)
+        times = self._times.get(service.name, [])
+        error = outcome.error if outcome else None
+        log = self._settings.state_dir / "logs" / f"{service.name}.log"
+        return {
+            "name": service.name,
+            "image": str(service.image),
+            "size": sizes.get(service.image.canonical),
+            "state": _state(check, outcome),
+            "reason": check.reason,
+            "began": times[0] if times else None,
+            "seconds": round(times[1] - times[0], 3) if len(times) > 1 else None,
+            "needs": list(service.needs),
+            "base_images": [str(image) for image in service.base_images],
+            "blocked_by": list(outcome.blocked_by) if outcome else [],
+            "log": str(log.relative_to(self._settings.state_dir)) if times and log.exists() else None,
+            "error": error.message.partition("\n")[0] if error else None,
+            "hint": error.hint if error else None,
+            "tail": process.tail(log).splitlines() if error and times and log.exists() else [],
+        }
+
+    def _elapsed(self) -> float:
+        return round(time.monotonic() - self._clock, 3)
+
+    def _end_step(self) -> None:
+        if self._steps:
+            self._steps[-1].setdefault("seconds", round(self._elapsed() - self._steps[-1]["began"], 3))
+
+
+def _state(check: Check, outcome: Outcome[Built] | None) -> str:
+    if outcome is None or outcome.skipped:
+        return "not begun" if check.reason else "up to date"
+    if outcome.blocked_by:
+        return "blocked"
+    if outcome.error is not None:
+        return "failed"
+    return "built" if check.reason else "up to date"

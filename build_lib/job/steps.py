@@ -1,0 +1,290 @@
+"""What build and build-all do: check, build, copy the Slurm packages, verify."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from build_lib import build as building
+from build_lib import state
+from build_lib.build import Built, Check, builders
+from build_lib.engine import Engine
+from build_lib.errors import BuildError, BuildFailed
+from build_lib.graph import Outcome
+from build_lib.hub import copy_slurm
+from build_lib.job.run_record import Ending, Listener, Recorder
+from build_lib.reference import Reference
+from build_lib.repository import Repository, fingerprint
+from build_lib.settings import Settings
+from build_lib.transfer import Shipped, prefetch
+from build_lib.transfer import push_services as shipping
+from build_lib.units import number
+
+
+class PushListener(Protocol):
+    """Who hears of pushes."""
+
+    def on_start(self, name: str) -> None:
+        """A service's push begins."""
+
+    def on_shipped(self, outcome: Outcome[Shipped]) -> None:
+        """It ended."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """How a run ended: each service, and everything that failed."""
+
+    outcomes: tuple[Outcome[Built], ...]
+    failures: tuple[BuildError, ...]
+    packages: str = ""  # what became of the Slurm packages
+    report: Path | None = None  # the page that tells it all
+
+
+def build(
+    repository: Repository,
+    names: Sequence[str],
+    engine: Engine,
+    settings: Settings,
+    listener: Listener,
+    *,
+    force: bool = False,
+    no_deps: bool = False,
+    pull: bool = False,
+    fail_fast: bool = False,
+    dry: bool = False,
+) -> Result:
+    """Build the named services and what they stand on; with `dry`, only say which and why.
+
+    With `no_deps`, only the named ones; with `pull`, on base images that the builder looks for itself.
+
+    Raises:
+        BuildError: there is no such service; or, with `no_deps`, one that a named one stands on was never built.
+    """
+    checks = building.check(repository.chosen(names), engine, settings, forced=names if force or pull else ())
+    if no_deps and names:
+        checks = _alone(checks, names)
+    if dry:
+        listener.checked(checks)
+        return Result(outcomes=(), failures=())
+
+    def work(recorder: Recorder) -> Result:
+        recorder.checked(checks)
+        return _build(checks, engine, settings, recorder, fail_fast=fail_fast, pull=pull)
+
+    return _recorded(work, "build", engine, settings, listener)
+
+
+def _recorded(
+    work: Callable[[Recorder], Result], command: str, engine: Engine, settings: Settings, listener: Listener
+) -> Result:
+    """Do the work, alone in this repository, and keep how it went, however it ends.
+
+    Raises:
+        BuildError: another run is at work in this repository; or the work could not go on.
+    """
+    with state.lock(settings.state_dir / "build.lock", command):
+        recorder = Recorder(listener, command, engine, settings)
+        try:
+            result = work(recorder)
+        except (KeyboardInterrupt, SystemExit):
+            recorder.write("interrupted")
+            raise
+        except BuildError as error:
+            recorder.write("failed", failures=[error])
+            raise
+        ending: Ending = "failed" if result.failures else "done"
+        try:
+            recorder.write(ending, packages=result.packages, failures=result.failures)
+        except BuildError as error:  # of the disk, say: what failed before is told all the same
+            return replace(result, failures=(*result.failures, error))
+    return replace(result, report=recorder.report)
+
+
+def _alone(checks: Mapping[str, Check], names: Sequence[str]) -> dict[str, Check]:
+    """The named services; those that they stand on are taken as they are."""
+    for name in names:
+        for need in checks[name].service.needs:
+            if need not in names and not checks[need].built:
+                hint = f"./inv build -s {need} builds it, and so does leaving --no-deps out"
+                raise BuildError(f"{name} stands on {need}, which is not built", hint=hint)
+    return {name: check for name, check in checks.items() if name in names}
+
+
+def push(
+    repository: Repository,
+    names: Sequence[str],
+    engine: Engine,
+    settings: Settings,
+    listener: PushListener,
+    *,
+    force: bool = False,
+    create_project: bool = False,
+    dry: bool = False,
+) -> list[Outcome[Shipped]]:
+    """Push the named services, or all; one that is not built as its files are now only with `force`.
+
+    Raises:
+        BuildError: there is no such service; or the registry cannot be pushed to.
+    """
+    chosen = {name: service for name, service in repository.chosen(names).items() if not names or name in names}
+    checks = building.check(repository.services, engine, settings)
+    unfit: dict[str, BuildError] = {}
+    for name in chosen:
+        if not checks[name].built:
+            unfit[name] = BuildError(f"{name} is not built", hint=f"./inv build -s {name}, or ./inv build-all push")
+        elif checks[name].reason and not force:
+            reason = f"{name} is not pushed, for it is out of date: {checks[name].reason}"
+            unfit[name] = BuildError(reason, hint=f"./inv build -s {name}; or --force pushes it as it is")
+    if (
+        copy_slurm.TARGET in chosen
+        and copy_slurm.TARGET not in unfit
+        and _has_packages(checks, repository)
+        and not force
+    ):
+        for wrong in _verify_packages(repository, engine, settings):  # as built, before or without a copy
+            hint = "./inv copy-slurm puts them there; or --force pushes it as it is"
+            unfit[copy_slurm.TARGET] = BuildError(f"{copy_slurm.TARGET} is not pushed: {wrong.message}", hint=hint)
+    return shipping.push(
+        chosen,
+        unfit,
+        engine,
+        settings,
+        on_start=listener.on_start,
+        on_end=listener.on_shipped,
+        create_project=create_project,
+        dry=dry,
+    )
+
+
+def _has_packages(checks: Mapping[str, Check], repository: Repository) -> bool:
+    """Whether apphub is to have packages of a slurm-build that is there."""
+    return copy_slurm.applies(repository) and checks[copy_slurm.SOURCE].built
+
+
+def build_all(
+    repository: Repository,
+    engine: Engine,
+    settings: Settings,
+    listener: Listener,
+    *,
+    force: bool = False,
+    fail_fast: bool = False,
+    dry: bool = False,
+) -> Result:
+    """Steps 1 to 4 of build-all; with `dry`, only the first, which says what the others would do.
+
+    Raises:
+        BuildError: another run is at work in this repository.
+    """
+
+    def check(listener: Listener) -> dict[str, Check]:
+        listener.step(1, "check build state")
+        forced = tuple(repository.services) if force else ()
+        checks = building.check(repository.services, engine, settings, forced=forced)
+        listener.checked(checks)
+        return checks
+
+    if dry:
+        check(listener)
+        return Result(outcomes=(), failures=())
+
+    def work(recorder: Recorder) -> Result:
+        return _steps(check(recorder), repository, engine, settings, recorder, fail_fast=fail_fast)
+
+    return _recorded(work, "build-all", engine, settings, listener)
+
+
+def _steps(
+    checks: Mapping[str, Check],
+    repository: Repository,
+    engine: Engine,
+    settings: Settings,
+    listener: Listener,
+    *,
+    fail_fast: bool,
+) -> Result:
+    listener.step(2, "build")
+    result = _build(checks, engine, settings, listener, fail_fast=fail_fast)
+    if fail_fast and result.failures:
+        return result
+    done = {outcome.name for outcome in result.outcomes if outcome.done}
+    listener.step(3, "copy Slurm packages")
+    packages, failures = _copy(repository, done, engine, settings)
+    listener.line(f"  {packages}")
+    listener.step(4, "verify")
+    copied = copy_slurm.applies(repository) and not failures and {copy_slurm.SOURCE, copy_slurm.TARGET} <= done
+    wrong = _verify(checks, done, engine)
+    wrong += _verify_packages(repository, engine, settings) if copied else []
+    listener.line(f"  {number(len(done), 'service')} looked at, {len(wrong) or 'nothing'} wrong")
+    return Result(outcomes=result.outcomes, failures=(*result.failures, *failures, *wrong), packages=packages)
+
+
+def _build(
+    checks: Mapping[str, Check],
+    engine: Engine,
+    settings: Settings,
+    listener: Listener,
+    *,
+    fail_fast: bool,
+    pull: bool = False,
+) -> Result:
+    if any(check.reason for check in checks.values()):
+        builder = builders.choose(settings, engine, pull=pull)
+        listener.building(builder.name, settings.builds_at_once)
+    else:
+        builder = builders.Classic(name="none", engine=engine)
+        listener.line("  nothing to build")
+
+    def why_missing(image: Reference) -> str:
+        return prefetch.reasons(image, settings)
+
+    def on_start(name: str) -> None:
+        if checks[name].reason:
+            listener.on_start(name)
+
+    outcomes = building.build(
+        checks,
+        builder,
+        engine,
+        settings,
+        why_missing=why_missing,
+        pull=pull,
+        on_start=on_start,
+        on_end=listener.on_built,
+        fail_fast=fail_fast,
+    )
+    return Result(outcomes=tuple(outcomes), failures=tuple(item.error for item in outcomes if item.error))
+
+
+def _copy(repository: Repository, done: set[str], engine: Engine, settings: Settings) -> tuple[str, list[BuildError]]:
+    """What became of the packages, in words, and what failed."""
+    if not copy_slurm.applies(repository):
+        return f"not needed: there are no services {copy_slurm.SOURCE} and {copy_slurm.TARGET}", []
+    if copy_slurm.unified(repository):
+        return "not needed: apphub is built with slurm-build's packages (APPHUB_MODE=unified)", []
+    lacking = sorted({copy_slurm.SOURCE, copy_slurm.TARGET} - done)
+    if lacking:
+        return f"not done, for {' and '.join(lacking)} could not be built", []
+    try:
+        return copy_slurm.copy(repository, engine, settings).summary, []
+    except BuildError as error:
+        return "failed", [error]
+
+
+def _verify(checks: Mapping[str, Check], done: set[str], engine: Engine) -> list[BuildError]:
+    """Whether what was made is there and is what it should be, as the engine has it now."""
+    images = engine.images()
+    wrong: list[BuildError] = []
+    for name in sorted(done):
+        image = images.get(checks[name].service.image.canonical)
+        if image is None:
+            wrong.append(BuildFailed(f"{checks[name].service.image} is not in the engine after its build"))
+        elif image.labels.get(fingerprint.LABEL) != fingerprint.as_label(checks[name].parts):
+            wrong.append(BuildFailed(f"{checks[name].service.image} has not the fingerprint of this build"))
+    return wrong
+
+
+def _verify_packages(repository: Repository, engine: Engine, settings: Settings) -> list[BuildError]:
+    found = copy_slurm.difference(repository, engine, settings)
+    return [BuildFailed(f"apphub has not slurm-build's packages: {found}")] if found else []

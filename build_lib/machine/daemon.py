@@ -1,0 +1,153 @@
+"""A Docker Engine on this machine: installed and started where none runs, and ended again."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from build_lib import background
+from build_lib.engine import Engine, endpoint
+from build_lib.errors import BuildError, EngineError
+from build_lib.graph import Cancel
+from build_lib.machine import apt
+from build_lib.process import tail
+from build_lib.settings import Settings
+
+_SOCKET = "unix:///var/run/docker.sock"
+_PACKAGES = ("docker.io",)
+_PACKAGES_IF_KNOWN = ("docker-cli", "docker-buildx")  # newer releases split them from docker.io
+_START_SECONDS = 60
+_BY_HAND = "install and start one by hand: https://docs.docker.com/engine/install/"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Started:
+    """An engine that this program started: by the service manager, or as a process with its start time."""
+
+    by: Literal["systemd", "process"]
+    pid: int = 0
+    born: int = 0
+
+    @property
+    def process(self) -> background.Process:
+        """The process, if it is one."""
+        return background.Process(pid=self.pid, born=self.born)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Up:
+    """What `up` found or did."""
+
+    version: str  # "" if none runs yet, in a dry run
+    address: str
+    installed: bool
+    started: Started | None
+
+
+def up(settings: Settings, *, dry: bool = False) -> Up:
+    """Make sure that an engine answers: use the one that runs, else start this machine's, installed if need be.
+
+    With `dry`, nothing is installed or started, and the result says what would be.
+
+    Raises:
+        BuildError: there is none and none can be had; with what to do by hand.
+    """
+    address = endpoint(settings)
+    with suppress(EngineError), Engine.connect(settings) as engine:
+        return Up(version=engine.version(), address=address, installed=False, started=None)
+    if address != _SOCKET:
+        raise EngineError(
+            f"no Docker Engine answers at {address}, which DOCKER_HOST or the docker context names",
+            hint="start it there, or unset DOCKER_HOST and `docker context use default`",
+        )
+    installed = _installable()
+    if dry:
+        return Up(version="", address=address, installed=installed, started=Started(by="process"))
+    if installed:
+        apt.install(_PACKAGES, settings, Cancel(), wanted=_PACKAGES_IF_KNOWN)
+    started = _start(settings)
+    with Engine.connect(settings) as engine:
+        return Up(version=engine.version(), address=address, installed=installed, started=started)
+
+
+def down(settings: Settings, *, dry: bool = False) -> Started | None:
+    """End the engine that `up` started; None if it started none that still runs. With `dry`, only say which."""
+    record = _record(settings)
+    if not record.is_file():
+        return None
+    started = Started(**json.loads(record.read_text()))
+    gone = started.by == "process" and not started.process.runs()
+    if not dry:
+        _end(started, gone=gone)
+        record.unlink()
+    return None if gone else started
+
+
+def _end(started: Started, *, gone: bool) -> None:
+    if started.by == "systemd":
+        subprocess.run(["systemctl", "stop", "docker.service", "docker.socket"], check=True)
+    elif not gone:
+        started.process.stop("the Docker Engine")
+
+
+def _installable() -> bool:
+    """Whether the engine has to be installed first, rather than only started.
+
+    Raises:
+        BuildError: this program can do neither here.
+    """
+    if shutil.which("dockerd"):
+        if os.geteuid() != 0:
+            raise BuildError("a Docker Engine is installed but does not run", hint="sudo systemctl start docker")
+        return False
+    if shutil.which("apt-get") is None:
+        raise BuildError("no Docker Engine runs here, and this is no Debian or Ubuntu", hint=_BY_HAND)
+    if os.geteuid() != 0:
+        raise BuildError(
+            "no Docker Engine runs here, and installing one needs root",
+            hint=f"sudo apt-get install {' '.join(_PACKAGES)} && sudo systemctl start docker",
+        )
+    return True
+
+
+def _start(settings: Settings) -> Started:
+    """Start it, remember that it was us, and wait until it answers."""
+    log = settings.state_dir / "logs" / "dockerd.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if Path("/run/systemd/system").is_dir():
+        subprocess.run(["systemctl", "start", "docker.service"], check=True)
+        started = Started(by="systemd")
+    else:
+        started = _spawn(settings, log)
+    _record(settings).write_text(json.dumps(asdict(started)))
+    _wait(settings, started, log)
+    return started
+
+
+def _spawn(settings: Settings, log: Path) -> Started:
+    """A dockerd that outlives this program."""
+    program = shutil.which("dockerd") or "/usr/sbin/dockerd"
+    process = background.start([program], log, settings.environment)
+    return Started(by="process", pid=process.pid, born=process.born)
+
+
+def _wait(settings: Settings, started: Started, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        with suppress(EngineError), Engine.connect(settings):
+            return
+        ours = started.by == "process"
+        if (ours and not started.process.runs()) or time.monotonic() > deadline:
+            last = f":\n{tail(log)}" if ours else ""
+            hint = f"its log: {log}" if ours else "its log: journalctl --unit docker"
+            raise EngineError(f"the Docker Engine did not come up{last}", hint=hint)
+        time.sleep(background.POLL_SECONDS)
+
+
+def _record(settings: Settings) -> Path:
+    return settings.state_dir / "engine.json"

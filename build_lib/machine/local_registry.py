@@ -1,0 +1,144 @@
+"""A registry on this machine's loopback, as a stand-in for a Harbor: Debian's `docker-registry`."""
+
+import json
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from build_lib import background, state
+from build_lib.errors import BuildError
+from build_lib.graph import Cancel
+from build_lib.machine import apt
+from build_lib.process import tail
+from build_lib.settings import Settings
+
+_PORT = 5000
+_USER = "build-lib"
+_READY_SECONDS = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalRegistry:
+    """Where it is, whether it was started just now, and where its login is, if it has one."""
+
+    host: str
+    started: bool
+    login_file: Path | None
+
+
+def up(settings: Settings, *, password: bool = False, dry: bool = False) -> LocalRegistry:
+    """Start the registry, or say where it already runs; with `password`, nobody gets in without its login.
+
+    Raises:
+        BuildError: it cannot be installed here, or does not start.
+    """
+    directory = settings.state_dir / "registry"
+    login = directory / "login"
+    found = _running(directory)
+    if found:
+        return LocalRegistry(host=found["host"], started=False, login_file=login if login.exists() else None)
+    host = f"127.0.0.1:{_PORT if _is_free(_PORT) else _free_port()}"
+    if not dry:
+        program = _program("docker-registry", "docker-registry", settings)
+        config = _write_config(directory, host, write_login(login, settings) if password else None)
+        if not password:
+            login.unlink(missing_ok=True)
+        process = background.start([program, "serve", str(config)], _log(settings), settings.environment)
+        state.write(directory / "process.json", {"host": host, "process": asdict(process)})
+        _wait(host, process, settings)
+    return LocalRegistry(host=host, started=True, login_file=login if password else None)
+
+
+def down(settings: Settings, *, dry: bool = False) -> bool:
+    """End the registry that `up` started; False if it started none that still runs."""
+    directory = settings.state_dir / "registry"
+    found = _running(directory)
+    if found and not dry:
+        background.Process(**found["process"]).stop("the registry")
+    if not dry:
+        (directory / "process.json").unlink(missing_ok=True)
+    return found is not None
+
+
+def _running(directory: Path) -> dict[str, Any] | None:
+    found = state.read(directory / "process.json")
+    return found if found and background.Process(**found["process"]).runs() else None
+
+
+def _program(name: str, package: str, settings: Settings) -> str:
+    if shutil.which(name) is None:
+        if not apt.available():
+            raise BuildError(f"there is no {name} here", hint=f"sudo apt-get install {package}")
+        apt.install([package], settings, Cancel())
+    found = shutil.which(name)
+    if found is None:
+        raise BuildError(f"the package {package} has no program {name}")
+    return found
+
+
+def write_login(path: Path, settings: Settings) -> Path:
+    """A new password in a file that only its owner reads, as `.env` would have it; the file that the registry reads."""
+    htpasswd = _program("htpasswd", "apache2-utils", settings)
+    password = secrets.token_urlsafe(18)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(f"PRIVATE_REGISTRY_USERNAME={_USER}\nPRIVATE_REGISTRY_PASSWORD={password}\n")
+    command = [htpasswd, "-inB", _USER]  # from standard input: arguments can be seen by everyone
+    done = subprocess.run(command, input=password, capture_output=True, text=True, check=True)
+    hashed = path.with_name("htpasswd")
+    hashed.write_text(done.stdout)
+    return hashed
+
+
+def _write_config(directory: Path, host: str, htpasswd: Path | None) -> Path:
+    content = {
+        "version": "0.1",
+        "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": True}},
+        "http": {"addr": host},
+        "auth": {"htpasswd": {"realm": "build-lib", "path": str(htpasswd)}} if htpasswd else None,
+    }
+    path = directory / "config.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({key: value for key, value in content.items() if value}))  # JSON is YAML
+    return path
+
+
+def _wait(host: str, process: background.Process, settings: Settings) -> None:
+    name, _, port = host.partition(":")
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        with closing(socket.socket()) as probe:
+            if probe.connect_ex((name, int(port))) == 0:
+                return
+        if not process.runs() or time.monotonic() > deadline:
+            raise BuildError(
+                f"the registry did not come up:\n{tail(_log(settings))}", hint=f"its log: {_log(settings)}"
+            )
+        time.sleep(background.POLL_SECONDS)
+
+
+def _log(settings: Settings) -> Path:
+    return settings.state_dir / "logs" / "registry.log"
+
+
+def _is_free(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,41 @@
+"""Names and content at registries: the one path by which content moves.
+
+In: references, and settings for logins, certificates and retries. Out: digests, manifests byte for byte, blobs as
+streams or on disk, uploads. Wherever content comes from, its digest is checked here.
+"""
+
+from typing import TYPE_CHECKING
+
+from build_lib.lazy import attach
+
+if TYPE_CHECKING:
+    from build_lib.registry import connections as connections
+    from build_lib.registry import copy_plan as copy_plan
+    from build_lib.registry import harbor as harbor
+    from build_lib.registry import image_layout as image_layout
+    from build_lib.registry import retry as retry
+    from build_lib.registry import source_chain as source_chain
+    from build_lib.registry.blob_store import Blobs as Blobs
+    from build_lib.registry.blob_store import Check as Check
+    from build_lib.registry.blob_store import Progress as Progress
+    from build_lib.registry.blob_store import Truncated as Truncated
+    from build_lib.registry.blob_store import WrongContent as WrongContent
+    from build_lib.registry.blob_store import cannot_write as cannot_write
+    from build_lib.registry.client import Registries as Registries
+    from build_lib.registry.copy_plan import Copy as Copy
+    from build_lib.registry.credentials import Login as Login
+    from build_lib.registry.download import Downloads as Downloads
+    from build_lib.registry.image_layout import Loadable as Loadable
+    from build_lib.registry.manifests import INDEXES as INDEXES
+    from build_lib.registry.manifests import OCI_MANIFEST as OCI_MANIFEST
+    from build_lib.registry.manifests import Descriptor as Descriptor
+    from build_lib.registry.manifests import InvalidManifest as InvalidManifest
+    from build_lib.registry.manifests import Manifest as Manifest
+    from build_lib.registry.manifests import digest_of as digest_of
+    from build_lib.registry.manifests import is_sha256 as is_sha256
+    from build_lib.registry.manifests import matches as matches
+    from build_lib.registry.upload import Placement as Placement
+    from build_lib.registry.upload import Pushed as Pushed
+    from build_lib.registry.upload import write_names as write_names
+else:
+    __getattr__ = attach(__name__, __file__)

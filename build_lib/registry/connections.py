@@ -1,0 +1,175 @@
+"""Connections to registries: schemes, certificates, proxies; what the network refuses comes as RegistryError.
+
+Stands on requests, which the Docker SDK brings.
+"""
+
+import re
+import ssl
+import threading
+from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
+
+from build_lib.errors import RegistryError
+from build_lib.reference import DOCKER_HUB
+from build_lib.registry.retry import Hosts
+from build_lib.settings import Settings
+
+_CONNECT_SECONDS = 10
+_HUB_API = "registry-1.docker.io"
+_CERTIFICATES = Path("/etc/docker/certs.d")  # HOST/*.crt, as the engine reads them
+
+# what urllib3 puts before a reason
+_WRAPPING = re.compile(r"^(<[^>]*>: |\w+\(host=[^)]*\): )?(Failed to establish a new connection: \[Errno \d+\] )?")
+
+
+class Authorization(AuthBase):
+    """Sets the header, and keeps requests from taking one out of a .netrc file."""
+
+    def __init__(self, header: str) -> None:
+        self._header = header
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """See AuthBase."""
+        if self._header:
+            request.headers["Authorization"] = self._header
+        return request
+
+
+class _Adapter(HTTPAdapter):
+    """Trusts more certificates than the system's."""
+
+    def __init__(self, context: ssl.SSLContext, connections: int) -> None:
+        self._context = context
+        super().__init__(pool_connections=connections, pool_maxsize=connections)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """See HTTPAdapter."""
+        super().init_poolmanager(*args, **options, ssl_context=self._context)
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        """See HTTPAdapter."""
+        return super().proxy_manager_for(*args, **options, ssl_context=self._context)
+
+
+class Connections:
+    """One run's connections, a session for each host; for several threads."""
+
+    def __init__(self, settings: Settings, connections: int) -> None:
+        self._insecure = frozenset(settings.insecure_registries)
+        self._ca_file = settings.registry_ca_file
+        self._connections = connections
+        self._timeout = (_CONNECT_SECONDS, settings.stall_seconds)
+        self._sessions: dict[str, requests.Session] = {}
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close all."""
+        for session in self._sessions.values():
+            session.close()
+
+    def request(self, method: str, host: str, url: str, *, header: str = "", **options: Any) -> requests.Response:
+        """A request to a host, as `requests` takes it; `header` is its Authorization, "" for none."""
+        if is_loopback(host):
+            options["proxies"] = {"no_proxy": _host_name(host)}
+        options = {"timeout": self._timeout, "verify": self._verify(host), "auth": Authorization(header), **options}
+        return self._session(host).request(method, url, **options)
+
+    def may_be_insecure(self, host: str) -> bool:
+        """Whether plain http will do there, and any certificate."""
+        return host in self._insecure or is_loopback(host)
+
+    def _verify(self, host: str) -> bool:
+        """For each request, for REQUESTS_CA_BUNDLE in the environment wins over what a session says."""
+        return not self.may_be_insecure(host)
+
+    def _session(self, host: str) -> requests.Session:
+        """Each host has its own, for each may have its own certificates."""
+        with self._lock:
+            if host not in self._sessions:
+                session = requests.Session()
+                session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+                session.headers["User-Agent"] = "build-lib"
+                session.mount("http://", HTTPAdapter(pool_maxsize=self._connections))
+                session.mount("https://", HTTPAdapter(pool_maxsize=self._connections))
+                if self.may_be_insecure(host):
+                    urllib3.disable_warnings(InsecureRequestWarning)  # that is what the user asked for
+                else:
+                    session.mount("https://", _Adapter(self._context(host), self._connections))
+                self._sessions[host] = session
+            return self._sessions[host]
+
+    def _context(self, host: str) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        extra = [self._ca_file] if self._ca_file else []
+        for file in (*extra, *sorted((_CERTIFICATES / host).glob("*.crt"))):
+            try:
+                context.load_verify_locations(cafile=str(file))
+            except (OSError, ssl.SSLError) as error:
+                raise RegistryError(f"the certificates in {file} cannot be read: {error}") from None
+        return context
+
+
+class translated:  # noqa: N801  # used as a with statement's function
+    """The network's failures as RegistryError: what was asked of whom, and the innermost reason.
+
+    A host that is out of reach is noted; a failure of the source of what is sent comes as RegistryError already, and
+    says nothing of the host.
+    """
+
+    def __init__(self, what: str, hosts: Hosts | None = None, host: str = "") -> None:
+        self._what = what
+        self._hosts = hosts
+        self._host = host
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (RequestException, HTTPError, OSError)):
+            translated = RegistryError(f"{self._what}: {_innermost(error)}")
+            if self._hosts is not None:
+                self._hosts.note(self._host, translated)
+            raise translated from None
+
+
+def _innermost(error: BaseException) -> str:
+    """The reason at the bottom of what requests and urllib3 wrap around it, without addresses of objects."""
+    seen = error
+    while True:
+        inner = getattr(seen, "reason", None) or next(
+            (arg for arg in seen.args if isinstance(arg, BaseException)), None
+        )
+        if not isinstance(inner, BaseException):
+            break
+        seen = inner
+    if isinstance(seen, OSError) and seen.strerror:
+        return seen.strerror
+    return " ".join(_WRAPPING.sub("", str(seen)).split()) or type(seen).__name__
+
+
+def api_host(host: str) -> str:
+    """Where a registry's API is: Docker Hub's has another name."""
+    return _HUB_API if host == DOCKER_HUB else host
+
+
+def _host_name(host: str) -> str:
+    return urlsplit(f"//{host}").hostname or host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host, with a port or without, is this machine's own."""
+    name = _host_name(host)
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

@@ -1,0 +1,161 @@
+"""What has to be copied for an image to be in the private registry under all its names; nothing is written here."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from build_lib.errors import Refusal, RegistryError, SettingsError, Unavailable
+from build_lib.reference import TAG_LIMIT, PrivateRegistry, Reference
+from build_lib.registry.client import Registries
+from build_lib.registry.manifests import Descriptor, Manifest, matches
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copy:
+    """An image at its source, and what of it its places in the private registry lack."""
+
+    image: Reference
+    source: Reference
+    top: Descriptor  # what the names are to stand for
+    places: tuple[Reference, ...]  # all its names in the private registry, in one repository
+    lacking: tuple[Reference, ...]  # those that are not `top` yet
+    occupied: tuple[Reference, ...]  # those of them that are another image
+    manifests: tuple[Manifest, ...]  # what the repository lacks, `top` last; that alone if only names are missing
+    content_is_there: bool  # only names are missing
+
+    @property
+    def manifests_below_names(self) -> tuple[Manifest, ...]:
+        """Those that no tag brings with it, and that have to be written under their digests."""
+        return self.manifests[:-1] if any(place.tag for place in self.lacking) else self.manifests
+
+    @property
+    def blobs(self) -> dict[str, Descriptor]:
+        """What has to be in the repository before the manifests, by digest; foreign layers stay where they are."""
+        if self.content_is_there:
+            return {}
+        return {blob.digest: blob for manifest in self.manifests for blob in manifest.blobs if not blob.urls}
+
+
+def places(image: Reference, registry: PrivateRegistry, release: str) -> tuple[Reference, ...]:
+    """The image's names in the private registry (design, decision 8): its digest, the release's own, its tag.
+
+    Raises:
+        SettingsError: the release's name is longer than a tag can be.
+    """
+    place = registry.place(image)
+    by_digest = (replace(place, tag=None),) if image.digest else ()
+    if not image.tag:
+        return by_digest
+    released = f"{image.tag}-{release}"
+    if len(released) > TAG_LIMIT:
+        raise SettingsError(
+            f"{image} of the release {release} would have the tag {released!r}, which is too long",
+            hint=f"a tag has up to {TAG_LIMIT} characters: choose a shorter IMAGE_TAG",
+        )
+    return (*by_digest, place.with_tag(released), place.with_tag(image.tag))
+
+
+def find(
+    image: Reference,
+    sources: Iterable[Reference],
+    targets: tuple[Reference, ...],
+    registries: Registries,
+    *,
+    platforms: Sequence[str] = (),
+) -> Copy:
+    """Look the image up at its sources, in order, and at its places: by HEADs alone, if nothing is to do.
+
+    `platforms` limits an index to some, though not one that is pinned by its digest.
+
+    Raises:
+        Unavailable: no registry has the image; with the reason of each.
+        RegistryError: the private registry cannot be asked.
+    """
+    refusals: list[Refusal] = []
+    for source, top in having(image, sources, registries, refusals, own=targets[0].host):
+        manifests: tuple[Manifest, ...] = ()
+        if platforms and not image.digest:
+            manifests = tuple(of_platforms(source, top.digest, registries, platforms))
+        return compared(image, source, manifests[-1].descriptor if manifests else top, targets, registries, manifests)
+    raise Unavailable(str(image), refusals)
+
+
+def having(
+    image: Reference,
+    sources: Iterable[Reference],
+    registries: Registries,
+    refusals: list[Refusal],
+    *,
+    own: str = "",
+) -> Iterator[tuple[Reference, Descriptor]]:
+    """Each source that has the image, and what it is there; why the others do not is added to `refusals`.
+
+    Raises:
+        RegistryError: the registry `own` cannot be asked.
+    """
+    for source in sources:
+        try:
+            top = registries.resolve(source)
+        except RegistryError as error:
+            if source.host == own:
+                raise
+            refusals.append(Refusal(source=source.host, reason=error.message))
+            continue
+        if top is not None and image.digest and top.digest != image.digest:
+            refusals.append(Refusal(source=source.host, reason=f"it has another image there, {top.digest}: refused"))
+        elif top is not None:
+            yield source, top
+        else:
+            refusals.append(Refusal(source=source.host, reason="there is no such image"))
+
+
+def compared(
+    image: Reference,
+    source: Reference,
+    top: Descriptor,
+    targets: tuple[Reference, ...],
+    registries: Registries,
+    manifests: tuple[Manifest, ...] = (),
+) -> Copy:
+    """What the image's places lack of `top`; its manifests are read from the source unless they are given."""
+    held = {place: registries.resolve(place) for place in targets}
+    lacking = tuple(place for place, there in held.items() if there is None or there.digest != top.digest)
+    there = len(lacking) < len(targets)
+    if not there and any(held.values()):  # a repository that is there may have it under names of another release
+        there = registries.resolve(replace(targets[0], tag=None, digest=top.digest)) is not None
+    if lacking and not manifests:
+        manifests = (registries.manifest(source, top.digest),) if there else tuple(tree(source, top.digest, registries))
+    if there:
+        manifests = manifests[-1:] if lacking else ()
+    return Copy(
+        image=image,
+        source=source,
+        top=top,
+        places=targets,
+        lacking=lacking,
+        occupied=tuple(place for place in lacking if held[place] is not None),
+        manifests=manifests,
+        content_is_there=there,
+    )
+
+
+def tree(place: Reference, digest: str, registries: Registries) -> Iterator[Manifest]:
+    """A manifest, after all those that it points at."""
+    manifest = registries.manifest(place, digest)
+    for item in manifest.manifests:
+        yield from tree(place, item.digest, registries)
+    yield manifest
+
+
+def of_platforms(
+    source: Reference, digest: str, registries: Registries, platforms: Sequence[str]
+) -> Iterator[Manifest]:
+    """As `tree`, of an index with only some of its manifests; of one that is left, that alone."""
+    top = registries.manifest(source, digest)
+    listed = [item for item in top.manifests if any(matches(item.platform, wanted) for wanted in platforms)]
+    if top.manifests and not listed:
+        known = ", ".join(item.platform for item in top.manifests if item.platform)
+        raise RegistryError(f"{source} is not there for {', '.join(platforms)}, but for {known}")
+    for item in listed:
+        yield from tree(source, item.digest, registries)
+    if len(listed) != 1:
+        yield top.limited([item.digest for item in listed]) if len(listed) < len(top.manifests) else top

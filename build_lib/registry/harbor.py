@@ -1,0 +1,55 @@
+"""What a Harbor wants besides the distribution API: that the project is there (its API v2.0)."""
+
+from urllib.parse import urlencode
+
+from build_lib.errors import RegistryError
+from build_lib.reference import PrivateRegistry, Reference
+from build_lib.registry.client import Registries
+from build_lib.registry.session import Session
+
+_API = "/api/v2.0"
+
+
+def check_access(registries: Registries, place: Reference, registry: PrivateRegistry, *, create: bool) -> None:
+    """Ask the private registry for one of its images, before all else: what is wrong with it is said once.
+
+    Raises:
+        RegistryError: it is out of reach, does not let us in, or is a Harbor without the project.
+    """
+    try:
+        registries.resolve(place)
+    except RegistryError as error:
+        if not error.status or not check_project(registries.session, registry, create=create):
+            raise
+
+
+def check_project(session: Session, registry: PrivateRegistry, *, create: bool) -> bool:
+    """Make sure that the registry's project is there, if the registry is a Harbor; whether it was made now.
+
+    Raises:
+        RegistryError: there is no such project, and it was not to be made, or could not be.
+    """
+    host, project = registry.host, registry.project.partition("/")[0]
+    if not project or not _is_harbor(session, host):
+        return False
+    status = session.api("HEAD", host, f"{_API}/projects?{urlencode({'project_name': project})}").status_code
+    if status != 404:
+        return False  # it is there; or this user may not ask, and the push will tell
+    if not create:
+        raise RegistryError(
+            f"the Harbor at {host} has no project {project!r}; nothing was sent",
+            hint=f"--create-project makes it, or: https://{host}, Projects, New Project",
+        )
+    answer = session.api("POST", host, f"{_API}/projects", {"project_name": project, "metadata": {"public": "false"}})
+    if answer.status_code != 201:
+        raise RegistryError(
+            f"the Harbor at {host} did not make the project {project!r}: {answer.status_code} {answer.reason}",
+            hint="ask its administrator for the project",
+            status=answer.status_code,
+        )
+    return True
+
+
+def _is_harbor(session: Session, host: str) -> bool:
+    answer = session.api("GET", host, f"{_API}/ping")
+    return answer.status_code == 200 and answer.text.strip().strip('"') == "Pong"

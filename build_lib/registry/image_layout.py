@@ -1,0 +1,158 @@
+"""Images outside of any engine or registry: directories and archives that need no other program to be taken in.
+
+The formats are the OCI image layout (image-layout.md of the OCI image specification) and the archive of
+`docker save`, of which an engine with the classic store reads `manifest.json` and one with the containerd store
+`index.json`. What is written here is both at once.
+"""
+
+import json
+import secrets
+import tarfile
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from build_lib.reference import Reference
+from build_lib.registry.blob_store import Blobs, Check, hex_of
+from build_lib.registry.manifests import OCI_INDEX, Descriptor, Manifest
+
+_NOT_FOR_CLASSIC = ("zstd", "foreign", "nondistributable")  # in layers' media types; Docker 20.10 meets an EOF
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loadable:
+    """An image and the name that it gets where it is taken in."""
+
+    name: Reference
+    manifests: tuple[Manifest, ...]  # first the one that the name stands for, then those of its platforms
+    image: Manifest  # the one for the engine's platform: all that the classic store keeps
+
+
+def write_layout(directory: Path, images: Sequence[Loadable]) -> None:
+    """Make a directory an image layout of these images: its index and their manifests.
+
+    The images' blobs are those of `Blobs.of_layout`, and may come before or after.
+    """
+    blobs = Blobs.of_layout(directory)
+    for manifest in _manifests(images):
+        blobs.fetch(manifest.descriptor, partial(_from, manifest.body))
+    for name, content in documents_of(images).items():
+        _replace(directory / name, content)
+
+
+def not_for_classic(manifest: Manifest) -> str:
+    """The media type of a layer that an engine with the classic store does not load; "" if there is none."""
+    odd = (blob.media_type for blob in manifest.blobs[1:] if any(word in blob.media_type for word in _NOT_FOR_CLASSIC))
+    return next(odd, "")
+
+
+def contents(images: Sequence[Loadable], leave_out: Collection[str] = ()) -> tuple[Descriptor, ...]:
+    """All configs and layers, each once, in the order in which `stream` asks for them.
+
+    Layers with a digest in `leave_out` are not among them.
+    """
+    found: dict[str, Descriptor] = {}
+    for manifest in _manifests(images):
+        layers = (layer for layer in manifest.blobs[1:] if layer.digest not in leave_out)
+        for blob in (*manifest.blobs[:1], *layers):
+            found.setdefault(blob.digest, blob)
+    return tuple(found.values())
+
+
+def stream(
+    images: Sequence[Loadable],
+    open_blob: Callable[[Descriptor], Iterable[bytes]],
+    *,
+    leave_out: Collection[str] = (),
+    documents: Mapping[str, bytes] | None = None,
+) -> Generator[bytes, None, None]:
+    """A tar archive that is at once an image layout and what `docker load` takes; the same input, the same bytes.
+
+    It begins with its documents: `documents`, where others are wanted beside those of `documents_of`.
+
+    Layers in `leave_out` are not written. The classic store takes that only for layers that it has upon the very
+    same layers as here: leave out such as begin an image that it has.
+
+    Raises:
+        WrongContent, Truncated: `open_blob` gave other content than the descriptor's; the archive stays unfinished.
+    """
+    for name, content in (documents_of(images) if documents is None else documents).items():
+        yield from _member(name, len(content), (content,))
+    for manifest in _manifests(images):
+        yield from _member(_blob(manifest.descriptor), len(manifest.body), (manifest.body,))
+    for blob in contents(images, leave_out):
+        yield from _member(_blob(blob), blob.size, Check(blob).passing(open_blob(blob)))
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def archive_size(images: Sequence[Loadable], documents: Mapping[str, bytes], leave_out: Collection[str]) -> int:
+    """How many bytes `stream` makes of this."""
+    sizes = [len(content) for content in documents.values()]
+    sizes += [len(manifest.body) for manifest in _manifests(images)]
+    sizes += [blob.size for blob in contents(images, leave_out)]
+    return sum(tarfile.BLOCKSIZE + size + -size % tarfile.BLOCKSIZE for size in sizes) + 2 * tarfile.BLOCKSIZE
+
+
+def _from(content: bytes, offset: int) -> Iterable[bytes]:
+    return (content[offset:],)
+
+
+def documents_of(images: Sequence[Loadable]) -> dict[str, bytes]:
+    """The files that say what is in a layout, by their names.
+
+    What the classic store does not take is not in `manifest.json`, which it alone reads: it takes the others then.
+    """
+    documents: dict[str, Any] = {
+        "oci-layout": {"imageLayoutVersion": "1.0.0"},
+        "index.json": {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [_listed(image) for image in images]},
+        "manifest.json": [_loaded(image) for image in images if not not_for_classic(image.image)],
+    }
+    return {name: json.dumps(content, separators=(",", ":")).encode() for name, content in documents.items()}
+
+
+def _listed(image: Loadable) -> dict[str, Any]:
+    top, name = image.manifests[0].descriptor, image.name
+    full = name.with_tag(name.tag).canonical if name.tag else name.canonical
+    notes = {"io.containerd.image.name": full, "org.opencontainers.image.ref.name": full}
+    return {"mediaType": top.media_type, "digest": top.digest, "size": top.size, "annotations": notes}
+
+
+def _loaded(image: Loadable) -> dict[str, Any]:
+    config, *layers = map(_blob, image.image.blobs)
+    tags = [str(image.name.with_tag(image.name.tag))] if image.name.tag else []
+    return {"Config": config, "RepoTags": tags, "Layers": layers}
+
+
+def _manifests(images: Sequence[Loadable]) -> tuple[Manifest, ...]:
+    """Each once."""
+    return tuple({each.digest: each for image in images for each in (*image.manifests, image.image)}.values())
+
+
+def _member(name: str, size: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """A tar archive's regular file: mode 0644, of root, from 1970; GNU's header, for its sizes have no limit."""
+    yield header(name, size)
+    yield from chunks
+    if size % tarfile.BLOCKSIZE:
+        yield bytes(-size % tarfile.BLOCKSIZE)
+
+
+def header(name: str, size: int) -> bytes:
+    """What stands before a file in an archive that `stream` makes."""
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def _blob(descriptor: Descriptor) -> str:
+    return f"blobs/sha256/{hex_of(descriptor)}"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

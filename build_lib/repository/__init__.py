@@ -1,0 +1,26 @@
+"""What a repository builds, in which order, and what that needs from outside.
+
+In: settings, and the files of the repository. Out: its services with their dependencies on each other, its dependency
+images with every place that names them, and the fingerprint of what a service's image depends on.
+"""
+
+from typing import TYPE_CHECKING
+
+from build_lib.lazy import attach
+
+if TYPE_CHECKING:
+    from build_lib.repository import build_context as build_context
+    from build_lib.repository import dependencies as dependencies
+    from build_lib.repository import fingerprint as fingerprint
+    from build_lib.repository import graph_picture as graph_picture
+    from build_lib.repository import services as services
+    from build_lib.repository.build_context import Context as Context
+    from build_lib.repository.dependencies import Dependency as Dependency
+    from build_lib.repository.services import WITH_SLURM as WITH_SLURM
+    from build_lib.repository.services import WITHOUT_SLURM as WITHOUT_SLURM
+    from build_lib.repository.services import Repository as Repository
+    from build_lib.repository.services import Service as Service
+    from build_lib.repository.services import discover as discover
+    from build_lib.repository.services import with_images as with_images
+else:
+    __getattr__ = attach(__name__, __file__)

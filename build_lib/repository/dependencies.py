@@ -1,0 +1,125 @@
+"""Every dependency image of a repository: who needs it, what for, and where that is written."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from build_lib.errors import BuildError, InvalidReference
+from build_lib.reference import Reference
+from build_lib.repository.services import Repository
+from build_lib.settings import Settings
+
+Kind = Literal["from", "copy", "mount", "onbuild", "syntax", "context", "run", "extra"]
+KINDS = ("build", "runtime")  # what `find` can be limited to
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Need:
+    """One place that needs an image.
+
+    `path` is relative to the repository's root where it lies in it, and "" for a setting; line 0 is the whole file.
+    """
+
+    path: str
+    line: int
+    needed_by: str  # a service's name, also that of a compose service that is only run; EXTRA_IMAGES itself
+    kind: Kind
+    build: bool  # whether a build fails without it
+    platform: str = ""  # that it names, such as `linux/arm64`
+
+    @property
+    def wanted_for(self) -> str:
+        """One of KINDS: a Dockerfile names it for a build; compose files and settings name it for what runs."""
+        return "runtime" if self.kind in ("run", "extra") else "build"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dependency:
+    """An image from outside and all places that need it, in the order of path and line."""
+
+    image: Reference
+    needs: tuple[Need, ...]
+
+    @property
+    def platform(self) -> str | None:
+        """The platform for which it is needed, if all places name the same one; else it is that of the engine."""
+        named = {need.platform for need in self.needs}
+        return named.pop() or None if len(named) == 1 else None
+
+    @property
+    def for_build(self) -> bool:
+        """Whether a build needs it, rather than the deployment alone."""
+        return any(need.build for need in self.needs)
+
+
+def find(
+    repository: Repository, settings: Settings, services: Sequence[str] = (), *, kind: str | None = None
+) -> tuple[Dependency, ...]:
+    """All dependency images in the order of their names.
+
+    With `services`, those that building these takes; with `kind`, one of KINDS, those needed for that.
+
+    Raises:
+        BuildError: there is no service of such a name, or no such kind.
+    """
+    if kind not in (None, *KINDS):
+        raise BuildError(f"--kind is {kind!r}", hint=f"allowed: {' or '.join(KINDS)}")
+    chosen = repository.chosen(services)
+    found: defaultdict[Reference, set[Need]] = defaultdict(set)
+    for image, need in (*_build_needs(repository, settings), *_other_needs(repository, settings)):
+        if (not services or need.needed_by in chosen) and kind in (None, need.wanted_for):
+            found[image].add(need)
+    return tuple(Dependency(image=image, needs=tuple(sorted(found[image]))) for image in _in_order(found))
+
+
+def _in_order(images: Collection[Reference]) -> list[Reference]:
+    return sorted(images, key=lambda image: image.canonical)
+
+
+def _build_needs(repository: Repository, settings: Settings) -> Iterator[tuple[Reference, Need]]:
+    for service in repository.services.values():
+        for use in service.external:
+            image = Reference.parse(use.name)
+            # Without a target, also what the last stage does not reach: what is kept for a closed site has to do for
+            # any. But a service that this repository does not have is in no registry.
+            if not use.reached and (service.target or _is_own(image, repository, settings)):
+                continue
+            where = _relative(service.origin if use.kind == "context" else service.dockerfile, settings)
+            need = Need(
+                path=where,
+                line=use.line,
+                needed_by=service.name,
+                kind=use.kind,
+                build=use.reached,
+                platform=use.platform or service.platform,
+            )
+            yield image, need
+
+
+def _other_needs(repository: Repository, settings: Settings) -> Iterator[tuple[Reference, Need]]:
+    for entry in repository.run_images:
+        try:
+            image = Reference.parse(entry.image)
+        except InvalidReference:
+            continue  # compose.py reports it as a problem
+        if not _is_own(image, repository, settings):
+            where, platform = _relative(entry.path, settings), entry.platform or settings.platform
+            need = Need(path=where, line=entry.line, needed_by=entry.name, kind="run", build=False, platform=platform)
+            yield image, need
+    platform = settings.platform
+    for image in settings.extra_images:
+        yield image, Need(path="", line=0, needed_by="EXTRA_IMAGES", kind="extra", build=False, platform=platform)
+
+
+def _is_own(image: Reference, repository: Repository, settings: Settings) -> bool:
+    """Whether this repository builds it, or once built it: what bears its prefix comes from nowhere else."""
+    if settings.image_prefix and str(image).startswith(settings.image_prefix):
+        return True
+    return any(service.image.repository == image.repository for service in repository.services.values())
+
+
+def _relative(path: Path, settings: Settings) -> str:
+    root = settings.project_root
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

@@ -1,0 +1,88 @@
+"""What a build depends on, as named parts with a hash each, kept as a label on the image that it made."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+
+from build_lib.repository.services import Service
+from build_lib.units import printable
+
+LABEL = "build-lib.fingerprint"
+_NAMED = 2  # files of a context that are named when they changed
+
+Parts = Mapping[str, str]
+
+
+def parts(
+    service: Service, *, files: Parts, platform: str, bases: Mapping[str, str], siblings: Mapping[str, Parts]
+) -> dict[str, str]:
+    """What the service's image is made of, each part under a name that people know.
+
+    `files` are those of its context (`context.Context`); `bases` are the engine's ids of the images from
+    outside, `siblings` the parts of the services it stands on.
+    """
+    found = {
+        "Dockerfile": _hash(service.text),
+        "context": _hash(as_label(files)),
+        "target": service.target or "",
+        "platform": platform,
+    }
+    found |= {f"argument {name}": _hash(value) for name, value in service.args.items()}
+    found |= {f"base image {name}": _hash(id) for name, id in bases.items()}
+    found |= {f"service {name}": _hash(as_label(of)) for name, of in siblings.items()}
+    return found
+
+
+def as_label(found: Parts) -> str:
+    """The label's value."""
+    return json.dumps(found, sort_keys=True, separators=(",", ":"))
+
+
+def from_label(text: str | None) -> Parts | None:
+    """The parts that a label tells, or None if it is none of ours."""
+    try:
+        found = json.loads(text or "")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def changes(old: Parts, new: Parts) -> list[str]:
+    """The names of the parts that differ, in the order of their names."""
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+
+def words(old: Parts, new: Parts, before: Parts | None, files: Parts) -> str:
+    """What has changed, for people; `before` are the context's files at the last build, if they are known."""
+    return "; ".join(
+        _base_image(name, old, new) if name.startswith("base image ") else _words(name, before, files)
+        for name in changes(old, new)
+    )
+
+
+def unsure(paths: Sequence[str]) -> str:
+    """That an image may be of the files before or after a change; "" if none changed."""
+    return f"context changed while it was built: {_first(paths)}" if paths else ""
+
+
+def _base_image(name: str, old: Parts, new: Parts) -> str:
+    if name not in old:
+        return f"{name} is new"
+    return f"{name} is another one now" if name in new else f"{name} is used no more"
+
+
+def _words(name: str, before: Parts | None, files: Parts) -> str:
+    names = changes(before, files) if name == "context" and before is not None else []
+    if not names:
+        return f"{name} changed"
+    return f"context changed: {_first(names)}"
+
+
+def _first(names: Sequence[str]) -> str:
+    """Some of the names, and how many more there are; of any bytes, on one line."""
+    more = f", {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(map(printable, names[:_NAMED]))}{more}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

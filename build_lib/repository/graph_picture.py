@@ -1,0 +1,104 @@
+"""The dependency graph as a picture: the services, what they stand on, and the images from outside."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from build_lib.errors import BuildError
+from build_lib.repository.services import Service
+from build_lib.settings import Settings
+
+Form = Literal["text", "mermaid", "dot", "svg"]
+FORMS: tuple[Form, ...] = ("text", "mermaid", "dot", "svg")
+
+
+def draw(services: Mapping[str, Service], form: str, settings: Settings) -> str:
+    """The graph of these services in one of FORMS; svg by graphviz's `dot`.
+
+    Mermaid's and dot's arrows lead from what is stood on to what stands on it, in the order of the build.
+
+    Raises:
+        BuildError: there is no such form, or graphviz is not here.
+    """
+    if form == "text":
+        return "\n".join(_text(services))
+    if form == "mermaid":
+        return "\n".join(_mermaid(services))
+    if form == "dot":
+        return "\n".join(_dot(services))
+    if form == "svg":
+        return _svg("\n".join(_dot(services)), settings)
+    raise BuildError(f"there is no form {form!r} of the graph", hint=f"one of {', '.join(FORMS)}")
+
+
+def _text(services: Mapping[str, Service]) -> Iterator[str]:
+    """A tree below each service that nothing stands on; what was shown before is not shown again."""
+    below = {need for service in services.values() for need in service.needs}
+    shown: set[str] = set()
+
+    def branch(name: str, indent: str, last: str) -> Iterator[str]:
+        again = name in shown and (services[name].needs or services[name].base_images)
+        yield f"{indent}{last}{name}{' (see above)' if again else ''}"
+        if again:
+            return
+        shown.add(name)
+        inner = indent if not last else indent + ("    " if last.startswith("└") else "│   ")
+        items: list[tuple[str, bool]] = [(need, True) for need in services[name].needs]
+        items += [(str(image), False) for image in services[name].base_images]
+        for place, (item, is_service) in enumerate(items):
+            mark = "└── " if place == len(items) - 1 else "├── "
+            if is_service:
+                yield from branch(item, inner, mark)
+            else:
+                yield f"{inner}{mark}{item} (image)"
+
+    for name in services:
+        if name not in below:
+            yield from branch(name, "", "")
+
+
+def _edges(services: Mapping[str, Service]) -> Iterator[tuple[str, str]]:
+    """From what is stood on; services by `s` and their place, images by `i` and theirs."""
+    numbers = {name: f"s{place}" for place, name in enumerate(services)}
+    images = _images(services)
+    for name, service in services.items():
+        yield from ((numbers[need], numbers[name]) for need in service.needs)
+        yield from ((images[str(image)], numbers[name]) for image in service.base_images)
+
+
+def _images(services: Mapping[str, Service]) -> dict[str, str]:
+    found = sorted({str(image) for service in services.values() for image in service.base_images})
+    return {image: f"i{place}" for place, image in enumerate(found)}
+
+
+def _mermaid(services: Mapping[str, Service]) -> Iterator[str]:
+    yield "flowchart LR"
+    for place, name in enumerate(services):
+        yield f'  s{place}["{name}"]'
+    for image, id in _images(services).items():
+        yield f'  {id}(["{image}"])'
+    for start, end in _edges(services):
+        yield f"  {start} --> {end}"
+
+
+def _dot(services: Mapping[str, Service]) -> Iterator[str]:
+    yield "digraph services {"
+    yield '  rankdir=LR; node [fontname="sans-serif"];'
+    for place, name in enumerate(services):
+        yield f'  s{place} [shape=box, label="{name}"];'
+    for image, id in _images(services).items():
+        yield f'  {id} [shape=ellipse, style=dashed, label="{image}"];'
+    for start, end in _edges(services):
+        yield f"  {start} -> {end};"
+    yield "}"
+
+
+def _svg(dot: str, settings: Settings) -> str:
+    program = shutil.which("dot", path=settings.environment.get("PATH"))
+    if program is None:
+        raise BuildError("svg takes graphviz, which is not here", hint="apt install graphviz; or --format mermaid")
+    done = subprocess.run([program, "-Tsvg"], input=dot, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"dot cannot draw the graph: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,255 @@
+"""The services of a repository: what to build, in which context, and which of them stands on which."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from build_lib import compose
+from build_lib.compose import Problem
+from build_lib.dockerfile import ImageUse, Reading, read, with_names, wrong_with
+from build_lib.errors import BuildError, InvalidReference
+from build_lib.reference import Reference
+from build_lib.settings import Settings
+
+_SERVICE, _IMAGE = "service:", "docker-image://"  # how a build context names another service, and an image
+
+
+# after a release, in the tags of apphub as it was built, before packages came in, and of the last copy with them
+WITHOUT_SLURM, WITH_SLURM = "-without-slurm", "-with-slurm"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """One image that this repository builds."""
+
+    name: str
+    image: Reference
+    context: Path
+    dockerfile: Path  # the compose file if the Dockerfile is inline there
+    inline: bool  # the text is not that of a file
+    text: str  # the Dockerfile's
+    target: str | None
+    args: Mapping[str, str]  # the build arguments that its Dockerfile declares, with their values
+    additional_contexts: tuple[tuple[str, str], ...]  # a sibling's or an outside image is `docker-image://NAME`
+    platform: str  # what it is built for, such as `linux/arm64`; "" for what the engine is
+    origin: Path  # where the service is declared: the compose file, or its Dockerfile
+    line: int
+    reading: Reading
+    external: tuple[ImageUse, ...] = ()  # the uses of images from outside
+    needs: tuple[str, ...] = ()  # the sibling services that it stands on
+
+    @property
+    def base_images(self) -> tuple[Reference, ...]:
+        """The images from outside that building it takes, in the order of their names."""
+        return tuple(sorted({Reference.parse(use.name) for use in self.external if use.reached}, key=str))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repository:
+    """All services by name, in the order of their names, the images that are only run, and what is wrong."""
+
+    services: Mapping[str, Service]
+    run_images: tuple[compose.ImageEntry, ...]
+    problems: tuple[Problem, ...]
+
+    def chosen(self, names: Sequence[str]) -> dict[str, Service]:
+        """The named services and all that they stand on; without names, all.
+
+        Raises:
+            BuildError: there is no service of such a name; with the nearest known ones.
+        """
+        for name in names:
+            if name not in self.services:
+                raise _unknown(name, self.services)
+        wanted = set(names or self.services)
+        queue = list(wanted)
+        while queue:
+            new = set(self.services[queue.pop()].needs) - wanted
+            wanted |= new
+            queue += new
+        return {name: service for name, service in self.services.items() if name in wanted}
+
+
+def with_images(service: Service, names: Sequence[tuple[ImageUse, str]]) -> Service:
+    """The service built from a copy of its Dockerfile in which some images have other names."""
+    if not names:
+        return service
+    contexts = {use.written: f"{_IMAGE}{name}" for use, name in names if use.kind == "context"}
+    in_text = [(use, name) for use, name in names if use.kind != "context"]
+    return replace(
+        service,
+        text=with_names(service.text, in_text),
+        inline=True,
+        additional_contexts=tuple((name, contexts.get(name, place)) for name, place in service.additional_contexts),
+    )
+
+
+def discover(settings: Settings) -> Repository:
+    """Read the compose files and the directories under `SERVICES_DIR`.
+
+    Raises:
+        BuildError: services stand on each other in a circle.
+    """
+    composed = compose.read(settings.compose_files, settings.environment)
+    problems = list(composed.problems)
+    drafts: dict[str, Service] = {}
+    for entry in (*composed.builds, *_directories(settings, composed.builds)):
+        found = _service(entry, settings)
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            drafts[found.name] = found
+    for service in drafts.values():
+        problems += (
+            Problem(path=service.dockerfile, line=item.line, reason=item.reason) for item in service.reading.problems
+        )
+        problems += _wrong_contexts(service, drafts)
+    owner = {service.image.repository: service.name for service in drafts.values()}
+    services = {name: _linked(drafts[name], drafts, owner) for name in sorted(drafts)}
+    _refuse_circle(services)
+    return Repository(services=services, run_images=composed.images, problems=tuple(problems))
+
+
+def _directories(settings: Settings, composed: Collection[compose.BuildEntry]) -> Iterator[compose.BuildEntry]:
+    """The directories under `SERVICES_DIR` whose Dockerfile, or whose name, no compose entry has."""
+    files, names = {entry.dockerfile for entry in composed}, {entry.name for entry in composed}
+    root = settings.project_root / settings.services_dir
+    for file in sorted(root.glob("*/Dockerfile")):
+        if file not in files and file.parent.name not in names:
+            yield compose.BuildEntry(
+                name=file.parent.name,
+                image=None,
+                context=file.parent,
+                dockerfile=file,
+                dockerfile_inline=None,
+                target=None,
+                args=(),
+                additional_contexts=(),
+                platforms=(),
+                path=file,
+                line=1,
+            )
+
+
+def _service(entry: compose.BuildEntry, settings: Settings) -> Service | Problem:
+    """The entry with its Dockerfile read, or what keeps it from being one."""
+    if not isinstance(entry.context, Path) or not entry.context.is_dir():
+        return _problem(entry, f"service {entry.name}: the context {entry.context} is no directory here")
+    if entry.dockerfile is not None and not entry.dockerfile.is_file():
+        return _problem(entry, f"service {entry.name}: there is no {entry.dockerfile}")
+    text = _text(entry)
+    declared = read(text).arguments
+    offered = settings.build_args | dict(entry.args)
+    args = {name: value for name, value in sorted(offered.items()) if name in declared}
+    try:
+        image = Reference.parse(f"{settings.image_prefix}{entry.name}:{settings.image_tag}")
+    except BuildError as error:
+        return _problem(entry, f"service {entry.name}: {error.message}")
+    return Service(
+        name=entry.name,
+        image=image,
+        context=entry.context,
+        dockerfile=entry.dockerfile or entry.path,
+        inline=entry.dockerfile is None,
+        text=text,
+        target=entry.target,
+        args=args,
+        additional_contexts=entry.additional_contexts,
+        origin=entry.path,
+        line=entry.line,
+        platform=_platform_of(entry, settings),
+        reading=read(text, args, entry.target, _platform_of(entry, settings) or None),
+    )
+
+
+def _platform_of(entry: compose.BuildEntry, settings: Settings) -> str:
+    """What the compose file says, if it says one; an engine holds images of one platform under a name."""
+    return entry.platforms[0] if len(entry.platforms) == 1 else settings.platform
+
+
+def _text(entry: compose.BuildEntry) -> str:
+    if entry.dockerfile is None:
+        return entry.dockerfile_inline or ""
+    return entry.dockerfile.read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def _problem(entry: compose.BuildEntry, reason: str) -> Problem:
+    return Problem(path=entry.path, line=entry.line, reason=reason)
+
+
+def _linked(service: Service, all_services: Mapping[str, Service], owner: Mapping[str, str]) -> Service:
+    """The service with its images told apart: those of siblings are edges, the others come from outside.
+
+    `owner` names the service of each repository that is built here.
+    """
+    contexts = tuple((name, _context_place(place, all_services)) for name, place in service.additional_contexts)
+    replaced = {_context_name(name) for name, _ in contexts}
+    written = [use for use in service.reading.images if _context_name(use.name) not in replaced]
+    uses = [*written, *_context_images(service, contexts)]
+    siblings = {owner[place] for use in uses if (place := _repository(use)) in owner and use.reached}
+    external = tuple(use for use in uses if _repository(use) not in owner)
+    return replace(service, additional_contexts=contexts, external=external, needs=tuple(sorted(siblings)))
+
+
+def _repository(use: ImageUse) -> str:
+    return Reference.parse(use.name).repository
+
+
+def _context_place(place: str, all_services: Mapping[str, Service]) -> str:
+    """Another service as a context is its image ("additional_contexts" of the compose specification)."""
+    other = all_services.get(place.removeprefix(_SERVICE)) if place.startswith(_SERVICE) else None
+    return f"{_IMAGE}{other.image}" if other else place
+
+
+def _context_name(name: str) -> str:
+    """What BuildKit compares a context's name and an image's by (dockerui/namedcontext.go)."""
+    try:
+        return str(Reference.parse(name)).removesuffix(":latest")
+    except InvalidReference:
+        return name
+
+
+def _context_images(service: Service, contexts: Iterable[tuple[str, str]]) -> Iterator[ImageUse]:
+    """The images that contexts are; one that is no image's name is reported by `_wrong_contexts`."""
+    for name, place in contexts:
+        if place.startswith(_IMAGE) and not wrong_with(place.removeprefix(_IMAGE)):
+            yield ImageUse(
+                name=place.removeprefix(_IMAGE),
+                written=name,
+                kind="context",
+                line=service.line,
+                stage="",
+                platform=None,
+                reached=True,
+            )
+
+
+def _wrong_contexts(service: Service, all_services: Collection[str]) -> Iterator[Problem]:
+    for name, place in service.additional_contexts:
+        wrong = ""
+        if place.startswith(_SERVICE) and place.removeprefix(_SERVICE) not in all_services:
+            wrong = f"there is no service {place.removeprefix(_SERVICE)!r} that is built here"
+        elif place.startswith(_IMAGE):
+            wrong = wrong_with(place.removeprefix(_IMAGE))
+        if wrong:
+            reason = f"service {service.name}: the additional context {name}: {wrong}"
+            yield Problem(path=service.origin, line=service.line, reason=reason)
+
+
+def _refuse_circle(services: Mapping[str, Service]) -> None:
+    try:
+        TopologicalSorter({name: service.needs for name, service in services.items()}).prepare()
+    except CycleError as error:
+        circle = " -> ".join(reversed(error.args[1]))
+        raise BuildError(
+            f"services stand on each other in a circle: {circle}",
+            hint="one of these Dockerfiles has to take its image from elsewhere",
+        ) from None
+
+
+def _unknown(name: str, known: Iterable[str]) -> BuildError:
+    near = get_close_matches(name, list(known), n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known) or 'none'}"
+    return BuildError(f"there is no service {name!r}", hint=hint)

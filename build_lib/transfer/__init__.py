@@ -1,0 +1,22 @@
+"""Images between registries and the engine.
+
+In: dependency images or services, an engine, settings. Out: the images in the engine (prefetch) or in the private
+registry (deps-push, push), with an outcome for each: where it came from, or why each source did not have it.
+"""
+
+from typing import TYPE_CHECKING
+
+from build_lib.lazy import attach
+
+if TYPE_CHECKING:
+    from build_lib.transfer import bootstrap as bootstrap
+    from build_lib.transfer import deps_push as deps_push
+    from build_lib.transfer import mirrors as mirrors
+    from build_lib.transfer import prefetch as prefetch
+    from build_lib.transfer import push_services as push_services
+    from build_lib.transfer.fetch import Fetched as Fetched
+    from build_lib.transfer.mirrors import Probe as Probe
+    from build_lib.transfer.mirrors import Written as Written
+    from build_lib.transfer.push_services import Shipped as Shipped
+else:
+    __getattr__ = attach(__name__, __file__)

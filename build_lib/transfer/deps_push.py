@@ -1,0 +1,160 @@
+"""Dependency images into the private registry: unchanged, and only what is not there yet.
+
+From registry to registry, never by way of the engine or the disk. Every name is looked up first (`copies`), then what
+is missing is brought there (`placement`).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from build_lib.engine import Engine, push_by_engine, pushed_before
+from build_lib.errors import BuildError, EngineError, Refusal, Unavailable
+from build_lib.graph import Cancel, Outcome, run
+from build_lib.reference import Reference
+from build_lib.registry import (
+    Copy,
+    Descriptor,
+    Placement,
+    Pushed,
+    Registries,
+    copy_plan,
+    harbor,
+    source_chain,
+    write_names,
+)
+from build_lib.repository import Dependency
+from build_lib.settings import Settings
+
+Connect = Callable[[], AbstractContextManager[Engine]]
+
+
+class Listener(Protocol):
+    """Who hears of each image; called in the thread that called push."""
+
+    def on_start(self, name: str) -> None:
+        """Its names are looked up."""
+
+    def on_pushed(self, outcome: Outcome[Pushed]) -> None:
+        """It is in the registry, or could not be brought there."""
+
+
+def push(
+    wanted: Sequence[Dependency],
+    settings: Settings,
+    connect: Connect,
+    listener: Listener,
+    *,
+    platforms: Sequence[str] = (),
+    create_project: bool = False,
+    dry: bool = False,
+) -> list[Outcome[Pushed]]:
+    """Bring all images into the private registry; the outcomes in the order of `wanted`.
+
+    `platforms` limits an index to some, such as `linux/amd64`: of one, its manifest alone is copied. `connect` gives
+    the engine, which is asked only for what no registry has. With `dry`, nothing is written.
+
+    Raises:
+        SettingsError: no private registry is set, or the release makes a tag too long.
+        RegistryError: the registry is a Harbor without that project.
+    """
+    cancel = Cancel()
+    with Registries(settings, cancel, connections=settings.pushes_at_once * 2) as registries:
+        work = _Push(wanted, settings, registries, connect, cancel)
+        work.check_access(create=create_project and not dry)
+        found = work.find(listener.on_start, platforms)
+        if any(outcome.value is None or outcome.value.lacking for outcome in found):
+            harbor.check_project(registries.session, work.registry, create=create_project and not dry)
+        return work.carry_out(found, listener.on_pushed, dry=dry)
+
+
+class _AtSource:
+    """The blobs of a copy where it was found (placement.Content)."""
+
+    def __init__(self, registries: Registries) -> None:
+        self._registries = registries
+
+    def mount(self, copy: Copy, _blob: Descriptor) -> Reference | None:
+        """The source's repository, if the private registry itself has it elsewhere."""
+        return copy.source if copy.source.host == copy.places[0].host else None
+
+    def read(self, copy: Copy, blob: Descriptor) -> Iterable[bytes]:
+        """Its bytes, checked."""
+        return self._registries.blob(copy.source, blob)
+
+
+class _Push:
+    def __init__(
+        self, wanted: Sequence[Dependency], settings: Settings, registries: Registries, connect: Connect, cancel: Cancel
+    ) -> None:
+        self.settings = settings
+        self.registry = settings.registry_to_push_to
+        self.images = {str(item.image): item.image for item in wanted}
+        self.places = {
+            name: copy_plan.places(image, self.registry, settings.image_tag) for name, image in self.images.items()
+        }
+        self.jobs = settings.pushes_at_once
+        self.registries = registries
+        self.connect = connect
+        self.cancel = cancel
+
+    def check_access(self, *, create: bool) -> None:
+        """See harbor.check_access; without an image, there is nothing to ask for."""
+        for targets in list(self.places.values())[:1]:
+            harbor.check_access(self.registries, targets[0], self.registry, create=create)
+
+    def find(self, on_start: Callable[[str], None], platforms: Sequence[str]) -> list[Outcome[Copy]]:
+        """Look every name up."""
+
+        def work(name: str, _cancel: Cancel) -> Copy:
+            image = self.images[name]
+            sources = source_chain.upstream(image, self.settings)
+            return copy_plan.find(image, sources, self.places[name], self.registries, platforms=platforms)
+
+        return run(dict.fromkeys(self.images, ()), work, jobs=self.jobs, on_start=on_start, cancel=self.cancel)
+
+    def carry_out(
+        self, found: Sequence[Outcome[Copy]], on_end: Callable[[Outcome[Pushed]], None], *, dry: bool
+    ) -> list[Outcome[Pushed]]:
+        """Copy what a registry has; the rest goes by the engine."""
+        to_copy = {outcome.name: outcome.value for outcome in found if outcome.value is not None}
+        errors = {outcome.name: outcome.error for outcome in found if outcome.error is not None}
+        content = _AtSource(self.registries)
+        copying = Placement(self.registries, content, jobs=self.jobs, cancel=self.cancel, dry=dry)
+
+        def otherwise(name: str) -> Pushed:
+            return self._without_registry(self.images[name], self.places[name], errors[name], dry=dry)
+
+        return copying.carry_out(tuple(self.images), to_copy, otherwise, on_end)
+
+    def _without_registry(
+        self, image: Reference, targets: tuple[Reference, ...], error: BuildError, *, dry: bool
+    ) -> Pushed:
+        """The engine's own push, of what no registry has.
+
+        Raises:
+            BuildError: why the image could not be looked up; Unavailable if the engine has it neither.
+        """
+        if not isinstance(error, Unavailable):
+            raise error
+        try:
+            with self.connect() as engine:
+                held = engine.images().get(image.identity)
+                if held is None:
+                    raise EngineError("it has no such image")
+                if image.digest:
+                    raise EngineError("it has the image, but its push would give it another digest")
+                digest = pushed_before(targets, held.id, self.registries)
+                if digest:
+                    return Pushed(image=image, places=targets, source="engine", digest=digest, result="there")
+                digest = "" if dry else self._push_by_engine(image, targets, engine)
+        except EngineError as refused:
+            refusals = [*error.refusals, Refusal(source="engine", reason=refused.message)]
+            raise Unavailable(str(image), refusals) from None
+        return Pushed(image=image, places=targets, source="engine", digest=digest, result="pushed")
+
+    def _push_by_engine(self, image: Reference, targets: Sequence[Reference], engine: Engine) -> str:
+        """Pushed under one name; the others are written from what the registry then has."""
+        manifest = push_by_engine(image, targets[-1], engine, self.registries)
+        write_names(self.registries, targets[:-1], manifest)
+        return manifest.digest

@@ -1,0 +1,141 @@
+"""The source chain: bring dependency images into the engine, from the first source that has them; and its record."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from build_lib import state
+from build_lib.engine import Engine
+from build_lib.errors import Refusal, RegistryError, Unavailable
+from build_lib.graph import Cancel, Outcome, run
+from build_lib.reference import Reference, local_names
+from build_lib.registry import Registries, source_chain
+from build_lib.repository import Dependency
+from build_lib.settings import Settings
+from build_lib.transfer import bootstrap
+from build_lib.transfer.fetch import BOOTSTRAP, HERE, Fetched, Listener, fetch
+
+_RECORD = "prefetch.json"
+
+
+def prefetch(
+    wanted: Sequence[Dependency],
+    engine: Engine,
+    settings: Settings,
+    listener: Listener,
+    *,
+    fail_fast: bool = False,
+) -> list[Outcome[Fetched]]:
+    """Bring all images into the engine under their own names; the outcomes in the order of `wanted`.
+
+    What is pinned by a digest gets the name that `reference.pinned` gives, if the engine did not pull it from its own
+    registry. What failed stands in the record that `reasons` reads: a later build can say why it lacks an image.
+    """
+    began = datetime.now(UTC)
+    present = engine.images()
+    outcomes = {str(item.image): _there(item) for item in wanted if _is_there(item, present, engine)}
+    absent = [item for item in wanted if str(item.image) not in outcomes]
+    if absent:
+        fetched = fetch(absent, engine, settings, listener, fail_fast=fail_fast)
+        outcomes |= {outcome.name: outcome for outcome in fetched}
+    ordered = [outcomes[str(item.image)] for item in wanted]
+    _remember(ordered, wanted, began, settings)
+    return ordered
+
+
+def refusals(outcome: Outcome[Fetched]) -> tuple[Refusal, ...]:
+    """The sources that did not give the image, and why."""
+    if outcome.value is not None:
+        return outcome.value.refusals
+    if isinstance(outcome.error, Unavailable):
+        return outcome.error.refusals
+    return (Refusal(source="any source", reason=outcome.error.message if outcome.error else "stopped before"),)
+
+
+def tries(outcome: Outcome[Fetched]) -> int | None:
+    """How many it took (see `Fetched`); None where it was stopped before that could be told."""
+    if outcome.value is not None:
+        return outcome.value.tries
+    return outcome.error.tries if isinstance(outcome.error, Unavailable) else None
+
+
+def described(outcome: Outcome[Fetched]) -> dict[str, Any]:
+    """An outcome for programs; null is what is not known."""
+    fetched = outcome.value
+    return {
+        "image": outcome.name,
+        "source": fetched.source if fetched else None,
+        "seconds": round(fetched.seconds, 3) if fetched else None,
+        "bytes": fetched.size if fetched else None,
+        "tries": tries(outcome),
+        "refusals": [{"source": refusal.source, "reason": refusal.reason} for refusal in refusals(outcome)],
+    }
+
+
+def plan(wanted: Sequence[Dependency], engine: Engine, settings: Settings) -> dict[str, tuple[tuple[str, str], ...]]:
+    """For each image every source with its answer, by a HEAD: "" where it has the image, else why not.
+
+    Nothing is asked about what is in the engine. Nothing is downloaded.
+    """
+    present = engine.images()
+    with Registries(settings, connections=settings.pulls_at_once) as registries:
+
+        def work(name: str, _cancel: Cancel) -> tuple[tuple[str, str], ...]:
+            if _is_there(items[name], present, engine):
+                return ((HERE, ""),)
+            return tuple(_asked(items[name].image, settings, registries))
+
+        items = {str(item.image): item for item in wanted}
+        outcomes = run(dict.fromkeys(items, ()), work, jobs=settings.pulls_at_once)
+    return {outcome.name: outcome.value or () for outcome in outcomes}
+
+
+def _is_there(item: Dependency, present: Mapping[str, object], engine: Engine) -> bool:
+    """Whether the engine has it under a name by which a build finds it, for the platform if one is asked for."""
+    name = next((name for name in local_names(item.image) if name.identity in present), None)
+    return name is not None and (item.platform is None or engine.is_for(name, item.platform))
+
+
+def last(settings: Settings) -> Mapping[str, Any]:
+    """The record of the last prefetch, or nothing: `process`, `began`, `seconds`, and `images` as `described`.
+
+    Each image has `needed_by` too, the places that need it.
+    """
+    return state.read(settings.state_dir / _RECORD) or {}
+
+
+def reasons(image: Reference, settings: Settings) -> str:
+    """Why the last prefetch could not bring the image, in words; "" if it did not fail."""
+    for item in last(settings).get("images", []):
+        if item["image"] == str(image) and item["source"] is None:
+            return "; ".join(f"{refusal['source']}: {refusal['reason']}" for refusal in item["refusals"])
+    return ""
+
+
+def _there(item: Dependency) -> Outcome[Fetched]:
+    return Outcome(name=str(item.image), value=Fetched(image=item.image, source=HERE, seconds=0.0))
+
+
+def _asked(image: Reference, settings: Settings, registries: Registries) -> Iterator[tuple[str, str]]:
+    for place in source_chain.chain(image, settings):
+        name = place.host if place == image else str(place)
+        try:
+            yield name, "" if registries.resolve(place) else "there is no such image"
+        except RegistryError as error:
+            yield name, error.message
+    if bootstrap.suite(image):
+        yield BOOTSTRAP, ""
+
+
+def _remember(
+    outcomes: Sequence[Outcome[Fetched]], wanted: Sequence[Dependency], began: datetime, settings: Settings
+) -> None:
+    images = [
+        {**described(outcome), "needed_by": [asdict(need) for need in item.needs]}
+        for outcome, item in zip(outcomes, wanted, strict=True)
+    ]
+    seconds = (datetime.now(UTC) - began).total_seconds()
+    record = {"process": os.getpid(), "began": began.isoformat(), "seconds": seconds, "images": images}
+    state.write(settings.state_dir / _RECORD, record)

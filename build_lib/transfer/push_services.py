@@ -1,0 +1,69 @@
+"""The built services into the private registry, by the engine's own pushes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from build_lib.engine import Engine, push_by_engine, pushed_before
+from build_lib.errors import BuildError, EngineError
+from build_lib.graph import Cancel, Outcome, run
+from build_lib.reference import Reference
+from build_lib.registry import Registries, harbor
+from build_lib.repository import Service
+from build_lib.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shipped:
+    """Where a service's image is now, under which digest; "there": it was already."""
+
+    place: Reference
+    digest: str  # "" of a dry run, for the push gives it
+    result: Literal["pushed", "there"]
+
+
+def push(
+    services: Mapping[str, Service],
+    unfit: Mapping[str, BuildError],
+    engine: Engine,
+    settings: Settings,
+    *,
+    on_start: Callable[[str], None] = lambda _name: None,
+    on_end: Callable[[Outcome[Shipped]], None] = lambda _outcome: None,
+    create_project: bool = False,
+    dry: bool = False,
+) -> list[Outcome[Shipped]]:
+    """Push the services' images, PUSH_JOBS at once; the outcomes in their order.
+
+    Those that are `unfit` are not pushed, for that reason. An image that is in the registry already, under this name,
+    is left alone. With `dry`, nothing is written.
+
+    Raises:
+        SettingsError: no private registry is set.
+        RegistryError: the registry is out of reach, does not let us in, or is a Harbor without that project.
+    """
+    registry = settings.registry_to_push_to
+    places = {name: registry.place(service.image) for name, service in services.items()}
+    images = engine.images()
+    cancel = Cancel()
+
+    def work(name: str, _cancel: Cancel) -> Shipped:
+        if name in unfit:
+            raise unfit[name]
+        image, place = services[name].image, places[name]
+        digest = pushed_before([place], images[image.canonical].id, registries)
+        if digest:
+            return Shipped(place=place, digest=digest, result="there")
+        try:
+            manifest = None if dry else push_by_engine(image, place, engine, registries)
+        except EngineError:
+            engine.check()
+            raise
+        return Shipped(place=place, digest=manifest.digest if manifest else "", result="pushed")
+
+    with Registries(settings, cancel, connections=settings.pushes_at_once) as registries:
+        for place in list(places.values())[:1]:
+            harbor.check_access(registries, place, registry, create=create_project and not dry)
+            harbor.check_project(registries.session, registry, create=create_project and not dry)
+        needs: dict[str, tuple[str, ...]] = dict.fromkeys(services, ())
+        return run(needs, work, jobs=settings.pushes_at_once, on_start=on_start, on_end=on_end, cancel=cancel)
