@@ -11,8 +11,8 @@ from pathlib import Path
 
 from build_lib.registry import Registries
 from build_lib.settings import Settings
-from tests.engine.conftest import Registry, free_place, wait_for_port
-from tests.engine.images import layer, make, write
+from tests.support.images import layer, make, write
+from tests.support.registries import Registry, free_place, wait_for_port
 
 IMAGES = 20
 LAYER = 4_000_000  # bytes, two in each image

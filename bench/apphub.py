@@ -19,9 +19,9 @@ from build_lib.engine import Engine
 from build_lib.machine import daemon
 from build_lib.reference import Reference
 from build_lib.settings import Settings
-from tests.conftest import ROOT, inv_command
-from tests.engine.conftest import install, remove_images
-from tests.engine.hub import docker, running
+from tests.support.commands import ROOT, inv_command
+from tests.support.engines import install, remove_images
+from tests.support.hubs import docker, running
 
 _PREFIX = "blb-apphub-"
 _SECONDS = 5

@@ -23,8 +23,8 @@ from build_lib.page import longest_chain
 from build_lib.reference import Reference
 from build_lib.repository import build_context, discover
 from build_lib.settings import Settings
-from tests.conftest import inv_command
-from tests.engine.conftest import tiny_image
+from tests.support.commands import inv_command
+from tests.support.engines import tiny_image
 
 _SERVICES = 12
 _FILES = 20_000

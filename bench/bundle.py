@@ -21,9 +21,10 @@ from build_lib.machine import daemon
 from build_lib.reference import Reference
 from build_lib.registry import Registries
 from build_lib.settings import Settings
-from tests.conftest import inv_command
-from tests.engine.conftest import Registry, install, running_registry
-from tests.engine.images import layer, make, write
+from tests.support.commands import inv_command
+from tests.support.engines import install
+from tests.support.images import layer, make, write
+from tests.support.registries import Registry, running_registry
 
 _FAR = (0.1, 20e6)  # seconds, bytes a second
 _WORDS = 2_000_000  # bytes of text in an image of the second kind, which does compress

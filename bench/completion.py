@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from tests.conftest import ROOT, inv_command
+from tests.support.commands import ROOT, inv_command
 
 _ROUNDS = 40
 

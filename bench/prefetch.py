@@ -17,8 +17,8 @@ from build_lib.engine import Engine
 from build_lib.machine import daemon
 from build_lib.reference import Reference
 from build_lib.settings import Settings
-from tests.conftest import inv_command
-from tests.engine.conftest import Registry, running_registry
+from tests.support.commands import inv_command
+from tests.support.registries import Registry, running_registry
 
 _ROUND_TRIP = 0.1  # seconds
 _RATE = 20e6  # bytes a second

@@ -18,8 +18,9 @@ from pathlib import Path
 from bench._transfers import IMAGES, LAYER, far, images, project_of, run
 from build_lib.machine import daemon
 from build_lib.settings import Settings
-from tests.conftest import inv_command
-from tests.engine.conftest import Registry, install, running_registry
+from tests.support.commands import inv_command
+from tests.support.engines import install
+from tests.support.registries import Registry, running_registry
 
 _ROUND_TRIP = 0.05  # seconds
 

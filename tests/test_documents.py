@@ -7,8 +7,8 @@ import pytest
 
 import build_lib.tasks
 from build_lib.executor import Task
-from tests.conftest import ROOT
-from tests.messages import of_the_document, of_the_program
+from tests.support.commands import ROOT
+from tests.support.messages import of_the_document, of_the_program
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 _IN_FRONT = "says where, in front of another message, which is told"

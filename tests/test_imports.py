@@ -50,16 +50,10 @@ def place(path: Path) -> str:
 
 def door(package: str) -> set[str]:
     """What the package's door names: what its `if TYPE_CHECKING:` imports."""
-    blocks = [block for block in ast.parse((LIBRARY / package / "__init__.py").read_text()).body if is_door(block)]
-    return {item.asname or item.name for block in blocks for node in block.body for item in imported(node)}
-
-
-def is_door(block: ast.stmt) -> bool:
-    return isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-
-
-def imported(node: ast.AST) -> list[ast.alias]:
-    return node.names if isinstance(node, ast.Import | ast.ImportFrom) else []
+    file = ast.parse((LIBRARY / package / "__init__.py").read_text())
+    blocks = [block for block in file.body if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"]
+    nodes = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
+    return {item.asname or item.name for node in nodes for item in node.names}
 
 
 DOORS = {package: door(package) for package in PACKAGES}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from build_lib.settings import Settings
-from tests.conftest import ROOT
-from tests.engine.conftest import install
+from tests.support.commands import ROOT
+from tests.support.engines import install
 
 
 @pytest.fixture

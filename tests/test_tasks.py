@@ -9,7 +9,7 @@ from invoke.collection import Collection
 from invoke.parser import Parser
 
 import tasks
-from tests.conftest import Inv
+from tests.support.commands import Inv
 
 _COLLECTION = Collection.from_module(tasks)
 _CONTEXTS = {context.name: context for context in _COLLECTION.to_contexts()}  # once: it takes the help out of tasks

@@ -1,0 +1,152 @@
+"""What clean removes, and above all what it leaves."""
+
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from build_lib.engine.client import TEMPORARY_LABEL, Engine, owner
+from build_lib.reference import Reference
+from build_lib.settings import Settings
+from tests.support.commands import Inv, inv_command
+from tests.support.projects import needs
+
+
+@pytest.fixture
+def built(project: Path, prefix: str, tiny: str, inv: Inv) -> dict[str, str]:
+    """A service that was built in three releases, the last of them now; the environment for that."""
+    needs(project, "one", tiny, "RUN echo $IMAGE_TAG >/release", "ARG IMAGE_TAG")
+    environment = {"IMAGE_PREFIX": prefix}
+    for tag in ("v1", "v2", "v3"):
+        (project / "src/one/release").write_text(tag)
+        done = inv("build-all", IMAGE_TAG=tag, **environment)
+        assert done.returncode == 0, done.stderr
+    return {**environment, "IMAGE_TAG": "v3"}
+
+
+def tags(engine: Engine, prefix: str) -> set[str]:
+    names = (Reference.parse(name) for name in engine.images())
+    return {name.tag or "" for name in names if str(name).startswith(f"{prefix}one") and not name.digest}
+
+
+def test_earlier_releases_go_but_the_newest_of_them(
+    built: dict[str, str], engine: Engine, prefix: str, tiny: str, project: Path, inv: Inv
+) -> None:
+    subprocess.run(["docker", "tag", tiny, f"{prefix}one:other"], check=True)  # not made by this tool
+    dry = inv("--dry", "clean", **built)
+    assert dry.returncode == 0, dry.stderr
+    assert f"{prefix}one:v1" in dry.stdout
+    assert tags(engine, prefix) == {"v1", "v2", "v3", "other"}
+    done = inv("clean", "--yes", **built)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert tags(engine, prefix) == {"v2", "v3", "other"}
+    assert Reference.parse(tiny).canonical in engine.images()
+    assert sorted(path.name for path in (project / ".build").iterdir()) == ["build.lock", "copy-slurm.lock", "images"]
+    inv("clean", "--yes", "--keep", "0", **built)
+    assert tags(engine, prefix) == {"v3", "other"}
+    again = inv("clean", "--yes", **built)
+    assert (again.returncode, again.stdout) == (0, "nothing to remove\n")
+
+
+def test_a_killed_run_s_container_goes_and_nobody_else_s(project: Path, tiny: str, inv: Inv, engine: Engine) -> None:
+    mine = owner(Settings.load(project, environ=dict(os.environ)))
+    ids = []
+    try:
+        for whose in (mine, f"{mine}-of-another"):
+            label = f"{TEMPORARY_LABEL}={whose}"
+            command = ["docker", "create", "--label", label, tiny]
+            ids.append(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
+        done = inv("clean", "--yes")
+        assert done.returncode == 0, done.stderr
+        command = ["docker", "ps", "--all", "--quiet", "--no-trunc"]
+        left = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+        assert [id in left for id in ids] == [False, True]
+    finally:
+        for id in ids:
+            engine.remove_container(id)
+
+
+def test_a_dangling_image_goes_if_it_was_made_here(
+    built: dict[str, str], engine: Engine, prefix: str, tiny: str, project: Path, inv: Inv
+) -> None:
+    ours = engine.images()[f"docker.io/library/{prefix}one:v3"].id
+    (project / "Dockerfile").write_text(f"FROM {prefix}one:v3\nLABEL another=1\n")  # inherits our label
+    command = ["docker", "build", "--quiet", "--force-rm", str(project)]
+    environment = {**os.environ, "DOCKER_BUILDKIT": "0"}
+    theirs = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.strip()
+    subprocess.run(["docker", "tag", tiny, f"{prefix}one:v3"], check=True)
+    subprocess.run(["docker", "rmi", f"{prefix}one:v2"], check=True)
+    try:
+        assert theirs in engine.dangling()
+        inv("clean", "--yes", **built)
+        assert theirs in engine.dangling()
+    finally:
+        engine.remove(theirs)
+    assert ours in engine.dangling()
+    assert inv("clean", "--yes", **built).returncode == 0
+    assert ours not in engine.dangling()
+
+
+def test_nobody_to_ask_is_an_error_and_removes_nothing(built: dict[str, str], project: Path, inv: Inv) -> None:
+    done = inv("clean", **built)
+    assert done.returncode == 1
+    assert "error: nothing was removed, for there is nobody to ask\n  next: ./inv clean --yes\n" in done.stderr
+    assert (project / ".build/report.html").exists()
+
+
+@pytest.mark.parametrize(("answer", "stays"), [("n", True), ("", True), ("y", False)])
+def test_at_a_terminal_it_asks(answer: str, stays: bool, project: Path, machine: Settings) -> None:
+    (project / ".build").mkdir()
+    (project / ".build/report.html").write_text("")
+    leader, follower = pty.openpty()
+    try:
+        environment = {**os.environ, "PROJECT_ROOT": str(project)}
+        process = subprocess.Popen(
+            inv_command("clean"), stdin=follower, stdout=follower, stderr=follower, env=environment
+        )
+        os.close(follower)
+        said = b""
+        while b"[y/N]" not in said:
+            said += os.read(leader, 1000)
+        os.write(leader, f"{answer}\n".encode())
+        assert process.wait(30) == 0
+    finally:
+        os.close(leader)
+    assert (project / ".build/report.html").exists() is stays
+
+
+def test_without_an_engine_files_go(project: Path, inv: Inv) -> None:
+    (project / ".build").mkdir()
+    (project / ".build/report.html").write_text("")
+    done = inv("clean", "--yes", DOCKER_HOST="unix:///nowhere.sock")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("no Docker Engine answers: only files are looked for\n")
+    assert not (project / ".build/report.html").exists()
+
+
+def test_bundles_stay(project: Path, machine: Settings, inv: Inv) -> None:
+    (project / ".build").mkdir()
+    for name in ("deps-v1.tar", "deps-v1.tar.001", "inventory.json", "last-run.json", ".last-run.json-abc"):
+        (project / ".build" / name).write_text("")
+    assert inv("clean", "--yes").returncode == 0
+    left = {path.name for path in (project / ".build").iterdir()}
+    assert left - {"build.lock", "copy-slurm.lock"} == {"deps-v1.tar", "deps-v1.tar.001", "inventory.json"}
+
+
+def test_what_still_runs_keeps_its_files(project: Path, machine: Settings, inv: Inv) -> None:
+    assert inv("registry-up").returncode == 0
+    try:
+        assert inv("clean", "--yes").returncode == 0
+        assert (project / ".build/registry/process.json").exists()
+    finally:
+        assert inv("registry-down").stdout == "registry ended\n"
+    assert inv("clean", "--yes").returncode == 0
+    assert not (project / ".build/registry").exists()
+
+
+def test_a_negative_number_of_releases_is_refused(project: Path, machine: Settings, inv: Inv) -> None:
+    done = inv("clean", "--keep=-1", "--yes")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: --keep is -1\n")

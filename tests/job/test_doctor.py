@@ -1,0 +1,108 @@
+"""What doctor finds, on a real engine and with real registries."""
+
+import json
+import secrets
+from pathlib import Path
+
+from build_lib.settings import Settings
+from tests.support.commands import Inv
+from tests.support.faults import ALWAYS, Fault, proxied
+from tests.support.projects import needs
+from tests.support.registries import Registry, free_place
+
+
+def found(inv: Inv, *, code: int = 0, **environment: str) -> dict[str, dict[str, str]]:
+    """The findings by what they are about; of several, the last."""
+    done = inv("doctor", "--json", **environment)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return {item["what"]: item for item in json.loads(done.stdout)}
+
+
+def test_a_machine_on_which_all_is_well(
+    machine: Settings, project: Path, private: Registry, registry: Registry, inv: Inv
+) -> None:
+    needs(project, "one", f"{registry.host}/a:1")
+    (project / ".env").write_text("IMAGE_TAG=v1\nBUILD_ARG_X=1\n")
+    items = found(inv, PRIVATE_REGISTRY=f"{private.host}/p", REGISTRY_MIRRORS=private.host)
+    names = ("engine", "builder", "memory", ".env", "services", "private registry", f"mirror {private.host}")
+    assert {items[name]["level"] for name in names} == {"good"}
+    assert items[f"registry {registry.host}"]["level"] == "good"
+    assert items["private registry"]["detail"].startswith(f"{private.host} answers in ")
+
+
+def test_settings_that_are_none_and_a_password_that_others_may_read(machine: Settings, project: Path, inv: Inv) -> None:
+    env = project / ".env"
+    env.write_text("IMAGE_TAGG=v1\n")
+    items = found(inv)
+    assert (items[".env"]["level"], items[".env"]["detail"]) == ("warning", "IMAGE_TAGG is no setting")
+    assert items[".env"]["mend"] == "did you mean IMAGE_TAG?"
+    password = secrets.token_urlsafe(12)
+    env.write_text(f"PRIVATE_REGISTRY_USERNAME=user\nPRIVATE_REGISTRY_PASSWORD={password}\n")
+    env.chmod(0o644)
+    items = found(inv, code=1)
+    assert (items[".env"]["level"], items[".env"]["mend"]) == ("bad", f"chmod 600 {env}")
+    assert password not in str(items)
+    env.write_text("PRIVATE_REGISTRY_USERNAME=user\n")
+    assert found(inv, PRIVATE_REGISTRY_PASSWORD=password)[".env"]["level"] == "good", "it is not in the file"
+    env.write_text(f"PRIVATE_REGISTRY_USERNAME=user\nPRIVATE_REGISTRY_PASSWORD={password}\n")
+    env.chmod(0o600)
+    assert found(inv)[".env"]["level"] == "good"
+
+
+def test_no_engine_is_bad_and_the_rest_is_looked_at(project: Path, inv: Inv) -> None:
+    items = found(inv, code=1, DOCKER_HOST="unix:///nowhere.sock")
+    assert items["engine"]["level"] == "bad"
+    assert "./inv engine-up" in items["engine"]["mend"]
+    assert "services" in items
+
+
+def test_a_registry_that_does_not_answer_is_bad_only_if_something_has_to_come_from_it(
+    machine: Settings, project: Path, tiny: str, private: Registry, inv: Inv
+) -> None:
+    nobody = free_place()
+    needs(project, "one", f"{nobody}/a:1")
+    needs(project, "two", tiny)
+    items = found(inv, code=1)
+    assert items[f"registry {nobody}"]["level"] == "bad"
+    assert "refused" in items[f"registry {nobody}"]["detail"]
+    items = found(inv, PRIVATE_REGISTRY=f"{private.host}/p")
+    assert items[f"registry {nobody}"]["level"] == "warning"
+
+
+def test_a_name_that_cannot_be_resolved(machine: Settings, project: Path, inv: Inv) -> None:
+    items = found(inv, code=1, PRIVATE_REGISTRY="harbor.invalid/p", HTTPS_PROXY="", https_proxy="", HTTP_PROXY="")
+    assert items["DNS"]["detail"].startswith("harbor.invalid cannot be resolved: ")
+
+
+def test_a_wrong_password_and_a_wrong_clock(machine: Settings, project: Path, private: Registry, inv: Inv) -> None:
+    refused = Fault(
+        method="GET", path="/v2/", status=401, headers={"WWW-Authenticate": 'Basic realm="a test"'}, times=ALWAYS
+    )
+    password = secrets.token_urlsafe(12)
+    login = {"PRIVATE_REGISTRY_USERNAME": "user", "PRIVATE_REGISTRY_PASSWORD": password}
+    with proxied(private.host, refused) as proxy:
+        items = found(inv, code=1, PRIVATE_REGISTRY=f"{proxy.host}/p", **login)
+        assert items["private registry"]["detail"] == f"{proxy.host} refused the login as 'user'"
+        assert f"docker login {proxy.host}" in items["private registry"]["mend"]
+        assert password not in str(items)
+    late = Fault(method="GET", path="/v2/", status=200, headers={"Date": "Wed, 01 Jan 2020 00:00:00 GMT"})
+    with proxied(private.host, late) as proxy:
+        item = found(inv, PRIVATE_REGISTRY=f"{proxy.host}/p")["private registry"]
+        assert item["level"] == "warning"
+        assert "this machine's clock is" in item["detail"]
+        assert f"ahead of {proxy.host}'s" in item["detail"]
+
+
+def test_what_cannot_be_understood_is_bad_with_its_place(machine: Settings, project: Path, inv: Inv) -> None:
+    needs(project, "one", "Not An Image")
+    items = found(inv, code=1)
+    assert items["services"]["level"] == "bad"
+    assert "src/one/Dockerfile:1" in items["services"]["detail"]
+
+
+def test_for_people_each_line_says_how_it_is_and_what_to_do(machine: Settings, project: Path, inv: Inv) -> None:
+    done = inv("doctor")
+    assert done.returncode == 0, done.stderr
+    assert "warning  .env: there is none; the defaults count\n         next: cp .env.example .env\n" in done.stdout
+    assert "\x1b" not in done.stdout

@@ -1,0 +1,148 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from build_lib.errors import SettingsError
+from build_lib.settings import Settings, check_flags, keys
+from build_lib.settings.documents import configuration, env_example
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_flag_wins_over_the_environment_over_env_file_over_default(tmp_path: Path) -> None:
+    assert Settings.load(tmp_path, environ={}).image_tag == "v0.3.6-dev"
+    (tmp_path / ".env").write_text("IMAGE_TAG=from-file\n")
+    assert Settings.load(tmp_path, environ={}).image_tag == "from-file"
+    assert Settings.load(tmp_path, environ={"IMAGE_TAG": "from-env"}).image_tag == "from-env"
+    assert (
+        Settings.load(tmp_path, environ={"IMAGE_TAG": "from-env"}, flags={"tag": "from-flag"}).image_tag == "from-flag"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "made"), [(".env.example", env_example), ("docs/configuration.md", configuration)], ids=str
+)
+def test_documents_are_those_of_the_settings(path: str, made: Callable[[], str]) -> None:
+    assert (ROOT / path).read_text() == made(), "python -m build_lib.settings.documents writes it anew"
+
+
+def test_the_example_is_a_file_of_settings_with_their_defaults() -> None:
+    found = dotenv_values(ROOT / ".env.example")
+    assert found.pop("PROJECT_ROOT") == ""
+    assert found == {key.name: key.default for key in keys().values()}
+
+
+def test_the_example_can_be_used_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text((ROOT / ".env.example").read_text())
+    without, used = Settings.load(tmp_path, environ={}), Settings.load(tmp_path, environ={})
+    assert used == without
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "allowed"),
+    [
+        ("JOBS", "many", "a whole number"),
+        ("JOBS", "0", "a whole number"),
+        ("PULL_JOBS", "", "a whole number"),
+        ("IMAGE_TAG", "a b", "letters, digits"),
+        ("IMAGE_TAG", "", "letters, digits"),
+        ("IMAGE_TAG", "t" * 129, "128"),
+        ("IMAGE_PREFIX", "Upper-", "beginning of an image's name"),
+        ("PRIVATE_REGISTRY", "http://harbor.example/x", "host[:port]/project"),
+        ("EXTRA_IMAGES", "redis, BAD", "'BAD'"),
+        ("APT_MIRROR", "ftp://mirror", "http or https"),
+        ("SLURM_FROM", "tarball", "source or distro"),
+        ("SLURM_BASE_IMAGE", "{{x}}", "lower-case"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_key_value_and_what_is_allowed(
+    tmp_path: Path, key: str, text: str, allowed: str
+) -> None:
+    (tmp_path / ".env").write_text(f"{key}='{text}'\n")
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(tmp_path, environ={})
+    assert caught.value.message == f"{key} in .env is {text!r}"
+    assert allowed in caught.value.hint
+
+
+def test_a_wrong_flag_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(SettingsError, match="--jobs is 'many'"):
+        check_flags({"jobs": "many", "service": ["x"]})
+
+
+@pytest.mark.parametrize("key", ["PRIVATE_REGISTRY", "APT_MIRROR"])
+def test_a_password_in_a_refused_value_is_not_repeated(tmp_path: Path, key: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(tmp_path, environ={key: "http://me:geheim@mirror.example/debian"})
+    assert "geheim" not in caught.value.message + caught.value.hint
+
+
+def test_settings_don_t_show_the_environment(tmp_path: Path) -> None:
+    assert "geheim" not in repr(Settings.load(tmp_path, environ={"REGISTRY_PASSWORD": "geheim"}))
+
+
+def test_a_registry_may_end_in_a_slash(tmp_path: Path) -> None:
+    settings = Settings.load(tmp_path, {"registry": "harbor.example/aihpc/"}, environ={})
+    assert str(settings.private_registry) == "harbor.example/aihpc"
+
+
+def test_lists_are_separated_by_commas_or_white_space(tmp_path: Path) -> None:
+    settings = Settings.load(tmp_path, environ={"EXTRA_IMAGES": "redis:7, minio/minio\n quay.io/a/b:1"})
+    assert [str(image) for image in settings.extra_images] == ["redis:7", "minio/minio:latest", "quay.io/a/b:1"]
+
+
+def test_only_what_is_set_becomes_a_build_argument(tmp_path: Path) -> None:
+    settings = Settings.load(tmp_path, environ={"SLURM_FROM": "distro", "SLURM_BASE_IMAGE": "ubuntu:22.04"})
+    expected = {"SLURM_FROM": "distro", "SLURM_BASE_IMAGE": "ubuntu:22.04"}
+    always = {"IMAGE_PREFIX": "ai-infra-", "IMAGE_TAG": "v0.3.6-dev"}
+    always |= {"APPHUB_MODE": "copy", "APPHUB_KEEP_VERSIONS": "3"}
+    assert settings.build_args == expected | always
+
+
+def test_a_signing_key_is_a_build_secret_and_its_digest_alone_an_argument(tmp_path: Path) -> None:
+    key = tmp_path / "key.asc"
+    key.write_text("hush")
+    settings = Settings.load(tmp_path, environ={"APT_SIGNING_KEY": str(key)})
+    assert settings.secrets == {"APT_SIGNING_KEY": str(key)}
+    assert settings.build_args["APT_SIGNING_KEY_DIGEST"] == settings.apt_signing_key_digest
+    assert "hush" not in str(settings.build_args) + repr(settings)
+    before = settings.apt_signing_key_digest
+    key.write_text("another")
+    assert settings.apt_signing_key_digest != before
+
+
+def test_a_key_given_instead_of_its_file_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(tmp_path, environ={"APT_SIGNING_KEY": "-----BEGIN PGP PRIVATE KEY BLOCK----- abc"})
+    assert (raised.value.message, raised.value.hint) == (
+        "APT_SIGNING_KEY in the environment is '***'",
+        "allowed: a file that exists",
+    )
+
+
+def test_an_unknown_mode_of_apphub_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(tmp_path, environ={"APPHUB_MODE": "merged"})
+    assert raised.value.message == "APPHUB_MODE in the environment is 'merged'"
+    assert raised.value.hint == "allowed: copy or unified"
+
+
+def test_the_environment_of_child_processes_has_the_engine_of_the_env_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DOCKER_HOST=tcp://build-host.example:2376\nOTHER=x\n")
+    assert dict(Settings.load(tmp_path, environ={"PATH": "/bin"}).environment) == {
+        "DOCKER_HOST": "tcp://build-host.example:2376",
+        "PATH": "/bin",
+    }
+
+
+def test_a_project_root_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="PROJECT_ROOT"):
+        Settings.load(tmp_path, environ={"PROJECT_ROOT": str(tmp_path / "nowhere")})
+
+
+def test_an_env_file_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"IMAGE_TAG=\xff\xfe\n")
+    with pytest.raises(SettingsError, match=r"\.env cannot be read"):
+        Settings.load(tmp_path, environ={})

@@ -1,0 +1,75 @@
+"""Bundles of images made by hand, without a registry and without an engine."""
+
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from build_lib.bundle import collect
+from build_lib.bundle.collect import Gathered, variant_of
+from build_lib.bundle.contents import Base
+from build_lib.bundle.plan import Plan, plan_of
+from build_lib.errors import BuildError
+from build_lib.graph import Outcome
+from build_lib.reference import Reference
+from build_lib.registry.image_layout import Loadable, stream
+from build_lib.registry.manifests import OCI_MANIFEST, Manifest, digest_of
+from build_lib.settings import Settings
+from tests.support.images import Made, layer, make
+
+
+def gathered(name: str, *made: Made, top: Manifest | None = None) -> Outcome[Gathered]:
+    """An image as deps-save finds it; the first of `made` is for `docker load`."""
+    manifests = ((top,) if top else ()) + tuple(each.manifest for each in made)
+    loadable = Loadable(name=Reference.parse(name), manifests=manifests, image=made[0].manifest)
+    variants = tuple(variant_of(each.manifest, each.blobs[0]) for each in made)
+    return Outcome(name=name, value=collect.gathered(Reference.parse(name), loadable, variants, "registry.example"))
+
+
+def missing(name: str, reason: str) -> Outcome[Gathered]:
+    return Outcome(name=name, error=BuildError(reason))
+
+
+def plan(outcomes: Sequence[Outcome[Gathered]], base: Base | None = None) -> Plan:
+    return plan_of(outcomes, base, Settings.load(Path(), environ={"IMAGE_TAG": "v1"}))
+
+
+def bundle(images: dict[str, Made], base: Base | None = None) -> bytes:
+    """The bytes of a bundle."""
+    blobs = {
+        blob.digest: content
+        for made in images.values()
+        for blob, content in zip(made.manifest.blobs, made.blobs, strict=True)
+    }
+    planned = plan([gathered(name, made) for name, made in images.items()], base)
+    made = stream(
+        planned.loadables,
+        lambda blob: (blobs[blob.digest],),
+        leave_out=planned.leave_out,
+        documents=planned.documents,
+    )
+    return b"".join(made)
+
+
+def members(content: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        return [(info, tar.extractfile(info).read()) for info in tar]  # type: ignore[union-attr]
+
+
+def archive(files: Sequence[tuple[tarfile.TarInfo, bytes]]) -> bytes:
+    """A tar archive of any files, also such as no bundle has."""
+    made = io.BytesIO()
+    for info, content in files:
+        made.write(info.tobuf(tarfile.GNU_FORMAT))
+        made.write(content + bytes(-len(content) % tarfile.BLOCKSIZE))
+    return made.getvalue() + bytes(2 * tarfile.BLOCKSIZE)
+
+
+def odd(config: bytes) -> Made:
+    """An image with another config."""
+    content = layer(shared="shared")
+    made = make([content])
+    body = json.loads(made.manifest.body)
+    body["config"].update(digest=digest_of(config), size=len(config))
+    return Made(Manifest.read(json.dumps(body).encode(), OCI_MANIFEST), (config, content), "")

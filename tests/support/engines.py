@@ -1,0 +1,308 @@
+"""A real engine, a real registry, real images; everything that is made here is removed here, by name."""
+
+import contextlib
+import io
+import itertools
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from build_lib.build import builders
+from build_lib.engine.client import Engine
+from build_lib.errors import BuildError, EngineError
+from build_lib.graph import Cancel
+from build_lib.machine import apt, daemon
+from build_lib.reference import Reference
+from build_lib.settings import Settings
+from tests.support.commands import run_inv
+
+DEBIAN = "debian:bookworm-slim"
+_READY_SECONDS = 60
+_LABEL = "build-lib.test"  # on each image that a test makes, and on what is built from it
+_RUN = secrets.token_hex(8)
+_SUBNETS = (f"10.213.{number}" for number in itertools.count(77))
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings with an engine that answers: the one that runs, else one started for these tests."""
+    settings = Settings.load(tmp_path_factory.mktemp("machine"), environ=dict(os.environ))
+    try:
+        daemon.up(settings)
+    except BuildError as error:
+        pytest.skip(f"no Docker Engine can be had here: {error.message}")
+    yield settings
+    _remove_made()
+    daemon.down(settings)
+
+
+def _remove_made() -> None:
+    """All images that stand on a tiny image of this run, also those that have lost their names."""
+    command = ["docker", "image", "prune", "--all", "--force", "--filter", f"label={_LABEL}={_RUN}"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def engine(machine: Settings) -> Iterator[Engine]:
+    with Engine.connect(machine) as connected:
+        yield connected
+
+
+def needs_root() -> None:
+    if not apt.available():
+        pytest.skip("needs root and apt")
+
+
+def install(program: str, package: str, settings: Settings) -> str:
+    """The program's path; its package is installed if it is not there."""
+    if shutil.which(program) is None:
+        needs_root()
+        apt.install([package], settings, Cancel())
+    found = shutil.which(program)
+    assert found
+    return found
+
+
+def tiny_image(engine: Engine, name: str, settings: Settings, **files: str) -> None:
+    """An image of a static busybox, and text files below /: a name's __ stands for /."""
+    busybox = install("busybox", "busybox-static", settings)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(busybox, "bin/busybox")
+        for link in ("sh", "cat", "ls", "sleep", "touch", "mkdir", "grep", "echo", "true", "false"):
+            info = tarfile.TarInfo(f"bin/{link}")
+            info.type, info.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(info)
+        for path, text in files.items():
+            info = tarfile.TarInfo(path.replace("__", "/"))
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+    archive.seek(0)
+    engine.import_root(archive, Reference.parse(name), ['CMD ["sh"]', f"LABEL {_LABEL}={_RUN}"])
+
+
+@pytest.fixture(scope="session")
+def debian(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A plain Debian that nobody has to download; gone afterwards, unless it was there before."""
+    name = Reference.parse(DEBIAN)
+    had = name.canonical in engine.images()
+    done = run_inv(tmp_path_factory.mktemp("debian"), ("prefetch",), {"EXTRA_IMAGES": DEBIAN})
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield DEBIAN
+    if not had:
+        engine.remove(name)
+
+
+@pytest.fixture
+def tiny(engine: Engine, machine: Settings) -> Iterator[str]:
+    """The name of a tiny image in the engine."""
+    name = f"blt-{secrets.token_hex(4)}/tiny:1"
+    tiny_image(engine, name, machine)
+    yield name
+    engine.remove(Reference.parse(name))
+
+
+@pytest.fixture
+def prefix(engine: Engine) -> Iterator[str]:
+    """A prefix for images of one test alone; all images that bear it are removed."""
+    name = f"blt-{secrets.token_hex(4)}-"
+    yield name
+    remove_images(engine, name)
+
+
+@pytest.fixture(scope="session")
+def buildx(machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment that has the buildx of a newer Debian, unpacked beside what the machine has."""
+    found = subprocess.run(["docker", "buildx", "version"], check=False, capture_output=True)
+    if found.returncode == 0:
+        return {}
+    needs_root()
+    archive = apt.debian_archive(machine)
+    if archive is None:
+        pytest.skip("this machine's apt sources name no Debian archive to take docker-buildx from")
+    root = tmp_path_factory.mktemp("buildx")
+    (root / "sources.list").write_text(f"deb [trusted=yes] {archive.main} trixie main\n")
+    (root / "lists/partial").mkdir(parents=True)
+    options = [
+        f"Dir::Etc::sourcelist={root}/sources.list",
+        "Dir::Etc::sourceparts=-",
+        f"Dir::State::lists={root}/lists",
+    ]
+    options += [f"Dir::Cache::pkgcache={root}/pkgcache", f"Dir::Cache::srcpkgcache={root}/srcpkgcache"]
+    flags = [word for option in (*options, "APT::Sandbox::User=root") for word in ("-o", option)]
+    for command in (["apt-get", *flags, "-qq", "update"], ["apt-get", *flags, "-qq", "download", "docker-buildx"]):
+        subprocess.run(command, check=True, capture_output=True, cwd=root)
+    [package] = root.glob("*.deb")
+    subprocess.run(["dpkg-deb", "--extract", str(package), str(root / "x")], check=True)
+    plugin = next(path for path in (root / "x").rglob("docker-buildx") if path.is_file() and os.access(path, os.X_OK))
+    (root / "config/cli-plugins").mkdir(parents=True)
+    (root / "config/cli-plugins/docker-buildx").symlink_to(plugin)
+    return {"DOCKER_CONFIG": str(root / "config")}
+
+
+# what a run says of each builder backend
+BACKENDS = {"buildx": "by buildx ", "buildkit": "by BuildKit by docker", "classic": "by classic builder"}
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest, machine: Settings, engine: Engine) -> dict[str, str]:
+    """The environment that asks for a builder backend, for each that can be had here."""
+    name = request.param
+    environment = {"BUILDER_BACKEND": name, **(request.getfixturevalue("buildx") if name == "buildx" else {})}
+    if name == "buildkit":  # newer docker CLIs have none
+        try:
+            builders.choose(Settings.load(machine.project_root, environ={**os.environ, **environment}), engine)
+        except BuildError as error:
+            pytest.skip(error.message)
+    return environment
+
+
+def remove_images(engine: Engine, prefix: str) -> None:
+    for image in engine.images():
+        reference = Reference.parse(image)
+        if str(reference).startswith(prefix) and reference.tag:
+            engine.remove(reference)
+
+
+class OwnEngine:
+    """An engine beside the machine's, without any image, that a test may end; its environment leads to it."""
+
+    def __init__(self, data: Path, bridge: str) -> None:
+        self.data = data
+        self.address = f"unix://{data}/docker.sock"
+        self.environment = {"DOCKER_HOST": self.address}
+        self._bridge = bridge
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        data = self.data
+        command = ["dockerd", f"--host={self.address}", f"--data-root={data}/data", f"--exec-root={data}/exec"]
+        command += [f"--pidfile={data}/pid", f"--bridge={self._bridge}", "--iptables=false", "--ip-masq=false"]
+        # where containerd is a service of the machine, the two engines share it
+        command += [f"--containerd-namespace={self._bridge}", f"--containerd-plugins-namespace={self._bridge}-plugins"]
+        log = data / "log"
+        with log.open("a") as file:
+            self._process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        _wait_for_engine({**os.environ, **self.environment}, self._process, log)
+
+    def takes_in(self) -> bool:
+        """Whether content is coming in, into a classic store or a containerd one."""
+        content = "data/containerd/daemon/io.containerd.content.v1.content/ingest/*"
+        return any(found for place in ("data/tmp/docker-import-*", content) for found in self.data.glob(place))
+
+    def kill(self) -> None:
+        """As a power cut does; a containerd of its own goes with it."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        (self.data / "pid").unlink(missing_ok=True)
+        (self.data / "exec/containerd/containerd.pid").unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """End it as a machine that shuts down does; one that was killed leaves its mounts."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(60)
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in reversed([mount for mount in mounts if Path(mount).is_relative_to(self.data)]):
+            _run("umount", mount)
+
+
+@contextlib.contextmanager
+def _own_engine(machine: Settings) -> Iterator[OwnEngine]:
+    needs_root()
+    install("ip", "iproute2", machine)
+    with _bridge() as bridge, _data_directory(machine) as data:
+        made = OwnEngine(data, bridge)
+        try:
+            made.start()
+            yield made
+        finally:
+            made.end()
+
+
+@pytest.fixture(scope="session")
+def empty_engine(machine: Settings) -> Iterator[dict[str, str]]:
+    """An engine of its own without any image, beside the machine's; the environment that leads to it."""
+    with _own_engine(machine) as made:
+        yield made.environment
+
+
+@pytest.fixture
+def mortal_engine(machine: Settings) -> Iterator[OwnEngine]:
+    """An engine for one test, which may kill it."""
+    with _own_engine(machine) as made:
+        yield made
+
+
+def _wait_for_engine(environment: dict[str, str], process: "subprocess.Popen[bytes]", log: Path) -> None:
+    settings = Settings.load(log.parent, environ=environment)
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        try:
+            Engine.connect(settings).__exit__(None, None, None)
+        except EngineError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        else:
+            return
+
+
+@contextlib.contextmanager
+def _bridge() -> Iterator[str]:
+    """A bridge with a way out, for an engine that must leave the machine's iptables alone."""
+    name = f"blt{secrets.token_hex(3)}"
+    subnet = next(_SUBNETS)
+    rules = [
+        ["-t", "nat", "POSTROUTING", "-s", f"{subnet}.0/24", "!", "-o", name, "-j", "MASQUERADE"],
+        ["-t", "filter", "FORWARD", "-i", name, "-j", "ACCEPT"],
+        ["-t", "filter", "FORWARD", "-o", name, "-j", "ACCEPT"],
+    ]
+    with contextlib.ExitStack() as stack:
+        _run("ip", "link", "add", name, "type", "bridge")
+        stack.callback(_run, "ip", "link", "delete", name)
+        _run("ip", "address", "add", f"{subnet}.1/24", "dev", name)
+        _run("ip", "link", "set", name, "up")
+        for table, kind, *rule in ((rule[0:2], *rule[2:]) for rule in rules):
+            _run("iptables", *table, "-I", str(kind), *map(str, rule))
+            stack.callback(_run, "iptables", *table, "-D", str(kind), *map(str, rule))
+        yield name
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def _data_directory(machine: Settings) -> Iterator[Path]:
+    """A directory that overlay can stand on: not the overlay of a container, where the engine's own root helps."""
+    with Engine.connect(machine) as engine:
+        root = engine.root_directory()
+    place = next(path for path in (Path("/var/tmp"), root) if _file_system(path) != "overlayfs")
+    data = place / f"build-lib-test-{secrets.token_hex(4)}"
+    data.mkdir()
+    try:
+        yield data
+    finally:
+        shutil.rmtree(data)
+
+
+def _file_system(path: Path) -> str:
+    command = ["stat", "--file-system", "--format=%T", str(path)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def content(engine: Engine, image: str, path: str) -> str:
+    with engine.container(image, owner="test") as container:
+        [text] = [content.read().decode() for _, content in container.files(path) if content]
+    return text
