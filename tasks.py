@@ -543,7 +543,7 @@ def init(ctx: Context, path: str = ".") -> None:
         inv init --path ../other
     """
     _, console = _load(ctx)
-    console.adopted(lib.job.init.adopt(Path(path).resolve(), dry=console.dry))
+    console.initialized(lib.job.init.initialize(Path(path).resolve(), dry=console.dry))
 
 
 @task(help={"report": "write docs/test-report.md anew"})

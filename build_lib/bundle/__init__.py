@@ -11,7 +11,7 @@ from build_lib.lazy import attach
 if TYPE_CHECKING:
     from build_lib.bundle import inventory as inventory
     from build_lib.bundle.archive import Archive as Archive
-    from build_lib.bundle.collect import Gathered as Gathered
+    from build_lib.bundle.collect import Collected as Collected
     from build_lib.bundle.contents import Base as Base
     from build_lib.bundle.contents import Listing as Listing
     from build_lib.bundle.load_result import Loaded as Loaded

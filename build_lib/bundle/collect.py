@@ -13,7 +13,7 @@ from build_lib.engine import Engine, Image, NotLoadable, load_plan, saved_images
 from build_lib.errors import BuildError, EngineError, Refusal, RegistryError, Unavailable
 from build_lib.reference import Reference, pinned
 from build_lib.registry import (
-    Blobs,
+    BlobStore,
     Descriptor,
     Downloads,
     Loadable,
@@ -37,7 +37,7 @@ _LARGEST_CONFIG = 4 << 20  # bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Gathered:
+class Collected:
     """An image, and the registries that may have its blobs; what comes from the engine has them on disk already."""
 
     listed: Listed
@@ -55,7 +55,7 @@ class Gathered:
         return frozenset(blob.digest for each in self.loadable.manifests for blob in each.blobs if blob.urls)
 
 
-class Gather:
+class Collect:
     """One run's; for several threads. With `dry`, nothing is written, and the engine's images are not looked into."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Gather:
         settings: Settings,
         registries: Registries,
         connect: Connect,
-        blobs: Blobs,
+        blobs: BlobStore,
         *,
         platforms: Sequence[str],
         dry: bool,
@@ -77,15 +77,15 @@ class Gather:
         self._dry = dry
         self._exporting = threading.BoundedSemaphore(min(os.cpu_count() or 1, _EXPORTS))
 
-    def find(self, item: Dependency) -> Gathered:
+    def find(self, item: Dependency) -> Collected:
         """Look a dependency image up.
 
         Raises:
             Unavailable: neither a registry nor the engine has it; with the reason of each.
         """
-        sources = tuple(source_chain.chain(item.image, self._settings))
+        sources = tuple(source_chain.places(item.image, self._settings))
         refusals: list[Refusal] = []
-        for source, top in copy_plan.having(item.image, sources, self._registries, refusals):
+        for source, top in copy_plan.sources_with(item.image, sources, self._registries, refusals):
             try:
                 found = self._read(item, source, top)
             except BuildError as error:
@@ -99,7 +99,7 @@ class Gather:
         except EngineError as error:
             raise Unavailable(str(item.image), [*refusals, Refusal(source="engine", reason=error.message)]) from None
 
-    def service(self, image: Reference) -> Gathered:
+    def service(self, image: Reference) -> Collected:
         """A service's image, out of the engine.
 
         Raises:
@@ -110,11 +110,11 @@ class Gather:
                 raise EngineError(f"{image} is not built", hint="./inv build-all builds the services")
             return self._exported(image, engine, service=True)
 
-    def _read(self, item: Dependency, source: Reference, top: Descriptor) -> Gathered:
+    def _read(self, item: Dependency, source: Reference, top: Descriptor) -> Collected:
         if self._platforms and not item.image.digest:
-            found = copy_plan.of_platforms(source, top.digest, self._registries, self._platforms)
+            found = copy_plan.tree_for_platforms(source, top.digest, self._registries, self._platforms)
         else:
-            found = copy_plan.tree(source, top.digest, self._registries)
+            found = copy_plan.manifest_tree(source, top.digest, self._registries)
         manifests = tuple({each.digest: each for each in reversed(tuple(found))}.values())
         own = (item.platform or self._settings.platform or _here(),)
         loadable = Loadable(
@@ -136,7 +136,7 @@ class Gather:
         with self.downloads.fetch(source, config) as file:
             return variant_of(manifest, file.read())
 
-    def _from_engine(self, item: Dependency) -> Gathered:
+    def _from_engine(self, item: Dependency) -> Collected:
         image = item.image
         with self._connect() as engine:
             if image.digest:
@@ -148,7 +148,7 @@ class Gather:
                 raise EngineError(f"it has the image for another platform than {', '.join(wanted)}")
             return self._exported(image, engine)
 
-    def _exported(self, image: Reference, engine: Engine, *, service: bool = False) -> Gathered:
+    def _exported(self, image: Reference, engine: Engine, *, service: bool = False) -> Collected:
         if self._dry:
             return _unseen(image, engine.images()[image.identity], service=service)
         with self._exporting:
@@ -199,7 +199,7 @@ def _chosen(manifests: Sequence[Manifest], platforms: Sequence[str]) -> Manifest
 
 def gathered(
     image: Reference, loadable: Loadable, variants: tuple[Variant, ...], source: str, *, service: bool = False
-) -> Gathered:
+) -> Collected:
     """An image that was found, as it is to be listed."""
     top = loadable.manifests[0]
     blobs = {blob.digest: blob.size for each in loadable.manifests for blob in each.blobs if not blob.urls}
@@ -213,10 +213,10 @@ def gathered(
         variants=variants,
         not_loaded=printable(image_layout.not_for_classic(loadable.image)),
     )
-    return Gathered(listed=listed, loadable=loadable, sources=())
+    return Collected(listed=listed, loadable=loadable, sources=())
 
 
-def _unseen(image: Reference, held: Image, *, service: bool) -> Gathered:
+def _unseen(image: Reference, held: Image, *, service: bool) -> Collected:
     """An image of the engine that is not looked into: as if it were one blob, not compressed."""
     blob = Descriptor(digest=held.id, size=held.size, media_type="")
     manifest = Manifest(body=b"", media_type="", manifests=(), blobs=(blob,))

@@ -88,7 +88,7 @@ def _held(image: Reference, registry: PrivateRegistry, registries: Registries) -
             tops.setdefault(top.digest, image.with_tag(tag))
     found: dict[str, tuple[str, Variant]] = {}
     for digest, name in tops.items():
-        for manifest in copy_plan.tree(place, digest, registries):
+        for manifest in copy_plan.manifest_tree(place, digest, registries):
             if manifest.blobs:
                 layers = tuple(layer.digest for layer in manifest.blobs[1:] if not layer.urls)
                 found.setdefault(manifest.digest, (str(name), Variant(layers=layers, diff_ids=())))

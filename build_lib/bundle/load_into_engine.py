@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from build_lib.bundle.archive import Archive, Held
 from build_lib.bundle.contents import Listed
 from build_lib.bundle.load_result import Listener, Loaded, refuse
-from build_lib.engine import Engine, Fitting, NotLoadable, load_plan
+from build_lib.engine import Engine, LoadPlan, NotLoadable, load_plan
 from build_lib.errors import BuildError
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.registry import Loadable, image_layout
@@ -27,7 +27,7 @@ class IntoEngine:
     def __init__(self, archive: Archive, engine: Engine) -> None:
         self.archive = archive
         self.engine = engine
-        self.fitting = Fitting(engine, classic=not engine.keeps_content())
+        self.fitting = LoadPlan(engine, classic=not engine.keeps_content())
         self.images = {item.listed.name: item for item in archive.images}
         self.present = engine.images()
 

@@ -10,7 +10,7 @@ from build_lib.bundle.load_result import Listener, Loaded, Result, refuse
 from build_lib.errors import BuildError, InvalidReference
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.reference import PrivateRegistry, Reference
-from build_lib.registry import Copy, Descriptor, Placement, Pushed, Registries, copy_plan, harbor
+from build_lib.registry import Copy, Descriptor, Pushed, Registries, Uploads, copy_plan, harbor
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class IntoRegistry:
         refuse(self.archive, str(self.registry), dict(_values(lacking)))
         if any(copy.lacking for copy in copies.values()):
             harbor.check_project(self.registries.session, self.registry, create=False)
-        placement = Placement(self.registries, self, jobs=jobs, cancel=cancel, dry=dry)
+        placement = Uploads(self.registries, self, jobs=jobs, cancel=cancel, dry=dry)
         outcomes = placement.carry_out(
             tuple(copies), copies, _none_is_left, lambda outcome: listener.on_loaded(self._of(outcome))
         )

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from build_lib.bundle.collect import Gathered
+from build_lib.bundle.collect import Collected
 from build_lib.bundle.contents import NAME, Base, LeftOut, Listing, printable
 from build_lib.bundle.members import SUMS, sums_of
 from build_lib.bundle.parts import MOST_PARTS
 from build_lib.errors import BuildError
 from build_lib.graph import Outcome
-from build_lib.registry import Blobs, Descriptor, Loadable, image_layout
+from build_lib.registry import BlobStore, Descriptor, Loadable, image_layout
 from build_lib.settings import Settings
 
 
@@ -34,7 +34,7 @@ def part_size(text: str) -> int:
 class Plan:
     """What is to be written."""
 
-    images: tuple[Gathered, ...]
+    images: tuple[Collected, ...]
     listing: Listing
     documents: Mapping[str, bytes]
     leave_out: frozenset[str]
@@ -45,7 +45,7 @@ class Plan:
         return tuple(item.loadable for item in self.images)
 
 
-def plan_of(outcomes: Sequence[Outcome[Gathered]], base: Base | None, settings: Settings) -> Plan:
+def plan_of(outcomes: Sequence[Outcome[Collected]], base: Base | None, settings: Settings) -> Plan:
     """What there is to write of what was found.
 
     Raises:
@@ -99,7 +99,7 @@ def check_parts(size: int, limit: int | None) -> None:
         raise BuildError(text, hint="choose a larger size")
 
 
-def check_room(path: Path, size: int, blobs: Blobs, wanted: Mapping[str, Descriptor]) -> None:
+def check_room(path: Path, size: int, blobs: BlobStore, wanted: Mapping[str, Descriptor]) -> None:
     """Refuse what will not fit before anything is fetched.
 
     Raises:

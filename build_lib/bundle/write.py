@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from build_lib.bundle.archive import Archive, read_base
-from build_lib.bundle.collect import Connect, Gather, Gathered
+from build_lib.bundle.collect import Collect, Collected, Connect
 from build_lib.bundle.contents import Listing
 from build_lib.bundle.parts_writer import Writer
 from build_lib.bundle.plan import Plan, check_parts, check_room, plan_of
 from build_lib.errors import BuildError, Refusal, Unavailable
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.reference import Reference
-from build_lib.registry import Blobs, Descriptor, Progress, Registries, image_layout
+from build_lib.registry import BlobStore, Descriptor, Progress, Registries, image_layout
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
 
@@ -36,7 +36,7 @@ class Saved:
     size: int  # bytes
     fetched: int  # bytes that came from registries for it
     listing: Listing
-    outcomes: tuple[Outcome[Gathered], ...]  # of every image that was wanted
+    outcomes: tuple[Outcome[Collected], ...]  # of every image that was wanted
 
 
 class Listener(Protocol):
@@ -45,7 +45,7 @@ class Listener(Protocol):
     def on_start(self, name: str) -> None:
         """An image is looked up."""
 
-    def on_gathered(self, outcome: Outcome[Gathered]) -> None:
+    def on_gathered(self, outcome: Outcome[Collected]) -> None:
         """It was found, or was not."""
 
     def on_progress(self, progress: Progress) -> None:
@@ -115,8 +115,8 @@ class _Save:
         self.jobs = settings.pulls_at_once
         self.keep_blobs = settings.keep_blobs
         self.cancel = registries.cancel
-        self.blobs = Blobs(settings.state_dir / "blobs")
-        self.gathering = Gather(settings, registries, connect, self.blobs, platforms=platforms, dry=dry)
+        self.blobs = BlobStore(settings.state_dir / "blobs")
+        self.gathering = Collect(settings, registries, connect, self.blobs, platforms=platforms, dry=dry)
         self.written = 0
         self._failed: dict[str, BuildError] = {}
 
@@ -127,12 +127,12 @@ class _Save:
 
     def gather(
         self, wanted: Sequence[Dependency], services: Sequence[Reference], listener: Listener
-    ) -> list[Outcome[Gathered]]:
+    ) -> list[Outcome[Collected]]:
         """Look everything up."""
         items = {str(item.image): item for item in wanted}
         own = {str(image): image for image in services}
 
-        def work(name: str, _cancel: Cancel) -> Gathered:
+        def work(name: str, _cancel: Cancel) -> Collected:
             return self.gathering.service(own[name]) if name in own else self.gathering.find(items[name])
 
         return run(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # as in report
     from build_lib.graph import Outcome
     from build_lib.registry import Pushed
     from build_lib.repository import Dependency, Service
-    from build_lib.transfer import Shipped
+    from build_lib.transfer import PushedService
 
 
 def plan(name: str, asked: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def pushed(outcome: Outcome[Pushed]) -> dict[str, Any]:
     }
 
 
-def shipped(outcome: Outcome[Shipped]) -> dict[str, Any]:
+def shipped(outcome: Outcome[PushedService]) -> dict[str, Any]:
     """How a service came there."""
     shipped = outcome.value
     return {

@@ -20,16 +20,16 @@ from build_lib.units import number, printable, seconds, size
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
     from build_lib.build import Built, Check
-    from build_lib.bundle import Base, Gathered, Loaded, Saved, Verified
+    from build_lib.bundle import Base, Collected, Loaded, Saved, Verified
     from build_lib.compose import Problem
     from build_lib.graph import Outcome
     from build_lib.hub import Copied
-    from build_lib.job import Adopted, Finding, Leftover, Result
+    from build_lib.job import Finding, Initialized, Leftover, Result
     from build_lib.machine import LocalRegistry, Started, Up
     from build_lib.registry import Progress, Pushed
     from build_lib.repository import Dependency, Repository
     from build_lib.settings import Settings
-    from build_lib.transfer import Fetched, Probe, Shipped, Written
+    from build_lib.transfer import Fetched, Probe, PushedService, Written
 
 _LAST_STEP = 5
 _GAP = "  "  # between the columns of a table
@@ -247,14 +247,14 @@ class Console:
             self.line("no dependency images")
         self._end_of_push("images", outcomes, repository)
 
-    def on_shipped(self, outcome: Outcome[Shipped]) -> None:
+    def on_shipped(self, outcome: Outcome[PushedService]) -> None:
         """A service is in the private registry, or could not be brought there."""
         if outcome.value is not None:
             self.line(f"  {outcome.name}: {self._good(self._shipped_result(outcome.value))}")
         elif outcome.error is not None:
             self.line(f"  {outcome.name}: {self._bad('not pushed')}: {outcome.error.message}")
 
-    def shipped(self, outcomes: Sequence[Outcome[Shipped]], repository: Repository) -> None:
+    def shipped(self, outcomes: Sequence[Outcome[PushedService]], repository: Repository) -> None:
         """The end of a push: every service with its place and digest.
 
         Raises:
@@ -272,7 +272,7 @@ class Console:
             self._table(("SERVICE", "RESULT", "PLACE", "DIGEST"), rows)
         self._end_of_push("services", outcomes, repository)
 
-    def _shipped_result(self, shipped: Shipped) -> str:
+    def _shipped_result(self, shipped: PushedService) -> str:
         return "would be pushed" if self.dry and shipped.result == "pushed" else shipped.result
 
     def _end_of_push(self, what: str, outcomes: Sequence[Outcome[Any]], repository: Repository) -> None:
@@ -283,11 +283,11 @@ class Console:
             names = ", ".join(outcome.name for outcome in failed)
             raise Incomplete(f"{len(failed)} of {len(outcomes)} {what} are not in the registry: {names}")
 
-    def adopted(self, adopted: Adopted) -> None:
+    def initialized(self, initialized: Initialized) -> None:
         """What a repository got, and how to go on there."""
-        for path in adopted.there:
+        for path in initialized.there:
             self.line(f"{path}: there already")
-        for path in adopted.written:
+        for path in initialized.written:
             self.line(f"{path}: {'would be written' if self.dry else self._good('written')}")
         self.line("next: cp .env.example .env; inv --list; inv doctor; and .env and .build/ into .gitignore")
 
@@ -350,7 +350,7 @@ class Console:
         result = "would be copied" if self.dry and pushed.result == "copied" else pushed.result
         return (outcome.name, result, pushed.source, size(pushed.moved), size(pushed.saved), pushed.digest)
 
-    def on_gathered(self, outcome: Outcome[Gathered]) -> None:
+    def on_gathered(self, outcome: Outcome[Collected]) -> None:
         """An image for a bundle was found, or was not."""
         if outcome.error is not None:
             self.line(f"  {outcome.name}: {self._bad('not to be had')}")

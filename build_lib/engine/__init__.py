@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from build_lib.engine.client import Image as Image
     from build_lib.engine.client import endpoint as endpoint
     from build_lib.engine.client import owner as owner
-    from build_lib.engine.load_plan import Fitting as Fitting
+    from build_lib.engine.load_plan import LoadPlan as LoadPlan
     from build_lib.engine.load_plan import NotLoadable as NotLoadable
     from build_lib.engine.push import push_by_engine as push_by_engine
     from build_lib.engine.push import pushed_before as pushed_before

@@ -13,7 +13,7 @@ class NotLoadable(RegistryError):
     """An image that a `docker load` cannot take in; the engine's own pull may."""
 
 
-class Fitting:
+class LoadPlan:
     """One engine, as images see it that are to be loaded; `classic` is its store that keeps no manifests."""
 
     def __init__(self, engine: Engine, *, classic: bool) -> None:

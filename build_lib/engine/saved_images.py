@@ -12,7 +12,7 @@ from typing import IO, Any
 from build_lib.engine.client import Engine
 from build_lib.errors import EngineError
 from build_lib.reference import Reference
-from build_lib.registry import OCI_MANIFEST, Blobs, Descriptor, Manifest, cannot_write, digest_of
+from build_lib.registry import OCI_MANIFEST, BlobStore, Descriptor, Manifest, cannot_write, digest_of
 
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
@@ -21,7 +21,7 @@ _LARGEST_DOCUMENT = 16 << 20  # bytes
 _CHUNK = 1 << 20
 
 
-def export(image: Reference, engine: Engine, blobs: Blobs, scratch: Path) -> Manifest:
+def export(image: Reference, engine: Engine, blobs: BlobStore, scratch: Path) -> Manifest:
     """The image's manifest, made here; its config and its layers are then in `blobs`.
 
     The engine keeps neither the manifest nor the compressed layers of what it has (the classic store), so both are new:
@@ -44,7 +44,7 @@ def export(image: Reference, engine: Engine, blobs: Blobs, scratch: Path) -> Man
 class _Saved:
     """The files of the archive of one image."""
 
-    def __init__(self, blobs: Blobs, scratch: Path) -> None:
+    def __init__(self, blobs: BlobStore, scratch: Path) -> None:
         self.links: dict[str, str] = {}
         self._blobs = blobs
         self._scratch = scratch

@@ -20,14 +20,14 @@ tasks:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Adopted:
+class Initialized:
     """What was written, and what was there already as it should be."""
 
     written: tuple[Path, ...]
     there: tuple[Path, ...]
 
 
-def adopt(repository: Path, *, dry: bool = False) -> Adopted:
+def initialize(repository: Path, *, dry: bool = False) -> Initialized:
     """Write the three files, of which none may be there with another content; with `dry`, only say which.
 
     Raises:
@@ -49,4 +49,4 @@ def adopt(repository: Path, *, dry: bool = False) -> Adopted:
             path.chmod(0o644)
     except OSError as error:
         raise BuildError(f"{error.filename} cannot be written: {error.strerror}") from None
-    return Adopted(written=written, there=there)
+    return Initialized(written=written, there=there)

@@ -16,7 +16,7 @@ from build_lib.job.run_record import Ending, Listener, Recorder
 from build_lib.reference import Reference
 from build_lib.repository import Repository, fingerprint
 from build_lib.settings import Settings
-from build_lib.transfer import Shipped, prefetch
+from build_lib.transfer import PushedService, prefetch
 from build_lib.transfer import push_services as shipping
 from build_lib.units import number
 
@@ -27,7 +27,7 @@ class PushListener(Protocol):
     def on_start(self, name: str) -> None:
         """A service's push begins."""
 
-    def on_shipped(self, outcome: Outcome[Shipped]) -> None:
+    def on_shipped(self, outcome: Outcome[PushedService]) -> None:
         """It ended."""
 
 
@@ -121,7 +121,7 @@ def push(
     force: bool = False,
     create_project: bool = False,
     dry: bool = False,
-) -> list[Outcome[Shipped]]:
+) -> list[Outcome[PushedService]]:
     """Push the named services, or all; one that is not built as its files are now only with `force`.
 
     Raises:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from build_lib.registry import image_layout as image_layout
     from build_lib.registry import retry as retry
     from build_lib.registry import source_chain as source_chain
-    from build_lib.registry.blob_store import Blobs as Blobs
+    from build_lib.registry.blob_store import BlobStore as BlobStore
     from build_lib.registry.blob_store import Check as Check
     from build_lib.registry.blob_store import Progress as Progress
     from build_lib.registry.blob_store import Truncated as Truncated
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from build_lib.registry.manifests import digest_of as digest_of
     from build_lib.registry.manifests import is_sha256 as is_sha256
     from build_lib.registry.manifests import matches as matches
-    from build_lib.registry.upload import Placement as Placement
     from build_lib.registry.upload import Pushed as Pushed
+    from build_lib.registry.upload import Uploads as Uploads
     from build_lib.registry.upload import write_names as write_names
 else:
     __getattr__ = attach(__name__, __file__)

@@ -84,7 +84,7 @@ class Check:
             raise WrongContent(f"other bytes than its digest: expected {self._digest}, got {found}")
 
 
-class Blobs:
+class BlobStore:
     """Blobs on disk by their digests, complete ones in `sha256` and begun ones in `partial`.
 
     All methods may be called from several threads and processes at once.
@@ -96,7 +96,7 @@ class Blobs:
         self._partial = partial or directory / "partial"  # in the same file system
 
     @classmethod
-    def of_layout(cls, directory: Path) -> "Blobs":
+    def of_layout(cls, directory: Path) -> "BlobStore":
         """The blobs of an image layout, whose `blobs` directory may hold complete ones only."""
         return cls(directory / "blobs", partial=directory / "partial")
 

@@ -71,15 +71,15 @@ def find(
         RegistryError: the private registry cannot be asked.
     """
     refusals: list[Refusal] = []
-    for source, top in having(image, sources, registries, refusals, own=targets[0].host):
+    for source, top in sources_with(image, sources, registries, refusals, own=targets[0].host):
         manifests: tuple[Manifest, ...] = ()
         if platforms and not image.digest:
-            manifests = tuple(of_platforms(source, top.digest, registries, platforms))
+            manifests = tuple(tree_for_platforms(source, top.digest, registries, platforms))
         return compared(image, source, manifests[-1].descriptor if manifests else top, targets, registries, manifests)
     raise Unavailable(str(image), refusals)
 
 
-def having(
+def sources_with(
     image: Reference,
     sources: Iterable[Reference],
     registries: Registries,
@@ -123,7 +123,11 @@ def compared(
     if not there and any(held.values()):  # a repository that is there may have it under names of another release
         there = registries.resolve(replace(targets[0], tag=None, digest=top.digest)) is not None
     if lacking and not manifests:
-        manifests = (registries.manifest(source, top.digest),) if there else tuple(tree(source, top.digest, registries))
+        manifests = (
+            (registries.manifest(source, top.digest),)
+            if there
+            else tuple(manifest_tree(source, top.digest, registries))
+        )
     if there:
         manifests = manifests[-1:] if lacking else ()
     return Copy(
@@ -138,15 +142,15 @@ def compared(
     )
 
 
-def tree(place: Reference, digest: str, registries: Registries) -> Iterator[Manifest]:
+def manifest_tree(place: Reference, digest: str, registries: Registries) -> Iterator[Manifest]:
     """A manifest, after all those that it points at."""
     manifest = registries.manifest(place, digest)
     for item in manifest.manifests:
-        yield from tree(place, item.digest, registries)
+        yield from manifest_tree(place, item.digest, registries)
     yield manifest
 
 
-def of_platforms(
+def tree_for_platforms(
     source: Reference, digest: str, registries: Registries, platforms: Sequence[str]
 ) -> Iterator[Manifest]:
     """As `tree`, of an index with only some of its manifests; of one that is left, that alone."""
@@ -156,6 +160,6 @@ def of_platforms(
         known = ", ".join(item.platform for item in top.manifests if item.platform)
         raise RegistryError(f"{source} is not there for {', '.join(platforms)}, but for {known}")
     for item in listed:
-        yield from tree(source, item.digest, registries)
+        yield from manifest_tree(source, item.digest, registries)
     if len(listed) != 1:
         yield top.limited([item.digest for item in listed]) if len(listed) < len(top.manifests) else top

@@ -5,7 +5,7 @@ from typing import IO
 
 from build_lib.reference import Reference
 from build_lib.registry import retry
-from build_lib.registry.blob_store import Blobs, WrongContent
+from build_lib.registry.blob_store import BlobStore, WrongContent
 from build_lib.registry.client import Registries
 from build_lib.registry.manifests import Descriptor
 
@@ -13,7 +13,7 @@ from build_lib.registry.manifests import Descriptor
 class Downloads:
     """One run's; for several threads."""
 
-    def __init__(self, registries: Registries, blobs: Blobs, *, tries: int) -> None:
+    def __init__(self, registries: Registries, blobs: BlobStore, *, tries: int) -> None:
         self._registries = registries
         self._blobs = blobs
         self._tries = tries

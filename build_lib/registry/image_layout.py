@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from build_lib.reference import Reference
-from build_lib.registry.blob_store import Blobs, Check, hex_of
+from build_lib.registry.blob_store import BlobStore, Check, hex_of
 from build_lib.registry.manifests import OCI_INDEX, Descriptor, Manifest
 
 _NOT_FOR_CLASSIC = ("zstd", "foreign", "nondistributable")  # in layers' media types; Docker 20.10 meets an EOF
@@ -33,9 +33,9 @@ class Loadable:
 def write_layout(directory: Path, images: Sequence[Loadable]) -> None:
     """Make a directory an image layout of these images: its index and their manifests.
 
-    The images' blobs are those of `Blobs.of_layout`, and may come before or after.
+    The images' blobs are those of `BlobStore.of_layout`, and may come before or after.
     """
-    blobs = Blobs.of_layout(directory)
+    blobs = BlobStore.of_layout(directory)
     for manifest in _manifests(images):
         blobs.fetch(manifest.descriptor, partial(_from, manifest.body))
     for name, content in documents_of(images).items():

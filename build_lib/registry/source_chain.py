@@ -6,7 +6,7 @@ from build_lib.reference import TAG_LIMIT, Reference
 from build_lib.settings import Settings
 
 
-def chain(image: Reference, settings: Settings) -> Iterator[Reference]:
+def places(image: Reference, settings: Settings) -> Iterator[Reference]:
     """What the image is called in each registry that may have it: the private one, the mirrors, its own."""
     yield from _private(image, settings)
     yield from upstream(image, settings)

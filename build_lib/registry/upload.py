@@ -13,7 +13,7 @@ from build_lib.errors import BuildError, RegistryError
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.reference import Reference
 from build_lib.registry.client import Registries
-from build_lib.registry.copy_plan import Copy, tree
+from build_lib.registry.copy_plan import Copy, manifest_tree
 from build_lib.registry.manifests import Descriptor, Manifest
 
 _SENT_UNASKED = 8 << 20  # bytes; what is smaller may be sent in vain to a registry that cannot mount
@@ -86,7 +86,7 @@ class _Sent:
     error: BuildError | None = None
 
 
-class Placement:
+class Uploads:
     """One run's copies into the private registry; with `dry`, only what they would take."""
 
     def __init__(self, registries: Registries, content: Content, *, jobs: int, cancel: Cancel, dry: bool) -> None:
@@ -139,7 +139,7 @@ class Placement:
             return
 
         def work(name: str, _cancel: Cancel) -> list[Manifest]:
-            return list(tree(siblings[name].places[0], siblings[name].top.digest, self._registries))
+            return list(manifest_tree(siblings[name].places[0], siblings[name].top.digest, self._registries))
 
         for outcome in run(dict.fromkeys(siblings, ()), work, jobs=self._jobs, cancel=self._cancel):
             for manifest in outcome.value or ():  # one that cannot be read only saves nothing

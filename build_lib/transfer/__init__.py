@@ -17,6 +17,6 @@ if TYPE_CHECKING:
     from build_lib.transfer.fetch import Fetched as Fetched
     from build_lib.transfer.mirrors import Probe as Probe
     from build_lib.transfer.mirrors import Written as Written
-    from build_lib.transfer.push_services import Shipped as Shipped
+    from build_lib.transfer.push_services import PushedService as PushedService
 else:
     __getattr__ = attach(__name__, __file__)

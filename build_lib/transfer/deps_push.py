@@ -15,9 +15,9 @@ from build_lib.reference import Reference
 from build_lib.registry import (
     Copy,
     Descriptor,
-    Placement,
     Pushed,
     Registries,
+    Uploads,
     copy_plan,
     harbor,
     source_chain,
@@ -120,7 +120,7 @@ class _Push:
         to_copy = {outcome.name: outcome.value for outcome in found if outcome.value is not None}
         errors = {outcome.name: outcome.error for outcome in found if outcome.error is not None}
         content = _AtSource(self.registries)
-        copying = Placement(self.registries, content, jobs=self.jobs, cancel=self.cancel, dry=dry)
+        copying = Uploads(self.registries, content, jobs=self.jobs, cancel=self.cancel, dry=dry)
 
         def otherwise(name: str) -> Pushed:
             return self._without_registry(self.images[name], self.places[name], errors[name], dry=dry)

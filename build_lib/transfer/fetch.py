@@ -17,7 +17,7 @@ from build_lib.engine import Engine, NotLoadable
 from build_lib.errors import BuildError, Refusal, Unavailable
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.reference import Reference, pinned
-from build_lib.registry import Blobs, Descriptor, Progress, Registries, retry, source_chain
+from build_lib.registry import BlobStore, Descriptor, Progress, Registries, retry, source_chain
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
 from build_lib.transfer import bootstrap
@@ -107,7 +107,7 @@ class _Fetch:
         self.registries = registries
         self.cancel = cancel
         self.began = time.monotonic()
-        self.blobs = Blobs(settings.state_dir / "blobs")
+        self.blobs = BlobStore(settings.state_dir / "blobs")
         self._near: frozenset[str] = frozenset()  # hosts from which the engine pulls first
         self.incoming = self._incoming()
         self._failed: dict[tuple[str, str], BuildError] = {}  # blobs by host and digest
@@ -154,7 +154,7 @@ class _Fetch:
         """
         first: dict[str, Reference] = {}
         for image in self.images.values():
-            place = next(source_chain.chain(image, self.settings))
+            place = next(source_chain.places(image, self.settings))
             first.setdefault(place.host, place)
 
         def work(host: str, _cancel: Cancel) -> bool:
@@ -167,7 +167,7 @@ class _Fetch:
         return frozenset(outcome.name for outcome in outcomes if outcome.value)
 
     def _sources(self, image: Reference) -> Iterator[_Source]:
-        for place in source_chain.chain(image, self.settings):
+        for place in source_chain.places(image, self.settings):
             if self.incoming is None or place.host in self._near:
                 yield _Source(place=place, pulled=True)
             if self.incoming is not None:

@@ -119,7 +119,7 @@ def _there(item: Dependency) -> Outcome[Fetched]:
 
 
 def _asked(image: Reference, settings: Settings, registries: Registries) -> Iterator[tuple[str, str]]:
-    for place in source_chain.chain(image, settings):
+    for place in source_chain.places(image, settings):
         name = place.host if place == image else str(place)
         try:
             yield name, "" if registries.resolve(place) else "there is no such image"

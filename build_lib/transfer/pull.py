@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO
 
-from build_lib.engine import Engine, Fitting, load_plan
+from build_lib.engine import Engine, LoadPlan, load_plan
 from build_lib.errors import RegistryError
 from build_lib.reference import Reference
-from build_lib.registry import Blobs, Descriptor, Downloads, Loadable, Manifest, Registries, image_layout
+from build_lib.registry import BlobStore, Descriptor, Downloads, Loadable, Manifest, Registries, image_layout
 
 _CHUNK = 1 << 20
 
@@ -39,12 +39,12 @@ class Found:
 class Incoming:
     """One run's way from registries into one engine; for several threads."""
 
-    def __init__(self, engine: Engine, registries: Registries, blobs: Blobs, *, classic: bool, tries: int) -> None:
+    def __init__(self, engine: Engine, registries: Registries, blobs: BlobStore, *, classic: bool, tries: int) -> None:
         self._engine = engine
         self._registries = registries
         self._downloads = Downloads(registries, blobs, tries=tries)
         self._classic = classic
-        self._fitting = Fitting(engine, classic=classic)
+        self._fitting = LoadPlan(engine, classic=classic)
 
     @property
     def received(self) -> dict[str, int]:

@@ -14,7 +14,7 @@ from build_lib.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shipped:
+class PushedService:
     """Where a service's image is now, under which digest; "there": it was already."""
 
     place: Reference
@@ -29,10 +29,10 @@ def push(
     settings: Settings,
     *,
     on_start: Callable[[str], None] = lambda _name: None,
-    on_end: Callable[[Outcome[Shipped]], None] = lambda _outcome: None,
+    on_end: Callable[[Outcome[PushedService]], None] = lambda _outcome: None,
     create_project: bool = False,
     dry: bool = False,
-) -> list[Outcome[Shipped]]:
+) -> list[Outcome[PushedService]]:
     """Push the services' images, PUSH_JOBS at once; the outcomes in their order.
 
     Those that are `unfit` are not pushed, for that reason. An image that is in the registry already, under this name,
@@ -47,19 +47,19 @@ def push(
     images = engine.images()
     cancel = Cancel()
 
-    def work(name: str, _cancel: Cancel) -> Shipped:
+    def work(name: str, _cancel: Cancel) -> PushedService:
         if name in unfit:
             raise unfit[name]
         image, place = services[name].image, places[name]
         digest = pushed_before([place], images[image.canonical].id, registries)
         if digest:
-            return Shipped(place=place, digest=digest, result="there")
+            return PushedService(place=place, digest=digest, result="there")
         try:
             manifest = None if dry else push_by_engine(image, place, engine, registries)
         except EngineError:
             engine.check()
             raise
-        return Shipped(place=place, digest=manifest.digest if manifest else "", result="pushed")
+        return PushedService(place=place, digest=manifest.digest if manifest else "", result="pushed")
 
     with Registries(settings, cancel, connections=settings.pushes_at_once) as registries:
         for place in list(places.values())[:1]:

@@ -14,7 +14,7 @@ import pytest
 from build_lib.engine.client import Engine
 from build_lib.errors import EngineError
 from build_lib.reference import Reference
-from build_lib.registry.blob_store import Blobs, WrongContent
+from build_lib.registry.blob_store import BlobStore, WrongContent
 from build_lib.registry.image_layout import Loadable, stream, write_layout
 from build_lib.registry.manifests import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, digest_of
 from tests.support.engines import content
@@ -195,7 +195,7 @@ def test_a_file_and_a_directory_are_loaded_by_docker_alone(
 ) -> None:
     one, two = images.image("one:1", images.layer(a="one")), images.image("two:1", images.layer(a="two"))
     (tmp_path / "one.tar").write_bytes(b"".join(stream([one], images.open)))
-    blobs = Blobs.of_layout(tmp_path / "two")
+    blobs = BlobStore.of_layout(tmp_path / "two")
     for blob in two.image.blobs:
         blobs.fetch(blob, images.read(blob))
     write_layout(tmp_path / "two", [two])

@@ -14,7 +14,7 @@ from build_lib.engine.client import Engine
 from build_lib.engine.saved_images import export
 from build_lib.errors import BuildError
 from build_lib.reference import Reference
-from build_lib.registry.blob_store import Blobs
+from build_lib.registry.blob_store import BlobStore
 from build_lib.registry.manifests import Manifest, digest_of
 
 IMAGE = Reference.parse("local:1")
@@ -45,7 +45,7 @@ class Saves:
 
 
 def exported(files: dict[str, bytes | str], tmp_path: Path) -> tuple[Manifest, list[bytes]]:
-    blobs = Blobs(tmp_path / "blobs")
+    blobs = BlobStore(tmp_path / "blobs")
     manifest = export(IMAGE, cast(Engine, Saves(files)), blobs, tmp_path / "blobs")
     return manifest, [b"".join(blobs.chunks(blob)) for blob in manifest.blobs]
 

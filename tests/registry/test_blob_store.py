@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from build_lib.errors import BuildError
 from build_lib.registry import retry
-from build_lib.registry.blob_store import Blobs, Truncated, WrongContent
+from build_lib.registry.blob_store import BlobStore, Truncated, WrongContent
 from build_lib.registry.manifests import Descriptor, digest_of
 
 CONTENT = bytes(range(256)) * 20
@@ -51,7 +51,7 @@ def complete(wanted: Descriptor = WANTED) -> set[str]:
 
 
 def test_a_blob_is_fetched_once(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     assert not blobs.has(WANTED)
     path = blobs.fetch(WANTED, rest)
     assert path == blobs.path(WANTED) == blobs.fetch(WANTED, nothing)
@@ -61,11 +61,11 @@ def test_a_blob_is_fetched_once(tmp_path: Path) -> None:
 
 
 def test_an_empty_blob_is_not_asked_for(tmp_path: Path) -> None:
-    assert Blobs(tmp_path).fetch(descriptor(b""), nothing).read_bytes() == b""
+    assert BlobStore(tmp_path).fetch(descriptor(b""), nothing).read_bytes() == b""
 
 
 def test_a_removed_blob_is_not_there_and_can_still_be_read(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     blobs.fetch(WANTED, rest)
     with blobs.open(WANTED) as file:
         blobs.remove(WANTED)
@@ -76,7 +76,7 @@ def test_a_removed_blob_is_not_there_and_can_still_be_read(tmp_path: Path) -> No
 
 
 def test_a_broken_read_is_gone_on_with(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     with pytest.raises(BuildError, match="the line is cut"):
         blobs.fetch(WANTED, cut)
     assert blobs.partial_size(WANTED) == FIRST
@@ -92,7 +92,7 @@ def test_a_broken_read_is_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_content_that_ends_early_is_kept_and_tried_again(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     with pytest.raises(Truncated, match=f"404B of the {len(CONTENT)}B") as caught:
         blobs.fetch(WANTED, lambda _: (CONTENT[:404],))
     assert retry.classify(caught.value) is retry.Kind.PASSING
@@ -102,13 +102,13 @@ def test_content_that_ends_early_is_kept_and_tried_again(tmp_path: Path) -> None
 def test_wrong_bytes_are_not_kept(tmp_path: Path) -> None:
     wrong = CONTENT[::-1]
     with pytest.raises(WrongContent, match=f"expected {WANTED.digest}, got {digest_of(wrong)}") as caught:
-        Blobs(tmp_path).fetch(WANTED, lambda _: (wrong,))
+        BlobStore(tmp_path).fetch(WANTED, lambda _: (wrong,))
     assert retry.classify(caught.value) is retry.Kind.PASSING
     assert files(tmp_path) == set()
 
 
 def test_wrong_bytes_that_came_before_a_break_are_found(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     with pytest.raises(Truncated):
         blobs.fetch(WANTED, lambda _: (b"x" * FIRST,))
     with pytest.raises(WrongContent):
@@ -125,7 +125,7 @@ def test_more_bytes_than_there_should_be_are_neither_read_nor_kept(tmp_path: Pat
             yield CONTENT
 
     with pytest.raises(WrongContent, match=f"has {len(CONTENT)}B, and more came"):
-        Blobs(tmp_path).fetch(WANTED, too_much)
+        BlobStore(tmp_path).fetch(WANTED, too_much)
     assert len(taken) == 2
     assert files(tmp_path) == set()
 
@@ -141,12 +141,12 @@ def test_a_read_is_closed_where_it_failed(tmp_path: Path) -> None:
             closed.set()
 
     with pytest.raises(WrongContent) as caught:
-        Blobs(tmp_path).fetch(WANTED, read)
+        BlobStore(tmp_path).fetch(WANTED, read)
     assert closed.is_set(), caught.value  # also while the error, and with it each frame, is kept
 
 
 def test_a_blob_that_a_power_cut_shortened_is_fetched_again(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     blobs.fetch(WANTED, rest).write_bytes(b"")
     assert blobs.fetch(WANTED, rest).read_bytes() == CONTENT
 
@@ -166,7 +166,7 @@ def test_any_way_of_breaking_and_chunking_gives_the_same_file(content: bytes, da
         yield from (content[at : at + size] for at in range(offset, len(content), size))
 
     with tempfile.TemporaryDirectory() as directory:
-        blobs = Blobs(Path(directory))
+        blobs = BlobStore(Path(directory))
         for _ in range(data.draw(st.integers(0, 4))):
             before = blobs.partial_size(wanted)
             try:
@@ -178,7 +178,7 @@ def test_any_way_of_breaking_and_chunking_gives_the_same_file(content: bytes, da
 
 
 def test_threads_that_ask_at_once_download_once(tmp_path: Path) -> None:
-    blobs, together, offsets = Blobs(tmp_path), threading.Barrier(8), []
+    blobs, together, offsets = BlobStore(tmp_path), threading.Barrier(8), []
 
     def read(offset: int) -> Iterable[bytes]:
         offsets.append(offset)
@@ -198,7 +198,7 @@ def test_threads_that_ask_at_once_download_once(tmp_path: Path) -> None:
 PROCESS = """
 import sys
 from pathlib import Path
-from build_lib.registry.blob_store import Blobs
+from build_lib.registry.blob_store import BlobStore
 from tests.registry.test_blob_store import CONTENT, FIRST, WANTED
 
 def read(offset):
@@ -208,7 +208,7 @@ def read(offset):
     yield CONTENT[max(offset, FIRST):]
 
 print("asks", flush=True)
-Blobs(Path(sys.argv[1])).fetch(WANTED, read)
+BlobStore(Path(sys.argv[1])).fetch(WANTED, read)
 print("has it", flush=True)
 """
 Process = Callable[[], "subprocess.Popen[str]"]
@@ -263,7 +263,7 @@ def test_who_waits_goes_on_where_a_killed_process_was(tmp_path: Path, process: P
     first.send_signal(signal.SIGKILL)
     assert _line(second) == f"reads {FIRST}\n"
     second.communicate("\n")
-    assert Blobs(tmp_path).path(WANTED).read_bytes() == CONTENT
+    assert BlobStore(tmp_path).path(WANTED).read_bytes() == CONTENT
 
 
 def test_the_next_run_goes_on_where_a_killed_one_was(tmp_path: Path, process: Process) -> None:
@@ -271,7 +271,7 @@ def test_the_next_run_goes_on_where_a_killed_one_was(tmp_path: Path, process: Pr
     assert _line(first) == "reads 0\n"
     first.kill()
     first.wait()
-    assert Blobs(tmp_path).partial_size(WANTED) == FIRST
+    assert BlobStore(tmp_path).partial_size(WANTED) == FIRST
     second = process()
     assert _line(second) == f"reads {FIRST}\n"
     second.communicate("\n")
@@ -281,11 +281,11 @@ def test_the_next_run_goes_on_where_a_killed_one_was(tmp_path: Path, process: Pr
 def test_a_full_disk_is_said_and_what_is_there_is_kept(tmp_path: Path) -> None:
     code = (
         "import resource, sys; from pathlib import Path; from build_lib.errors import BuildError\n"
-        "from build_lib.registry.blob_store import Blobs; from tests.registry.test_blob_store import WANTED, rest\n"
+        "from build_lib.registry.blob_store import BlobStore; from tests.registry.test_blob_store import WANTED, rest\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
-        "try: Blobs(Path(sys.argv[1])).fetch(WANTED, rest)\n"
+        "try: BlobStore(Path(sys.argv[1])).fetch(WANTED, rest)\n"
         "except BuildError as error: print(error.message)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout == f"cannot write {tmp_path}/partial/{WANTED.digest[7:]}: File too large\n"
-    assert Blobs(tmp_path).partial_size(WANTED) == 100
+    assert BlobStore(tmp_path).partial_size(WANTED) == 100

@@ -13,7 +13,7 @@ import pytest
 
 from build_lib.errors import BuildError
 from build_lib.reference import Reference
-from build_lib.registry.blob_store import Blobs, Truncated, WrongContent
+from build_lib.registry.blob_store import BlobStore, Truncated, WrongContent
 from build_lib.registry.image_layout import Loadable, contents, stream, write_layout
 from build_lib.registry.manifests import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, digest_of
 from tests.registry.test_blob_store import WANTED, cut, descriptor, files
@@ -162,7 +162,7 @@ def test_a_large_member_has_its_size_in_its_header() -> None:
 def test_a_directory_becomes_a_layout(tmp_path: Path) -> None:
     content = Content()
     manifest = content.manifest(SHARED, b"one")
-    blobs = Blobs.of_layout(tmp_path)
+    blobs = BlobStore.of_layout(tmp_path)
     with pytest.raises(BuildError, match="the line is cut"):
         blobs.fetch(WANTED, cut)
     for blob in contents([alone("a:1", manifest)]):

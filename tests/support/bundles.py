@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from build_lib.bundle import collect
-from build_lib.bundle.collect import Gathered, variant_of
+from build_lib.bundle.collect import Collected, variant_of
 from build_lib.bundle.contents import Base
 from build_lib.bundle.plan import Plan, plan_of
 from build_lib.errors import BuildError
@@ -19,7 +19,7 @@ from build_lib.settings import Settings
 from tests.support.images import Made, layer, make
 
 
-def gathered(name: str, *made: Made, top: Manifest | None = None) -> Outcome[Gathered]:
+def gathered(name: str, *made: Made, top: Manifest | None = None) -> Outcome[Collected]:
     """An image as deps-save finds it; the first of `made` is for `docker load`."""
     manifests = ((top,) if top else ()) + tuple(each.manifest for each in made)
     loadable = Loadable(name=Reference.parse(name), manifests=manifests, image=made[0].manifest)
@@ -27,11 +27,11 @@ def gathered(name: str, *made: Made, top: Manifest | None = None) -> Outcome[Gat
     return Outcome(name=name, value=collect.gathered(Reference.parse(name), loadable, variants, "registry.example"))
 
 
-def missing(name: str, reason: str) -> Outcome[Gathered]:
+def missing(name: str, reason: str) -> Outcome[Collected]:
     return Outcome(name=name, error=BuildError(reason))
 
 
-def plan(outcomes: Sequence[Outcome[Gathered]], base: Base | None = None) -> Plan:
+def plan(outcomes: Sequence[Outcome[Collected]], base: Base | None = None) -> Plan:
     return plan_of(outcomes, base, Settings.load(Path(), environ={"IMAGE_TAG": "v1"}))
 
 
