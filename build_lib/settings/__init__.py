@@ -9,13 +9,9 @@ from build_lib.lazy import attach
 
 if TYPE_CHECKING:
     from build_lib.settings import documents as documents
-    from build_lib.settings.values import COMPOSE_NAMES as COMPOSE_NAMES
-    from build_lib.settings.values import PREFIXED as PREFIXED
-    from build_lib.settings.values import Key as Key
     from build_lib.settings.values import Settings as Settings
     from build_lib.settings.values import check_flags as check_flags
     from build_lib.settings.values import has_secret as has_secret
-    from build_lib.settings.values import keys as keys
     from build_lib.settings.values import unknown_in_env_file as unknown_in_env_file
 else:
     __getattr__ = attach(__name__, __file__)

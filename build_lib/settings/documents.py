@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from build_lib import state
-from build_lib.settings.values import PREFIXED, keys
+from build_lib.settings.keys import PREFIXED
+from build_lib.settings.values import described
 
 _HEAD = """\
 # Copy this file to .env and change what you need. A flag wins over the environment, that over .env,
@@ -28,7 +29,7 @@ environment alone, is the repository that is worked on; without it, that of `tas
 
 def env_example() -> str:
     """The content of `.env.example`."""
-    settings = [f"# {key.help}\n{key.name}={key.default}\n" for key in keys().values()]
+    settings = [f"# {key.help}\n{key.name}={key.default}\n" for key in described().values()]
     named = [f"# {help}\n# {name}={value}\n" for name, value, help in PREFIXED]
     return "\n".join([_HEAD, *settings, *named])
 
@@ -39,7 +40,7 @@ def configuration() -> str:
 
 
 def _rows() -> Iterator[str]:
-    for key in keys().values():
+    for key in described().values():
         default = f"`{key.default}`" if key.default else ""
         flag = f"`--{key.flag}`" if key.flag else ""
         yield f"| `{key.name}` | {flag} | {default} | {_cell(key.help)}{' (secret)' if key.secret else ''} |\n"

@@ -7,6 +7,7 @@ from dotenv import dotenv_values
 from build_lib.errors import SettingsError
 from build_lib.settings import Settings, check_flags, keys
 from build_lib.settings.documents import configuration, env_example
+from build_lib.settings.values import described
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,13 +32,19 @@ def test_documents_are_those_of_the_settings(path: str, made: Callable[[], str])
 def test_the_example_is_a_file_of_settings_with_their_defaults() -> None:
     found = dotenv_values(ROOT / ".env.example")
     assert found.pop("PROJECT_ROOT") == ""
-    assert found == {key.name: key.default for key in keys().values()}
+    assert found == {key.name: key.default for key in described().values()}
 
 
 def test_the_example_can_be_used_as_it_is(tmp_path: Path) -> None:
+    without = Settings.load(tmp_path, environ={})
     (tmp_path / ".env").write_text((ROOT / ".env.example").read_text())
-    without, used = Settings.load(tmp_path, environ={}), Settings.load(tmp_path, environ={})
-    assert used == without
+    assert Settings.load(tmp_path, environ={}) == without
+
+
+def test_every_key_is_a_field_of_its_name() -> None:
+    declared = {name: key for name, key in vars(keys).items() if isinstance(key, keys.Key)}
+    assert declared == {key.name: key for key in described().values()}
+    assert [name.upper() for name in described()] == list(declared)
 
 
 @pytest.mark.parametrize(

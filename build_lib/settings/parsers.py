@@ -1,0 +1,137 @@
+"""The text of a setting as the value that it stands for.
+
+Each function raises ValueError with what is allowed. Lists are separated by commas or white space.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from build_lib.errors import InvalidReference
+from build_lib.reference import TAG_RULE, Mirror, PrivateRegistry, Reference, is_tag
+
+
+def text(text: str) -> str:
+    """The text as it is."""
+    return text
+
+
+def count(text: str) -> int:
+    """A whole number."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise ValueError("a whole number from 1 to 1000")
+    return int(text)
+
+
+def optional_count(text: str) -> int | None:
+    """A whole number, or None for ""."""
+    return count(text) if text else None
+
+
+def yes(text: str) -> bool:
+    """Yes or no."""
+    if text.lower() not in ("", "0", "1", "no", "yes", "false", "true"):
+        raise ValueError("yes or no")
+    return text.lower() in ("1", "yes", "true")
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """A parser of one of these words, and no other."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"{', '.join(filter(None, words[:-1]))} or {words[-1]}")
+        return text
+
+    return parse
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a list."""
+    return tuple(text.replace(",", " ").split())
+
+
+def tag(text: str) -> str:
+    """A tag that every registry takes."""
+    if not is_tag(text):
+        raise ValueError(TAG_RULE)
+    return text
+
+
+def image_prefix(text: str) -> str:
+    """The beginning of an image's name."""
+    try:
+        Reference.parse(f"{text}x:latest")
+    except InvalidReference:
+        raise ValueError("the beginning of an image's name, such as 'ai-infra-' or 'harbor.example/team/'") from None
+    return text
+
+
+def registry(text: str) -> PrivateRegistry | None:
+    """A registry with its project, or None for ""."""
+    try:
+        return PrivateRegistry.parse(text) if text else None
+    except InvalidReference as error:
+        raise ValueError(error.hint) from None
+
+
+def image(text: str) -> Reference | None:
+    """An image, or None for ""."""
+    try:
+        return Reference.parse(text) if text else None
+    except InvalidReference as error:
+        raise ValueError(error.hint or "an image such as debian:bookworm-slim") from None
+
+
+def images(text: str) -> tuple[Reference, ...]:
+    """Images."""
+    try:
+        return tuple(Reference.parse(word) for word in words(text))
+    except InvalidReference as error:
+        raise ValueError(f"images separated by commas or spaces ({error.message})") from None
+
+
+def mirrors(text: str) -> tuple[Mirror, ...]:
+    """Mirrors, each with the registry that it mirrors."""
+    try:
+        return tuple(Mirror.parse(word) for word in words(text))
+    except InvalidReference as error:
+        raise ValueError(f"mirrors separated by commas or spaces ({error.message}; {error.hint})") from None
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Hosts, each with its port if it has one."""
+    try:
+        found = tuple(PrivateRegistry.parse(word) for word in words(text))
+    except InvalidReference as error:
+        raise ValueError(
+            f"hosts such as harbor.example:8080, separated by commas or spaces ({error.message})"
+        ) from None
+    if any(registry.project for registry in found):
+        raise ValueError("hosts alone, host[:port], without a project")
+    return tuple(registry.host for registry in found)
+
+
+def platform(text: str) -> str:
+    """A platform, or ""."""
+    if text and not re.fullmatch(r"[a-z]+/[a-z0-9]+(/[a-z0-9]+)?", text):
+        raise ValueError("os/architecture, such as linux/amd64 or linux/arm/v7")
+    return text
+
+
+def file(text: str) -> Path | None:
+    """The absolute path of a file that exists, or None for ""."""
+    if text and not Path(text).expanduser().is_file():
+        raise ValueError("a file that exists")
+    return Path(text).expanduser().absolute() if text else None
+
+
+def apt_mirror(text: str) -> str:
+    """A URL without its trailing slash, or ""."""
+    url = urlsplit(text)
+    if text and (url.scheme not in ("http", "https") or not url.hostname):
+        raise ValueError("an http or https URL such as http://mirror.example/debian")
+    if url.username or url.password:
+        raise ValueError("a URL without a password, which would stand in the images' history")
+    return text.rstrip("/")
