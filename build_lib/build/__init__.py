@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from build_lib.build import builders as builders
     from build_lib.build.builders import CommandLine as CommandLine
     from build_lib.build.run import Built as Built
-    from build_lib.build.run import Check as Check
     from build_lib.build.run import build as build
-    from build_lib.build.run import check as check
+    from build_lib.build.up_to_date import Check as Check
+    from build_lib.build.up_to_date import check as check
 else:
     __getattr__ = attach(__name__, __file__)

@@ -50,16 +50,8 @@ def push(
     def work(name: str, _cancel: Cancel) -> PushedService:
         if name in unfit:
             raise unfit[name]
-        image, place = services[name].image, places[name]
-        digest = pushed_before([place], images[image.canonical].id, registries)
-        if digest:
-            return PushedService(place=place, digest=digest, result="there")
-        try:
-            manifest = None if dry else push_by_engine(image, place, engine, registries)
-        except EngineError:
-            engine.check()
-            raise
-        return PushedService(place=place, digest=manifest.digest if manifest else "", result="pushed")
+        image = services[name].image
+        return _push(image, places[name], images[image.canonical].id, engine, registries, dry=dry)
 
     with Registries(settings, cancel, connections=settings.pushes_at_once) as registries:
         for place in list(places.values())[:1]:
@@ -67,3 +59,17 @@ def push(
             harbor.check_project(registries.session, registry, create=create_project and not dry)
         needs: dict[str, tuple[str, ...]] = dict.fromkeys(services, ())
         return run(needs, work, jobs=settings.pushes_at_once, on_start=on_start, on_end=on_end, cancel=cancel)
+
+
+def _push(
+    image: Reference, place: Reference, id: str, engine: Engine, registries: Registries, *, dry: bool
+) -> PushedService:
+    digest = pushed_before([place], id, registries)
+    if digest:
+        return PushedService(place=place, digest=digest, result="there")
+    try:
+        manifest = None if dry else push_by_engine(image, place, engine, registries)
+    except EngineError:
+        engine.check()
+        raise
+    return PushedService(place=place, digest=manifest.digest if manifest else "", result="pushed")

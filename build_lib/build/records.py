@@ -1,0 +1,48 @@
+"""What is kept of a service's builds: without it, less can be told, and a little more is done."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from build_lib import state
+from build_lib.errors import BuildError
+from build_lib.repository import Context, Service, build_context, fingerprint
+from build_lib.settings import Settings
+
+
+class Records:
+    """The files of one service, below `.build/services`."""
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        directory = settings.state_dir / "services" / service.name
+        self._service, self._own = service, settings.state_dir
+        self._stamps = directory / "stamps.json"
+        self._files = directory / "files.json"
+        self._last = directory / "last.json"
+
+    def look(self) -> Context:
+        """The service's context as it is now."""
+        return build_context.read(self._service, self._stamps, own=self._own)
+
+    def last(self) -> Mapping[str, Any]:
+        """How the last build ended."""
+        return state.read(self._last) or {}
+
+    def files(self, label: fingerprint.Parts | None) -> fingerprint.Parts | None:
+        """The files from which the image with this label was built, if they are known: to name what changed."""
+        built = state.read(self._files) or {}
+        same = label is not None and built.get("context") == label.get("context")
+        return built.get("files") if same else None
+
+    def write_begun(self, image: str) -> None:
+        """A build begins, and `image` is there still; it is told from what a run makes that never ends."""
+        state.write(self._last, {"begun": image, **self.last()})
+
+    def write_built(self, context: Context, digest: str, image: str, unsure: Sequence[str]) -> None:
+        """It was built; `unsure` are the paths that changed meanwhile."""
+        built = {"context": digest, "files": dict(context.files)}
+        state.write(self._files, built, compact=True)
+        state.write(self._last, {"image": image, "unsure": list(unsure)})
+
+    def write_failed(self, error: BuildError) -> None:
+        """It could not be built; what is known of the image that there may be stays true."""
+        state.write(self._last, {**self.last(), "failed": error.message.partition("\n")[0]})

@@ -1,0 +1,123 @@
+"""Which services are up to date, and why the others are not."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from typing import Any
+
+from build_lib.build.records import Records
+from build_lib.dockerfile import ImageUse
+from build_lib.engine import Engine, Image
+from build_lib.reference import Reference, local_names
+from build_lib.repository import Context, Service, fingerprint
+from build_lib.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """What is to be done about a service. `reason` is "" where nothing is."""
+
+    service: Service
+    parts: fingerprint.Parts
+    context: Context
+    reason: str
+    missing: tuple[Reference, ...]  # images that it needs for being built, and that the engine has not
+    image: str  # the id of the image of this name, up to date or not; "" if there is none
+    failed: str  # why the last try to build it failed, in a line; "" if it did not
+    pins: tuple[tuple[ImageUse, str], ...]  # images that the engine has under another name than the Dockerfile's
+
+    @property
+    def built(self) -> bool:
+        """Whether there is an image of this name, up to date or not."""
+        return bool(self.image)
+
+
+def check(
+    services: Mapping[str, Service], engine: Engine, settings: Settings, *, forced: Collection[str] = ()
+) -> dict[str, Check]:
+    """Compare each service with the image that there is; in the order of `services`.
+
+    All that a service stands on must be among `services`; those that are `forced` are built in any case.
+    """
+    images, platform = engine.images(), engine.platform()
+    checks: dict[str, Check] = {}
+    for name in TopologicalSorter({name: service.needs for name, service in services.items()}).static_order():
+        checks[name] = _check(services[name], checks, images, settings, platform=platform, force=name in forced)
+    return {name: checks[name] for name in services}
+
+
+def _check(
+    service: Service,
+    checks: Mapping[str, Check],
+    images: Mapping[str, Image],
+    settings: Settings,
+    *,
+    platform: str,
+    force: bool,
+) -> Check:
+    names = {str(image): _name_in(images, image) for image in service.base_images}
+    bases = {base: images[name.identity].id for base, name in names.items() if name is not None}
+    missing = tuple(image for image in service.base_images if str(image) not in bases)
+    siblings = {name: checks[name].parts for name in service.needs}
+    records = Records(service, settings)
+    found = records.look()
+    parts = fingerprint.parts(
+        service, files=found.files, platform=service.platform or platform, bases=bases, siblings=siblings
+    )
+    image = images.get(service.image.canonical)
+    old = fingerprint.from_label(image.labels.get(fingerprint.LABEL)) if image else None
+    if old is not None:  # an image that is gone since is no reason to build again
+        parts |= {name: old[name] for name in (f"base image {image}" for image in missing) if name in old}
+    last = records.last()
+    before = old or {}
+    if fingerprint.changes(before, parts):
+        reason = fingerprint.words(before, parts, records.files(old), found.files)
+    else:
+        reason = _doubts(image, last) if image else ""
+    rebuilt = [name for name in service.needs if checks[name].reason]
+    return Check(
+        service=service,
+        parts=parts,
+        context=found,
+        reason=_reason(image, old, reason, rebuilt, force=force),
+        missing=missing,
+        image=image.id if image else "",
+        failed=last.get("failed", ""),
+        pins=tuple(_pins(service, names)),
+    )
+
+
+def _doubts(image: Image, last: Mapping[str, Any]) -> str:
+    """Why an image may be of other files than its label says; "" if nothing is known against it."""
+    if last.get("image") == image.id:
+        return fingerprint.unsure(last.get("unsure", ()))
+    cut_off = "begun" in last and last["begun"] != image.id  # else the image is still the one from before
+    return "the run that built it was cut off" if cut_off else ""
+
+
+def _name_in(images: Mapping[str, Image], image: Reference) -> Reference | None:
+    """The name by which the engine finds the image, if it has it."""
+    return next((name for name in local_names(image) if name.identity in images), None)
+
+
+def _pins(service: Service, names: Mapping[str, Reference | None]) -> Iterator[tuple[ImageUse, str]]:
+    for use in service.external:
+        image = Reference.parse(use.name)
+        name = names.get(str(image))
+        if name is not None and name != image and use.kind != "syntax":
+            yield use, str(name)
+
+
+def _reason(
+    image: Image | None, old: fingerprint.Parts | None, changed: str, rebuilt: list[str], *, force: bool
+) -> str:
+    """Why to build, in words."""
+    if image is None:
+        return "not built yet"
+    if force:
+        return "--force"
+    if rebuilt:
+        return f"stands on {', '.join(rebuilt)}, which is rebuilt"
+    if old is None:
+        return "the image there is was not built by this tool"
+    return changed
