@@ -1,7 +1,7 @@
 """A Dockerfile as BuildKit reads it.
 
-In: a Dockerfile's text, build arguments, a target, a platform. Out: the images that it takes from outside, each with
-its line, the names of its stages, and what could not be understood. Nothing is read from disk and nothing raised.
+In: a Dockerfile's text, build arguments, a target, a platform. Out: its external images with their lines, the names of
+its stages, and its problems. This package reads no files, and reports errors as problems instead of raising them.
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,7 @@
-"""The arguments that count in a FROM: the predefined ones and those declared above it.
+"""The arguments that a FROM can use: the predefined ones and those declared above the first FROM.
 
-BuildKit's rules are those of `dockerfile2llb/convert.go` (buildMetaArgs), `platform.go` and containerd's `platforms`.
+The rules are those of BuildKit's `dockerfile2llb/convert.go` (buildMetaArgs) and `platform.go`, and of containerd's
+`platforms`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +24,7 @@ _ARCHITECTURES = {
     "armel": ("arm", "v6"),
     "armv6l": ("arm", "v6"),
 }
-_IMPLIED = {("amd64", "v1"), ("arm64", "v8")}  # variants that nobody writes
+_IMPLIED = {("amd64", "v1"), ("arm64", "v8")}  # default variants, which platform names leave out
 _SYSTEMS = frozenset(["darwin", "freebsd", "linux", "windows"])
 
 
@@ -49,9 +50,9 @@ class _Platform:
 def variables(
     declared: Iterable[Argument], build_args: Mapping[str, str], *, stage: str, platform: str | None, escape: str
 ) -> tuple[dict[str, Variable], list[Problem]]:
-    """The values in the order of their declaration, and the defaults that BuildKit refuses.
+    """Return the values in the order of their declaration, and a problem for each default that BuildKit refuses.
 
-    `stage` is the target's name, `platform` what is built for, such as `linux/arm64`: this machine's own if None.
+    `stage` is the target's name. `platform` is the one to build for, such as `linux/arm64`; None is this machine's.
     """
     found = {name: Variable(text=build_args.get(name, text)) for name, text in _predefined(stage, platform)}
     problems: list[Problem] = []
@@ -70,7 +71,7 @@ def variables(
 
 
 def _predefined(stage: str, platform: str | None) -> Iterable[tuple[str, str]]:
-    """BuildKit's own: what is built on is taken to be this machine."""
+    """The arguments that BuildKit predefines; the build platform is taken to be this machine's."""
     here = _platform(f"linux/{machine()}")
     for prefix, one in (("BUILD", here), ("TARGET", _platform(platform) if platform else here)):
         yield f"{prefix}PLATFORM", str(one)
@@ -82,7 +83,7 @@ def _predefined(stage: str, platform: str | None) -> Iterable[tuple[str, str]]:
 
 
 def _platform(text: str) -> _Platform:
-    """`os/architecture/variant` in the names that Go uses; of one part alone, which it is goes by its name."""
+    """Parse `os/architecture/variant`, using Go's names; a single part is either an OS or an architecture."""
     system, _, rest = text.lower().partition("/")
     if not rest:
         system, rest = (system, machine().lower()) if system in _SYSTEMS else ("linux", system)

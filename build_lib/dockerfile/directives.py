@@ -1,4 +1,4 @@
-"""Parser directives, `# name=value` above all else in a Dockerfile: BuildKit's `parser/directives.go`."""
+"""Parser directives, the `# name=value` lines at the top of a Dockerfile: BuildKit's `parser/directives.go`."""
 
 import json
 import re
@@ -13,9 +13,9 @@ _BLANK = "\t\n\f\r "
 
 
 def escape(lines: Sequence[str]) -> tuple[str, list[tuple[int, str]]]:
-    """The character that `# escape=` sets, and what BuildKit refuses among the directives, by line.
+    """Return the character that `# escape=` sets, and the lines of refused directives with the reasons.
 
-    A directive may be indented here, and none follows a shebang, unlike with `frontend`.
+    Unlike in `frontend`, a directive may be indented, and none can follow a shebang.
     """
     seen: dict[str, str] = {}
     refused: list[tuple[int, str]] = []
@@ -27,13 +27,13 @@ def escape(lines: Sequence[str]) -> tuple[str, list[tuple[int, str]]]:
         if name in seen:
             refused.append((number, f"there is more than one {name} directive"))
         elif name == "escape" and value not in ("\\", "`"):
-            refused.append((number, f"the escape directive has neither \\ nor `, but {shortened(value)}"))
+            refused.append((number, f"the escape directive has to be \\ or `, not {shortened(value)}"))
         seen.setdefault(name, value)
     return "`" if seen.get("escape") == "`" else "\\", refused
 
 
 def frontend(lines: Sequence[str], text: str) -> tuple[int, str] | None:
-    """The image of `# syntax=`, `// syntax=` or `{"syntax": …}`: parser/directives.go, DetectSyntax."""
+    """Return the line and the image of `# syntax=`, `// syntax=` or `{"syntax": …}`: DetectSyntax."""
     first = 1 if lines and lines[0].startswith("#!") else 0
     for comment in ("#", "//"):
         for number in range(first, len(lines)):
@@ -56,7 +56,7 @@ def _json_frontend(text: str) -> tuple[int, str] | None:
 
 
 def _directive(line: str, comment: str) -> tuple[str, str] | None:
-    """A directive's name and value; the first line that has none ends them."""
+    """Return a directive's name and value, or None: the first line without one ends the directives."""
     if not line.startswith(comment):
         return None
     name, equals, value = line.removeprefix(comment).lstrip(SPACE).partition("=")

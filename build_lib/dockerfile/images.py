@@ -1,4 +1,4 @@
-"""Stages and images told apart, as in BuildKit's `dockerfile2llb/convert.go`."""
+"""Tell stages from images, as BuildKit's `dockerfile2llb/convert.go` does."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,28 +13,28 @@ from build_lib.dockerfile.syntax import Problem
 from build_lib.errors import InvalidReference
 from build_lib.reference import Reference
 
-Kind = Literal["from", "copy", "mount", "onbuild", "syntax", "context"]  # context: compose gives it a name
+Kind = Literal["from", "copy", "mount", "onbuild", "syntax", "context"]  # context: compose's additional_contexts
 
-_EMPTY = "scratch"  # what stands for no image at all
+_EMPTY = "scratch"  # as a base: no image
 _INDEX = re.compile(r"[+-]?[0-9]{1,18}")
 _PLATFORM = re.compile(r"[A-Za-z0-9_.+-]+(\([A-Za-z0-9_.+-]*\))?(/[A-Za-z0-9_.-]+){0,2}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageUse:
-    """A place that names an image from outside."""
+    """A place that names an external image."""
 
-    name: str  # with variables replaced
-    written: str  # as it stands in the text
+    name: str  # with variables expanded
+    written: str  # as written in the text
     kind: Kind
-    line: int  # the first one of the instruction
-    stage: str  # the name of the stage in which it stands, or the stage's index; "" for a front end's
-    platform: str | None  # what FROM --platform says
+    line: int  # the instruction's first line
+    stage: str  # the name or else the index of the stage that contains it; "" for a front end
+    platform: str | None  # the value of FROM --platform
     reached: bool  # whether the target needs it
 
 
 class BuildKitFeature(NamedTuple):
-    """Something that the classic builder of Docker 20.10 cannot do, and where it is asked for."""
+    """A feature that the classic builder of Docker 20.10 does not have, and the line that uses it."""
 
     line: int
     feature: str
@@ -42,7 +42,7 @@ class BuildKitFeature(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """An image, and the node of the graph that needs it."""
+    """An image, and the graph node that needs it."""
 
     node: int
     name: str
@@ -53,10 +53,10 @@ class _Found:
 
 
 class Resolver:
-    """What the stages need.
+    """Finds the images that the stages need.
 
-    The nodes of its graph are the stages by their index and, behind them in the same order, the ONBUILD triggers of
-    each, which count for the stages that stand on it.
+    The nodes of its graph are the stages, by index, followed in the same order by the ONBUILD triggers of each stage,
+    which run in the stages that are based on it.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class Resolver:
         self._stages = stages
         self._values = values
         self._escape = escape
-        self._names: dict[str, int] = {}  # with duplicate names, the last stage so far
+        self._names: dict[str, int] = {}  # for a duplicate name, the last stage so far
         self._edges: list[list[int]] = [[] for _ in range(2 * len(stages))]
         self._copies: list[tuple[int, int, int]] = []  # stage, stage that it copies from, line
-        self._stood_on: set[int] = set()
+        self._base_stages: set[int] = set()  # those that other stages are based on
         self._found: list[_Found] = []
         self._problems: list[tuple[int, Problem]] = []  # by node
         self._read_stages()
-        self._reached = self._from(target)
+        self._reached = self._reached_from(target)
 
     def images(self) -> Iterator[ImageUse]:
         """The images of all stages."""
@@ -89,20 +89,20 @@ class Resolver:
             )
 
     def problems(self) -> Iterator[Problem]:
-        """What is wrong in any stage, and in the triggers that the target comes upon."""
+        """The problems of all stages, and those of the triggers that the target runs."""
         for node, problem in self._problems:
             if node < len(self._stages) or node in self._reached:
                 yield problem
         yield from self._copies_from_below()
 
     def features(self) -> Iterator[BuildKitFeature]:
-        """What takes BuildKit, in the stages and in the triggers that count for one."""
+        """The features that need BuildKit, in the stages and in the triggers that run in one."""
         for index, stage in enumerate(self._stages):
-            for line, feature in [*stage.own.features, *(stage.onbuild.features if index in self._stood_on else [])]:
+            for line, feature in [*stage.own.features, *(stage.onbuild.features if index in self._base_stages else [])]:
                 yield BuildKitFeature(line, feature)
 
     def _read_stages(self) -> None:
-        """All FROMs come first, for a COPY may name a stage below it."""
+        """Read all FROMs first, because a COPY may name a stage below it."""
         for index, stage in enumerate(self._stages):
             self._read_from(index, stage)
             if stage.name:
@@ -110,7 +110,7 @@ class Resolver:
         for index, stage in enumerate(self._stages):
             self._read_sources(index, index, stage.own.sources)
             self._problems += [(index, problem) for problem in stage.own.problems]
-            if index in self._stood_on:
+            if index in self._base_stages:
                 triggers = index + len(self._stages)
                 self._read_sources(index, triggers, stage.onbuild.sources)
                 self._problems += [(triggers, problem) for problem in stage.onbuild.problems]
@@ -126,7 +126,7 @@ class Resolver:
             return None
 
     def _read_from(self, index: int, stage: Stage) -> None:
-        """What a stage stands on: one above it whose name is the very same, case and all (addState), or an image."""
+        """Read what a stage is based on: a stage above with the same name, case-sensitive (addState), or an image."""
         base = self._expand(index, stage.base) if stage.base is not None else None
         if base is None:
             return
@@ -135,7 +135,7 @@ class Resolver:
         other = self._names.get(base.text)
         if other is not None:
             self._edges[index] += other, other + len(self._stages)
-            self._stood_on.add(other)
+            self._base_stages.add(other)
         elif base.text != _EMPTY:
             wrong = wrong_with(base.text)
             if not wrong:
@@ -146,15 +146,15 @@ class Resolver:
         found = self._expand(index, stage.platform) if stage.platform else None
         if found is None:
             return None
-        wrong = "" if _PLATFORM.fullmatch(found.text) else f"{shortened(found.text)} is no platform"
+        wrong = "" if _PLATFORM.fullmatch(found.text) else f"{shortened(found.text)} is not a platform"
         self._explain(index, f"FROM --platform={shortened(stage.platform or '')}", found, wrong)
         return None if wrong else found.text
 
     def _explain(self, index: int, what: str, found: Expansion, wrong: str) -> None:
-        """An argument that is not set is worth a word in any case, one that is set to nothing if something is wrong."""
+        """Report every argument that is not set, and an empty one only if the value is invalid."""
         line = self._stages[index].line
         for name in found.missing:
-            outcome = wrong or f"without it this is {found.text}"
+            outcome = wrong or f"without it the value is {found.text}"
             self._report(index, line, f"{what}: the argument {name} is not set, and {outcome}", name)
         if wrong and not found.missing:
             blank = next(iter(found.blank), None)
@@ -170,7 +170,7 @@ class Resolver:
             if other is None:
                 self._read_image(node, source, source.kind if node == index else "onbuild")
             elif not 0 <= other < len(self._stages):
-                self._report(node, source.line, f"--from={source.name}: there is no stage of this index")
+                self._report(node, source.line, f"--from={source.name}: there is no stage with this index")
             else:
                 self._edges[node].append(other)
                 if node == index:
@@ -185,12 +185,12 @@ class Resolver:
         else:
             self._found.append(_Found(node, source.name, kind, source.line, source.name))
 
-    def _from(self, target: str | None) -> set[int]:
-        """The nodes that a target needs: a stage's index is no name for it (resolveTarget)."""
+    def _reached_from(self, target: str | None) -> set[int]:
+        """The nodes that a target needs; a stage's index cannot be used as a target (resolveTarget)."""
         start = self._names.get(target.lower()) if target else len(self._stages) - 1
         if start is None or start < 0:
-            known = ", ".join(list(self._names)[:10]) or "none has a name"
-            reason = f"there is no stage {target!r} (of the stages: {known})" if self._stages else "there is no FROM"
+            known = ", ".join(list(self._names)[:10]) or "none"
+            reason = f"there is no stage {target!r} (named stages: {known})" if self._stages else "there is no FROM"
             self._report(-1, 0, reason)
             return set()
         reached, ahead = {start}, [start]
@@ -201,13 +201,13 @@ class Resolver:
         return reached
 
     def _copies_from_below(self) -> Iterator[Problem]:
-        """A stage that is needed has to stand above; in a circle it is refused though nothing needs it."""
+        """Copies from a stage that is not above; BuildKit allows them in stages not needed, unless in a circle."""
         below = [copy for copy in self._copies if copy[1] >= copy[0]]
         circle = self._circle() if below else set()
         for index, other, line in below:
             if index in self._reached or {index, other} <= circle:
                 name = self._stages[other].name or other
-                yield Problem(line=line, reason=f"stage {name} does not stand above, so nothing can be had from it")
+                yield Problem(line=line, reason=f"stage {name} has to be defined above the stage that uses it")
 
     def _circle(self) -> set[int]:
         sorter: TopologicalSorter[int] = TopologicalSorter()
@@ -221,7 +221,7 @@ class Resolver:
 
 
 def wrong_with(name: str) -> str:
-    """Why a text is no image's name; nothing if it is one."""
+    """Return why a text is not an image name; "" if it is one."""
     try:
         Reference.parse(name)
     except InvalidReference as error:

@@ -1,9 +1,8 @@
-"""The images from outside that a Dockerfile needs, found as BuildKit finds them.
+"""The external images that a Dockerfile needs, found as BuildKit finds them.
 
-The standard is BuildKit's own `frontend/dockerfile`, whose order is kept: a text becomes instructions
-(`dockerfile_syntax`), instructions become stages (`dockerfile_stages`), and stages are told from images
-(`dockerfile_images`). BuildKit stops at the first thing that is wrong. Here that is a problem, with its line, and
-what can be told all the same is told; but an instruction that BuildKit refuses names no image.
+The steps are those of BuildKit's own `frontend/dockerfile`: `syntax` parses a text into instructions, `stages` groups
+these into stages, and `images` tells stages from images. BuildKit stops at the first error. Here an error becomes a
+problem with its line, and reading goes on; but an instruction that BuildKit refuses names no image.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,22 +21,22 @@ class Reading:
     """What a Dockerfile says about images, in the file's order."""
 
     images: tuple[ImageUse, ...]
-    problems: tuple[Problem, ...]  # line 0: the whole file
+    problems: tuple[Problem, ...]  # line 0 is the whole file
     stages: tuple[str, ...]  # their names; "" for one that has none
-    arguments: frozenset[str]  # every name that an ARG declares, wherever it stands
+    arguments: frozenset[str]  # every name that an ARG declares, anywhere in the file
     buildkit: tuple[BuildKitFeature, ...]
 
 
 def read(
     text: str | bytes, build_args: Mapping[str, str] = {}, target: str | None = None, platform: str | None = None
 ) -> Reading:
-    """Read a Dockerfile; no content makes this raise.
+    """Read a Dockerfile. No content raises an exception.
 
     Args:
-        text: the Dockerfile; bytes are taken for UTF-8.
-        build_args: values for its arguments, in place of their defaults.
-        target: the stage to build; without one the last, as BuildKit has it.
-        platform: what is built for, such as `linux/arm64`; without one, what this machine is.
+        text: the Dockerfile; bytes are decoded as UTF-8.
+        build_args: values that replace the defaults of its arguments.
+        target: the stage to build; by default the last one, as in BuildKit.
+        platform: the platform to build for, such as `linux/arm64`; by default this machine's.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
@@ -58,17 +57,17 @@ def read(
 
 
 def external_images(text: str, build_args: Mapping[str, str] = {}, target: str | None = None) -> list[str]:
-    """The names of the images that a Dockerfile takes from outside, sorted, without the one of `# syntax=`.
+    """Return the names of a Dockerfile's external images, sorted, without the one of `# syntax=`.
 
-    With a target, those that it reaches. Without one, those of every stage: what is kept for a closed network has to
-    do for any target.
+    With a target, these are the images that it reaches. Without one, they are those of every stage, because the images
+    stored for a closed network have to serve any target.
     """
     images = read(text, build_args, target).images
     return sorted({image.name for image in images if image.kind != "syntax" and (image.reached or not target)})
 
 
 def with_names(text: str, names: Iterable[tuple[ImageUse, str]]) -> str:
-    """The Dockerfile with other names for some of its images; every line stays where it is."""
+    """Return the Dockerfile with other names for some of its images; every line keeps its number."""
     lines = text.split("\n")
     for use, name in names:
         for place in range(max(use.line - 1, 0), len(lines)):
@@ -79,7 +78,7 @@ def with_names(text: str, names: Iterable[tuple[ImageUse, str]]) -> str:
 
 
 def _frontend(directive: tuple[int, str] | None, build_args: Mapping[str, str]) -> tuple[list[ImageUse], list[Problem]]:
-    """The image that BuildKit reads the file with: the argument BUILDKIT_SYNTAX wins (builder/build.go)."""
+    """The front end that BuildKit reads the file with; BUILDKIT_SYNTAX takes precedence (builder/build.go)."""
     line, name = directive or (1, "")
     name = build_args.get("BUILDKIT_SYNTAX", "").strip().partition(" ")[0] or name
     if not name:

@@ -2,13 +2,13 @@
 
 import re
 
-LIMIT = 4096  # characters: far above the longest reference that an image can have
+LIMIT = 4096  # characters: far more than the longest image reference
 
 _LITERAL = {"*": r"\*", "?": r"\?", "\\": r"\\", "}": r"\}", "/": "/"}
 
 
 class Refused(Exception):
-    """Something that BuildKit refuses; `argument` is the build argument that is missing, if it is that."""
+    """BuildKit refuses the input; `argument` is the build argument that is missing, if that is the reason."""
 
     def __init__(self, reason: str, argument: str | None = None) -> None:
         super().__init__(reason)
@@ -17,9 +17,9 @@ class Refused(Exception):
 
 
 def trimmed(value: str, operator: str, pattern: str) -> str:
-    """`${name#pattern}` and `${name%pattern}`, and with the operator doubled the longest match.
+    """Return the result of `${name#pattern}` or `${name%pattern}`; a doubled operator removes the longest match.
 
-    The shortest end is found as lex.go finds it: as the beginning of what is turned round.
+    The shortest suffix is found as in lex.go: as a prefix of the reversed value.
     """
     greedy = pattern.startswith(operator)
     backwards = operator == "%"
@@ -30,13 +30,13 @@ def trimmed(value: str, operator: str, pattern: str) -> str:
 
 
 def replaced(value: str, pattern: str, replacement: str, *, every: bool) -> str:
-    """`${name/pattern/replacement}`, and with `//` for each match, as Go's ReplaceAllString goes about it."""
+    """Return the result of `${name/pattern/replacement}`; `//` replaces every match, as Go's ReplaceAllString does."""
     glob = _glob(pattern, greedy=True, anchored=False)
     parts: list[str] = []
     size = at = end = 0
     while at <= len(value) and size <= LIMIT and (found := glob.match(value, at)):
         start, stop = found.start(1), found.end()
-        if stop > end or start == 0:  # an empty match right behind another counts for nothing
+        if stop > end or start == 0:  # an empty match right after another one is skipped
             parts += value[end:start], replacement
             size += start - end + len(replacement)
             end = stop
@@ -47,9 +47,9 @@ def replaced(value: str, pattern: str, replacement: str, *, every: bool) -> str:
 
 
 def _glob(pattern: str, *, greedy: bool, backwards: bool = False, anchored: bool = True) -> re.Pattern[str]:
-    """A shell pattern of `*` and `?` as a regular expression that never tries again what has failed once.
+    """Compile a shell pattern of `*` and `?` into a regular expression that does not backtrack.
 
-    What stands between two stars is best taken as early as it comes, whatever follows: hence the atomic groups.
+    The first match of the text between two stars is always the best one, whatever follows: hence the atomic groups.
     """
     first, *rest = _between_stars(pattern, backwards=backwards)
     source = f"({first})" if anchored else f"(?>.*?({first}))"
@@ -59,14 +59,14 @@ def _glob(pattern: str, *, greedy: bool, backwards: bool = False, anchored: bool
 
 
 def _between_stars(pattern: str, *, backwards: bool) -> list[str]:
-    """The parts of a pattern as regular expressions; a backslash also stands before what would end the pattern."""
+    """The parts of a pattern as regular expressions; a backslash also escapes characters that would end the pattern."""
     tokens: list[str] = []
     characters = iter(pattern)
     for char in characters:
         if char == "\\":
             escaped = next(characters, "")
             if escaped not in _LITERAL:
-                raise Refused(f"'\\{escaped}' means nothing in the pattern {shortened(pattern)}")
+                raise Refused(f"invalid escape '\\{escaped}' in the pattern {shortened(pattern)}")
             tokens.append(_LITERAL[escaped])
         else:
             tokens.append({"*": "*", "?": "."}.get(char) or re.escape(char))
@@ -80,5 +80,5 @@ def _between_stars(pattern: str, *, backwards: bool) -> list[str]:
 
 
 def shortened(text: str) -> str:
-    """The text in quotes, as much of it as fits into a message."""
+    """Return the text in quotes, cut to a length that suits a message."""
     return repr(text if len(text) <= 60 else text[:60] + "…")

@@ -1,8 +1,8 @@
 """Words as BuildKit's shell lexer reads them: quotes, escapes, `$name` and `${name…}`.
 
-The rules are those of BuildKit's `frontend/dockerfile/shell/lex.go`, which knows fewer forms than a shell and
-a few in its own way. What is nested lies on a stack here instead of Python's, so that no depth is too deep, and
-what is substituted is cut at `LIMIT` characters, so that arguments made of arguments cannot grow without bound.
+The rules are those of BuildKit's `frontend/dockerfile/shell/lex.go`, which supports fewer forms than a shell and treats
+some of them differently. Nested forms are kept on an explicit stack instead of Python's, so that they can have any
+depth. Substituted values are cut at `LIMIT` characters, so that arguments made of arguments cannot grow without bound.
 """
 
 import re
@@ -22,7 +22,7 @@ _OPERATORS = ("-", ":-", "+", ":+", "?", ":?", "#", "%", "/", "//")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variable:
-    """A value, and the unset variable that it was made without, if there is one."""
+    """A value, and the unset variable that is missing from it, if there is one."""
 
     text: str
     missing: str | None = None
@@ -30,7 +30,7 @@ class Variable:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Expansion:
-    """A word with its variables replaced, those that are not set, and those that are set to nothing."""
+    """A word with its variables expanded, the names of those that are not set, and of those that are empty."""
 
     text: str
     missing: tuple[str, ...] = ()
@@ -38,10 +38,10 @@ class Expansion:
 
 
 def expand(word: str, variables: Mapping[str, Variable], escape: str) -> Expansion:
-    """The word without its quotes and with its variables replaced.
+    """Return the word without its quotes and with its variables expanded.
 
     Raises:
-        Refused: BuildKit cannot read the word, or a variable that it asks for with `?` is not set.
+        Refused: BuildKit cannot read the word, or a variable that it requires with `?` is not set.
     """
     if _PLAIN.fullmatch(word.replace("/", "")):
         return Expansion(text=word)
@@ -56,7 +56,7 @@ def expand(word: str, variables: Mapping[str, Variable], escape: str) -> Expansi
 
 
 def split(text: str, *, keep_quotes: bool) -> list[str]:
-    """The words of a text, with variables as they are written, and with or without quotes and escapes.
+    """Return the words of a text, with variables as written, and with or without quotes and escapes.
 
     Raises:
         Refused: BuildKit cannot read the text.
@@ -66,7 +66,7 @@ def split(text: str, *, keep_quotes: bool) -> list[str]:
 
 @dataclass(slots=True)
 class _Frame:
-    """What is being read up to `stop`: the whole text, double quotes, or the word in `${name…word}`."""
+    """The text that is being read up to `stop`: the whole text, double quotes, or the word in `${name…word}`."""
 
     stop: str = ""
     raw: bool = False  # an escape stays in the text
@@ -74,7 +74,7 @@ class _Frame:
     name: str = ""
     operator: str = ""
     pattern: str = ""
-    notes: int = 0  # how many there were before
+    notes: int = 0  # the lexer's number of notes when the frame began
     parts: list[str] = field(default_factory=list)
     size: int = 0
 
@@ -89,7 +89,7 @@ class _Lexer:
         self.escape = escape
         self.raw = raw
         self.frames = [_Frame(raw=raw)]
-        self.notes: list[tuple[str, bool]] = []  # each variable that gave nothing, and whether it is set
+        self.notes: list[tuple[str, bool]] = []  # each unset or empty variable, and whether it is set
 
     def read(self) -> str:
         while self.at < len(self.text):
@@ -110,7 +110,7 @@ class _Lexer:
             raise Refused(f"{self.frames[-1].stop!r} is missing in {shortened(self.text)}")
         return "".join(self.frames[0].parts)
 
-    def _add(self, text: str, *, solid: bool = False) -> None:  # noqa: ARG002 - only what splits asks for it
+    def _add(self, text: str, *, solid: bool = False) -> None:  # noqa: ARG002 - used by _Splitter
         frame = self.frames[-1]
         if frame.size < LIMIT:
             frame.size += len(text)
@@ -123,7 +123,7 @@ class _Lexer:
         self.at = end
 
     def _escaped(self, frame: _Frame) -> None:
-        """Outside quotes any character can be escaped, within double quotes those that mean something there."""
+        """Outside quotes any character can be escaped; within double quotes, only those that have a meaning there."""
         following = self.text[self.at + 1 : self.at + 2]
         if frame.raw:
             self._add(self.escape, solid=True)
@@ -159,7 +159,7 @@ class _Lexer:
         return found[0] if found else ""
 
     def _brace(self) -> None:
-        """`${name}`, or the beginning of `${name…`, whose end is found by `_close`."""
+        """Read `${name}`, or the beginning of `${name…`, which `_close` completes."""
         name = self._name(self.at + 2)
         self.at += 2 + len(name)
         operator = self.text[self.at : self.at + 1]
@@ -172,8 +172,10 @@ class _Lexer:
         if operator == ":" or (operator == "/" and self.text.startswith("/", self.at)):
             operator += self.text[self.at : self.at + 1]
             self.at += 1
+        if not operator:
+            raise Refused(f"'}}' is missing in {shortened(self.text)}")
         if operator in (":#", ":%") or operator[:1] not in tuple(":+-?#%/"):
-            raise Refused(f"there is no operator {operator!r} after '${{{name}' in {shortened(self.text)}")
+            raise Refused(f"unknown operator {operator!r} after '${{{name}' in {shortened(self.text)}")
         stop = "/" if operator[0] == "/" else "}"
         raw = operator[0] in "#%/"
         self.frames.append(_Frame(stop=stop, raw=raw, name=name, operator=operator, notes=len(self.notes)))
@@ -189,7 +191,7 @@ class _Lexer:
         else:
             self._add(self._substitute(frame, text[:LIMIT]))
 
-    def _value(self, name: str, *, braces: bool = False) -> str:  # noqa: ARG002 - for what keeps names as written
+    def _value(self, name: str, *, braces: bool = False) -> str:  # noqa: ARG002 - used by _Splitter
         variable = self.variables.get(name)
         if variable is None or variable.missing:
             self.notes.append((variable.missing if variable and variable.missing else name, False))
@@ -199,7 +201,7 @@ class _Lexer:
 
     def _substitute(self, frame: _Frame, word: str) -> str:
         if frame.operator not in _OPERATORS:
-            raise Refused(f"there is no operator {frame.operator!r} after '${{{frame.name}' in {shortened(self.text)}")
+            raise Refused(f"unknown operator {frame.operator!r} after '${{{frame.name}' in {shortened(self.text)}")
         match frame.operator[-1]:
             case "-" | "+" | "?" as operator:
                 return self._chosen(frame, operator, word)
@@ -208,19 +210,19 @@ class _Lexer:
         return replaced(self._value(frame.name), frame.pattern, word, every=frame.operator == "//")
 
     def _chosen(self, frame: _Frame, operator: str, word: str) -> str:
-        """The variable's value, or the word, or nothing: by whether the variable is set, and with `:` not empty."""
+        """Return the variable's value, the word or "", by whether the variable is set, or with `:` not empty."""
         variable = self.variables.get(frame.name)
         absent = variable is None or (frame.operator[0] == ":" and not variable.text)
         if absent and operator == "?":
             raise Refused(f"{frame.name}: {word or 'is not set'}", frame.name)
         if operator != "?" and absent is (operator == "-"):
             return word
-        del self.notes[frame.notes :]  # they belong to the word, and nobody needs it
+        del self.notes[frame.notes :]  # they belong to the word, which is not used
         return "" if operator == "+" else self._value(frame.name)
 
 
 class _Splitter(_Lexer):
-    """Keeps variables as they are written, and puts a line feed between words: a logical line has none itself."""
+    """Keeps variables as written, and puts a line feed between words, since a logical line contains none."""
 
     def __init__(self, text: str, keep_quotes: bool) -> None:
         super().__init__(text, {}, "\\", raw=keep_quotes)
@@ -235,7 +237,7 @@ class _Splitter(_Lexer):
         if not found:
             super()._literal()
             return
-        self._add(found[0], solid=True)  # what opens a here-document and its name are one word
+        self._add(found[0], solid=True)  # `<<` and the name of a here-document are one word
         self.at = found.end()
 
     def _value(self, name: str, *, braces: bool = False) -> str:

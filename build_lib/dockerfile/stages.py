@@ -1,4 +1,4 @@
-"""The stages of a Dockerfile as they are written: BuildKit's `frontend/dockerfile/instructions`."""
+"""The stages of a Dockerfile as written: BuildKit's `frontend/dockerfile/instructions`."""
 
 import csv
 import re
@@ -18,7 +18,7 @@ _FLAGS = {
 }
 _SWITCHES = frozenset(["keep-git-dir", "link", "parents", "unpack"])
 _REPEATED = frozenset(["device", "exclude", "mount"])
-_CLASSIC = frozenset(["chown", "from", "platform"])  # the classic builder knows these
+_CLASSIC = frozenset(["chown", "from", "platform"])  # those that the classic builder has too
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 _VARIABLE = re.compile(r"\$.")
@@ -30,7 +30,7 @@ _WORDS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """A name that a stage copies from or mounts: a stage's or an image's."""
+    """The stage or image that a stage copies or mounts from."""
 
     line: int
     kind: Literal["copy", "mount"]
@@ -39,16 +39,16 @@ class Source:
 
 @dataclass(kw_only=True, slots=True)
 class Steps:
-    """What instructions of a stage, or its ONBUILD triggers, have to do with images."""
+    """What the instructions of a stage, or its ONBUILD triggers, say about images."""
 
     sources: list[Source] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    features: list[tuple[int, str]] = field(default_factory=list)  # what only BuildKit can do, by line
+    features: list[tuple[int, str]] = field(default_factory=list)  # those that need BuildKit, with their lines
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """A FROM and what belongs to it."""
+    """A FROM and the instructions that follow it."""
 
     line: int
     name: str  # lower-case; "" if it has none
@@ -69,12 +69,12 @@ class Draft:
 
 
 def outline(syntax: Syntax) -> Draft:
-    """Put the instructions into their stages."""
+    """Group the instructions into stages."""
     draft = Draft()
     for instruction in syntax.instructions:
         steps = _steps(draft, instruction)
         try:
-            _take(draft, steps, instruction, syntax.escape)
+            _add(draft, steps, instruction, syntax.escape)
         except Refused as refused:
             problems = steps.problems if steps else draft.problems
             problems.append(Problem(line=instruction.line, reason=refused.reason, argument=refused.argument))
@@ -87,22 +87,22 @@ def _steps(draft: Draft, instruction: Instruction) -> Steps | None:
     return draft.stages[-1].onbuild if instruction.onbuild else draft.stages[-1].own
 
 
-def _take(draft: Draft, steps: Steps | None, instruction: Instruction, escape: str) -> None:
+def _add(draft: Draft, steps: Steps | None, instruction: Instruction, escape: str) -> None:
     if instruction.keyword == "from":
-        _take_stage(draft, instruction)
+        _add_stage(draft, instruction)
     elif instruction.keyword == "arg":
         declared = _declared(instruction, escape)
         draft.names.update(argument.name for argument in declared)
         if steps is None:
             draft.above += declared
     elif steps is None:
-        raise Refused(f"{instruction.keyword.upper()} stands above the first FROM")
+        raise Refused(f"{instruction.keyword.upper()} comes before the first FROM")
     elif instruction.keyword in _FLAGS:
-        _take_step(steps, instruction, escape)
+        _add_step(steps, instruction, escape)
 
 
-def _take_stage(draft: Draft, instruction: Instruction) -> None:
-    """A refused FROM begins a stage all the same, or what follows would be taken for another's."""
+def _add_stage(draft: Draft, instruction: Instruction) -> None:
+    """Add the stage of a FROM, even a refused one: what follows it does not belong to the stage before."""
     said = words(instruction.rest)
     name = said[2].lower() if len(said) > 2 and said[1].lower() == "as" else ""
     base = platform = None
@@ -117,9 +117,9 @@ def _take_stage(draft: Draft, instruction: Instruction) -> None:
 
 def _check_from(said: list[str], name: str) -> None:
     if len(said) != (3 if name else 1):
-        raise Refused("FROM takes one image, or an image AS a name, and no comment behind it")
+        raise Refused("FROM takes an image, or an image AS a name, with no comment after it")
     if name and not _STAGE_NAME.fullmatch(name):
-        raise Refused(f"{name!r} can be no stage's name: letters, digits, '_', '.' and '-', a letter first")
+        raise Refused(f"{name!r} is not a stage name: use letters, digits, '_', '.' and '-', with a letter first")
 
 
 def _declared(instruction: Instruction, escape: str) -> list[Argument]:
@@ -135,7 +135,7 @@ def _declared(instruction: Instruction, escape: str) -> list[Argument]:
     return found
 
 
-def _take_step(steps: Steps, instruction: Instruction, escape: str) -> None:
+def _add_step(steps: Steps, instruction: Instruction, escape: str) -> None:
     values = _values(instruction)
     line, keyword = instruction.line, instruction.keyword
     features = [f"{keyword.upper()} --{name}" for name in values if name not in _CLASSIC]
@@ -158,25 +158,25 @@ def _values(instruction: Instruction) -> dict[str, list[str]]:
         if not equals and name not in _SWITCHES:
             raise Refused(f"the flag --{name} has no value")
         if name in found and name not in _REPEATED:
-            raise Refused(f"the flag --{name} stands twice")
+            raise Refused(f"the flag --{name} is given twice")
         found.setdefault(name, []).append(value)
     return found
 
 
 def _check_copy(instruction: Instruction, name: str, escape: str) -> None:
-    """convert.go, toCommand: what the shell lexer would change is refused, not expanded."""
+    """Refuse a name that the shell lexer would change, instead of expanding it: convert.go, toCommand."""
     if len(arguments(instruction.rest)) < 2:
-        raise Refused("COPY takes what to copy and where to")
+        raise Refused("COPY needs a source and a destination")
     try:
         as_written = expand(name, {}, escape).text == name
     except Refused:
         as_written = False
     if not as_written:
-        raise Refused("--from takes no variable: write FROM ${…} AS name, and copy from that name")
+        raise Refused("--from does not expand variables: write FROM ${…} AS name, and copy from that")
 
 
 def _mounted(value: str) -> str:
-    """The name that `--mount=…,from=name` gives, or nothing: instructions/commands_runmount.go, parseMount."""
+    """The name in `--mount=…,from=name`, or "": instructions/commands_runmount.go, parseMount."""
     if not value:
         raise Refused("the flag --mount has no value")
     try:
@@ -189,5 +189,5 @@ def _mounted(value: str) -> str:
         if key.lower() == "from":
             name = text
             if _VARIABLE.search(name):
-                raise Refused("a mount's from= takes no variable: write FROM ${…} AS name, and mount that name")
+                raise Refused("--mount does not expand variables in from=: write FROM ${…} AS name, and mount that")
     return name

@@ -1,7 +1,7 @@
-"""A Dockerfile's text as instructions, as BuildKit's `frontend/dockerfile/parser` takes it apart.
+"""Parse a Dockerfile's text into instructions, as BuildKit's `frontend/dockerfile/parser` does.
 
-Lines, comments, continuation, parser directives, here-documents and flags. What cannot be an image's place is read
-no further than finding its end takes.
+This covers lines, comments, continuation, parser directives, here-documents and flags. An instruction that cannot name
+an image is read only as far as is needed to find its end.
 """
 
 import json
@@ -14,8 +14,8 @@ from build_lib.dockerfile.directives import escape, frontend
 from build_lib.dockerfile.shell_pattern import Refused, shortened
 from build_lib.dockerfile.shell_word import SPACE, split
 
-_BLANK = re.compile(r"[\t\v\f\r ]+")  # parser.go splits at these alone, and trims what Unicode calls white space
-# they name no image, wherever they stand
+_BLANK = re.compile(r"[\t\v\f\r ]+")  # parser.go splits only at these, and trims all Unicode white space
+# instructions that never name an image
 _SILENT = frozenset(
     "cmd entrypoint env expose healthcheck label maintainer shell stopsignal user volume workdir".split()  # noqa: SIM905
 )
@@ -35,7 +35,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """What keeps something from being told, and where; `argument` is the build argument that is missing."""
+    """What could not be understood, and where; `argument` is the build argument that is missing, if that is why."""
 
     line: int
     reason: str
@@ -44,10 +44,10 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Instruction:
-    """An instruction that may matter to what images are needed."""
+    """An instruction that may affect which images are needed."""
 
     line: int
-    keyword: str  # lower-case; an ONBUILD's is that of its trigger
+    keyword: str  # lower-case; for an ONBUILD, that of its trigger
     flags: tuple[str, ...]  # such as `--from=x`, without quotes
     rest: str
     heredoc: bool
@@ -56,7 +56,7 @@ class Instruction:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Syntax:
-    """What there is in a text."""
+    """The parsed text."""
 
     instructions: tuple[Instruction, ...]
     problems: tuple[Problem, ...]
@@ -65,7 +65,7 @@ class Syntax:
 
 
 def parse(text: str) -> Syntax:
-    """Take a text apart; an instruction that BuildKit refuses is a problem, and the others are there."""
+    """Parse a text. An instruction that BuildKit refuses becomes a problem; the others are returned."""
     text = text.removeprefix("\ufeff")
     reader = _Reader(text)
     return Syntax(
@@ -77,17 +77,17 @@ def parse(text: str) -> Syntax:
 
 
 def is_list(rest: str) -> bool:
-    """Whether arguments are a JSON list of strings: they are then no words of a shell."""
+    """Return whether arguments are a JSON list of strings, and thus not shell words."""
     return _json_list(rest) is not None
 
 
 def words(rest: str) -> list[str]:
-    """The arguments of an instruction that takes words; quotes have no meaning there."""
+    """Return the arguments of an instruction that takes words; quotes have no meaning there."""
     return [word for word in _BLANK.split(rest) if word]
 
 
 def arguments(rest: str) -> list[str]:
-    """The arguments of an instruction that takes words or a JSON list."""
+    """Return the arguments of an instruction that takes words or a JSON list."""
     listed = _json_list(rest)
     return words(rest) if listed is None else listed
 
@@ -109,14 +109,14 @@ class _Reader:
         self.lines = text.split("\n")
         if not self.lines[-1]:
             self.lines.pop()
-        self.at = 0  # how many lines are read
+        self.at = 0  # the number of lines that were read
         self.escape, refused = escape(self.lines)
         self.problems = [Problem(line=line, reason=reason) for line, reason in refused]
         self._ends: dict[str, list[int]] = {}
         self._tabbed_ends: dict[str, list[int]] = {}
 
     def instructions(self) -> Iterator[Instruction]:
-        """The instructions that may matter."""
+        """The instructions that may affect which images are needed."""
         staged = False
         for line, text in self._logical_lines():
             keyword, rest = _first_word(text)
@@ -140,7 +140,7 @@ class _Reader:
                 yield self.at, self._continued(line)
 
     def _continued(self, line: str) -> str:
-        """Comments and blank lines between continuation lines do not end them."""
+        """Join a line and its continuation lines; comments and blank lines between them are skipped."""
         before = self._before_escape(line)
         if before is None:
             return line
@@ -158,7 +158,7 @@ class _Reader:
         return "".join(parts)
 
     def _before_escape(self, line: str) -> str | None:
-        """The line without the escape character that it ends in; None if it ends in none, or in an escaped one."""
+        """The line without the escape character at its end; None if it has none there, or an escaped one."""
         kept = line.rstrip("\t ")
         if not kept.endswith(self.escape) or kept.endswith(self.escape * 2):
             return None
@@ -168,18 +168,18 @@ class _Reader:
         onbuild = keyword == "onbuild"
         if onbuild:
             if rest.startswith("--"):
-                raise Refused("ONBUILD has no flags")
+                raise Refused("ONBUILD takes no flags")
             keyword, rest = _first_word(rest)
             if not keyword or keyword in _NO_TRIGGER:
-                raise Refused(f"ONBUILD takes an instruction, and not {keyword.upper() or 'nothing'}")
+                raise Refused(f"ONBUILD does not take {keyword.upper()}" if keyword else "ONBUILD needs an instruction")
         elif keyword not in _KNOWN:
-            raise Refused(f"{shortened(keyword.upper())} is no instruction")
+            raise Refused(f"unknown instruction {shortened(keyword.upper())}")
         flags, rest = _flags(rest)
         heredoc = keyword in _WITH_HEREDOC and "<<" in text and not is_list(rest) and self._skip_heredocs(line, text)
         return Instruction(line=line, keyword=keyword, flags=flags, rest=rest, heredoc=heredoc, onbuild=onbuild)
 
     def _skip_heredocs(self, line: int, text: str) -> bool:
-        """Go on behind the here-documents that a line opens; a text that the shell lexer cannot read opens none."""
+        """Skip the here-documents that a line opens; a text that the shell lexer cannot read opens none."""
         try:
             found_words = split(text, keep_quotes=True)
         except Refused:
@@ -194,12 +194,12 @@ class _Reader:
             if end is not None:
                 self.at = end
                 skipped = True
-            elif not found[2]:  # `$((1 << 2))` is none before BuildKit 0.22
-                self._report(line, f"the here-document {shortened(name[0])} has no end")
+            elif not found[2]:  # before BuildKit 0.22, `$((1 << 2))` opens none
+                self._report(line, f"the here-document {shortened(name[0])} is not terminated")
         return skipped
 
     def _end_of_heredoc(self, name: str, *, tabs: bool) -> int | None:
-        """The number of the next line that has nothing but the name, behind tabs if they are allowed."""
+        """The number of the next line that consists of the name alone, after tabs if they are allowed."""
         index = self._tabbed_ends if tabs else self._ends
         if not index:
             for number, line in enumerate(self.lines, 1):
@@ -216,7 +216,7 @@ def _first_word(text: str) -> tuple[str, str]:
 
 
 def _flags(rest: str) -> tuple[tuple[str, ...], str]:
-    """The words in front that begin with `--`, without quotes and escapes, and what follows: split_command.go."""
+    """The leading words that begin with `--`, without quotes and escapes, and the rest: split_command.go."""
     flags: list[str] = []
     at = _end_of_space(rest, 0)
     while rest.startswith("--", at):

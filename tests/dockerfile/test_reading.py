@@ -880,7 +880,7 @@ def test_problems_say_what_is_wrong_and_with_which_argument() -> None:
 def test_a_variable_that_is_not_expanded_is_told_with_the_way_round(instruction: str) -> None:
     """convert.go: `define a new stage with FROM using ARG from global scope as a workaround`."""
     (problem,) = read(f"ARG I=b\nFROM a\n{instruction}").problems
-    assert "no variable" in problem.reason
+    assert "does not expand variables" in problem.reason
     assert "FROM ${…} AS name" in problem.reason
 
 
