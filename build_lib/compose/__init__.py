@@ -1,7 +1,7 @@
-"""Compose files, put together as compose does it: several of them, `include`, `extends`, profiles, variables.
+"""Compose files, combined as compose does it: several of them, `include`, `extends`, profiles, variables.
 
-In: paths of compose files, and an environment. Out: what is built and how, the images that are only run, each with file
-and line, and what could not be understood.
+In: paths of compose files, and an environment. Out: the services that are built and how, the images that are only run,
+and problems, each with file and line.
 """
 
 from typing import TYPE_CHECKING

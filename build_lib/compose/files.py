@@ -1,4 +1,4 @@
-"""Compose files put together: several of them, what they include and extend, and their `.env`.
+"""Combine compose files: several of them, what they include and extend, and their `.env`.
 
 Section names are those of the compose specification; where it is silent, compose-go's `loader` package decides.
 """
@@ -27,17 +27,17 @@ from build_lib.compose.yaml_nodes import (
     read_text,
 )
 
-_DEEPEST = 50  # files that include each other, services that extend each other
+_DEEPEST = 50  # levels of files that include, or services that extend, each other
 _MOST_INCLUDED = 1000  # includes that are followed
 _TOP_LEVEL = {"configs", "include", "models", "name", "networks", "secrets", "services", "version", "volumes"}
 
-Report = Callable[[Path, int, str], None]  # takes a file, a line in it or 0, and what is wrong there
-_Chain = tuple[tuple[Path, str], ...]  # the services that extend each other, the first one first
-_Key = tuple[tuple[Path, ...], Path, frozenset[tuple[str, str]]]  # all that decides on what an include gives
+Report = Callable[[Path, int, str], None]  # takes a file, a line or 0 for the whole file, and the reason
+_Chain = tuple[tuple[Path, str], ...]  # the services that extend each other, in that order
+_Key = tuple[tuple[Path, ...], Path, frozenset[tuple[str, str]]]  # everything that determines the result of an include
 
 
 def load(files: Sequence[Path], variables: Mapping[str, str], report: Report) -> Part:
-    """The services of the files, each over those before it, by their names.
+    """Return the services of the files, by name; a file overrides those before it.
 
     Paths are relative to the directory of the first file, whose `.env` is read too.
     """
@@ -51,7 +51,7 @@ def load(files: Sequence[Path], variables: Mapping[str, str], report: Report) ->
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Project:
-    """What relative paths are relative to, and what variables mean."""
+    """The directory that relative paths start from, and the values of variables."""
 
     directory: Path
     variables: Mapping[str, str]
@@ -62,23 +62,23 @@ class _Document:
     """One document of a file, by its top-level keys."""
 
     path: Path
-    real_path: Path  # without symbolic links: what tells files apart
+    real_path: Path  # without symbolic links, to tell files apart
     top: Mapping[str, Field]
     fields: Fields
 
     @property
     def services(self) -> Mapping[str, Field]:
-        """What stands under `services`, by name."""
+        """The entries under `services`, by name."""
         field = self.top.get("services")
         return self.fields.of(field.node) if field and isinstance(field.node, MappingNode) else {}
 
     def source(self, project: _Project) -> Source:
-        """What its texts mean in a project."""
+        """The source of its texts in a project."""
         return Source(path=self.path, directory=project.directory, variables=project.variables, fields=self.fields)
 
 
 class _Documents:
-    """Reads each file once, and reports what is wrong in it."""
+    """Reads each file once, and reports its problems."""
 
     def __init__(self, report: Report, budget: Budget) -> None:
         self._report = report
@@ -92,7 +92,7 @@ class _Documents:
         return self._read[path]
 
     def services(self, document: _Document, project: _Project) -> Part:
-        """A document's own services, each on top of what it extends."""
+        """A document's own services, each merged over the one that it extends."""
         source = document.source(project)
         if "services" not in document.top:
             return Part(parts={}, path=document.path, line=0)
@@ -108,7 +108,7 @@ class _Documents:
                 self._check(document)
                 yield document
             elif not is_null(root):
-                report(line_of(root), "a compose file is a mapping")
+                report(line_of(root), "a compose file has to be a mapping")
 
     def _check(self, document: _Document) -> None:
         services = document.top.get("services")
@@ -117,10 +117,10 @@ class _Documents:
         unknown = [key for key in document.top if key not in _TOP_LEVEL and not key.startswith("x-")]
         if unknown and not {"services", "include"} & set(document.top):
             line = document.top[unknown[0]].line
-            self._report(document.path, line, f"{unknown[0]!r} is not read: services stand under 'services:'")
+            self._report(document.path, line, f"{unknown[0]!r} is ignored: services belong under 'services:'")
 
     def _service(self, name: str, document: _Document, source: Source, chain: _Chain) -> Part:
-        """A service on top of the one that it extends ("extends"); `chain` are those that extend it."""
+        """A service merged over the one that it extends ("extends"); `chain` has the services that extend it."""
         field = document.services[name]
         own = source.service(field)
         extends = source.fields.of(field.node).get("extends") if isinstance(field.node, MappingNode) else None
@@ -137,7 +137,7 @@ class _Documents:
         """The service that `extends` names.
 
         Raises:
-            Refused: there is none, or it extends the one that extends it.
+            Refused: there is none, or the services extend each other in a circle.
         """
         fields = source.fields.of(node) if isinstance(node, MappingNode) else {"service": Field(node=node, line=0)}
         name, file = (source.plain(fields[key].node) if key in fields else "" for key in ("service", "file"))
@@ -150,20 +150,20 @@ class _Documents:
             raise Refused(f"it extends {name}, which is not in {document.path.name}")
         if (document.real_path, name) in chain:
             services = " -> ".join((*(service for _, service in chain), name))
-            raise Refused(f"it extends in a circle: {services}")
+            raise Refused(f"services extend each other in a circle: {services}")
         if len(chain) > _DEEPEST:
-            raise Refused(f"it extends more than {_DEEPEST} services, each through the one before")
+            raise Refused(f"it extends a chain of more than {_DEEPEST} services")
         return self._service(name, document, source, chain)
 
     def _file_to_extend(self, path: Path) -> _Document:
         documents = self.of(path) if is_file(path) else ()
         if not documents:
-            raise Refused(f"it extends a service of {path}, which cannot be read")
+            raise Refused(f"it extends a service in {path}, which cannot be read")
         return documents[0]
 
 
 class _Loader:
-    """Follows includes, and reports what is wrong as it goes."""
+    """Follows includes, and reports problems on the way."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -178,9 +178,9 @@ class _Loader:
         return self._services(files, replace(project, variables=name | dict(project.variables)), ())
 
     def _services(self, files: Iterable[Path], project: _Project, chain: tuple[Path, ...]) -> Part:
-        """The files' services, above those that they include ("Merge and override", "Include").
+        """The files' services, which override those that they include ("Merge and override", "Include").
 
-        `chain` are the files that include each other on the way here.
+        `chain` has the files whose includes lead here.
         """
         merged = Part(parts={}, path=project.directory, line=0)
         for path in files:
@@ -202,7 +202,7 @@ class _Loader:
         return name
 
     def _with_env_files(self, project: _Project, files: Iterable[Path]) -> _Project:
-        """The project with what env files set, if they exist; its own variables stay ("Include", env_file)."""
+        """The project with the variables of existing env files; its own take precedence ("Include", env_file)."""
         found: dict[str, str] = {}
         for path in files:
             if is_file(path):
@@ -215,7 +215,7 @@ class _Loader:
         return replace(project, variables=found | dict(project.variables))
 
     def _includes(self, document: _Document, source: Source, chain: tuple[Path, ...]) -> Part:
-        """The services of all that a document includes; of two that differ the first one counts."""
+        """The services of all that a document includes; if two of a name differ, the first one counts."""
         found: dict[str, Part] = {}
         include = document.top.get("include")
         for node in items_of(include.node) if include else ():
@@ -226,7 +226,7 @@ class _Loader:
                 continue
             for name, part in services.items():
                 if found.setdefault(name, part) != part:
-                    reason = f"service {name}: {found[name].path} has another one of this name, and that counts"
+                    reason = f"service {name}: {found[name].path} has another one of this name, which takes precedence"
                     self._report(part.path, part.line, reason)
         return Part(parts=found, path=source.path, line=0)
 
@@ -234,7 +234,7 @@ class _Loader:
         """The services of one entry of `include`, in its short or its long syntax.
 
         Raises:
-            Refused: there is nothing to include, or it includes the file that includes it.
+            Refused: there is nothing to include, or the files include each other in a circle.
         """
         fields = source.fields.of(node) if isinstance(node, MappingNode) else {"path": Field(node=node, line=0)}
         files = source.paths(fields.get("path"))
@@ -248,7 +248,7 @@ class _Loader:
         return self._include_once(files, self._with_env_files(project, env_files), chain)
 
     def _include_once(self, files: Sequence[Path], project: _Project, chain: tuple[Path, ...]) -> Part:
-        """The services of included files, read once: with every level there may be twice as many ways to them."""
+        """The services of included files, read once: every level can double the number of paths that lead to them."""
         key = (tuple(files), project.directory, frozenset(project.variables.items()))
         if key not in self._included:
             if len(self._included) >= _MOST_INCLUDED:
@@ -266,7 +266,7 @@ def _check_include(files: Sequence[Path], chain: tuple[Path, ...]) -> None:
         names = " -> ".join(path.name for path in (*chain, circle[0]))
         raise Refused(f"files include each other in a circle: {names}")
     if len(chain) > _DEEPEST:
-        raise Refused(f"more than {_DEEPEST} files include each other, each through the one before")
+        raise Refused(f"includes are nested more than {_DEEPEST} deep")
 
 
 def _check_files(files: Iterable[Path]) -> None:

@@ -1,8 +1,8 @@
-"""Variables in compose files and in `.env` files: `$NAME`, `${NAME}`, `${NAME:-default}` and their like.
+"""Variables in compose files and in `.env` files: `$NAME`, `${NAME}`, `${NAME:-default}` and similar forms.
 
 The rules are those of the compose specification, sections "Interpolation" and "Env_file format". Where they are
 silent, compose-go decides (`template/template.go`, `dotenv/parser.go`): braces inside a default are balanced, and
-a dollar that begins no variable stays as it is.
+a dollar sign that does not begin a variable is kept.
 """
 
 import io
@@ -25,23 +25,23 @@ _LARGEST = 1 << 22  # characters of all values of an env file
 
 
 class InvalidInterpolation(BuildError):
-    """A text's variables cannot be put in: one is required and missing, or the text is wrongly written."""
+    """A text's variables cannot be substituted: a required one is not set, or the text is malformed."""
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """The text with its variables put in; one that is not set and has no default is empty.
+    """Return the text with its variables substituted; one that is not set and has no default is empty.
 
-    Only the branch that is taken is looked at: what a default that is not needed requires, is not required.
+    Only the branch taken is evaluated: a variable that an unused default requires need not be set.
 
     Raises:
-        InvalidInterpolation: `${NAME:?message}` without a value, braces that hold no variable, or a result that is
-            out of all proportion.
+        InvalidInterpolation: the variable in `${NAME:?message}` has no value, braces do not hold a variable, or
+            variables are nested too deeply or make the text too long.
     """
     return _Expansion(text, variables).between(0, len(text), 0) if "$" in text else text
 
 
 class _Expansion:
-    """One text in expansion. It is read once, from left to right, whatever stands in it."""
+    """The expansion of one text, which is read once from left to right, whatever it contains."""
 
     def __init__(self, text: str, variables: Mapping[str, str]) -> None:
         self._text = text
@@ -49,7 +49,7 @@ class _Expansion:
         self._closing = _closing_braces(text)
 
     def between(self, start: int, end: int, depth: int) -> str:
-        """The part from `start` to `end` with its variables put in."""
+        """The part from `start` to `end` with its variables substituted."""
         if depth > _DEEPEST:
             raise InvalidInterpolation(f"variables are nested more than {_DEEPEST} deep")
         pieces: list[str] = []
@@ -59,12 +59,12 @@ class _Expansion:
             pieces += (self._text[start : token.start()], value)
             size += len(value) - (after - token.start())
             if size > _GROWTH:
-                raise InvalidInterpolation(f"the variables' values lengthen it by more than {_GROWTH} characters")
+                raise InvalidInterpolation(f"variables make the text longer by more than {_GROWTH} characters")
             start = after
         return "".join((*pieces, self._text[start:end]))
 
     def _value(self, token: re.Match[str], end: int, depth: int) -> tuple[str, int]:
-        """What stands for the token, and where the text goes on."""
+        """The token's value, and the position where the text continues."""
         if token["dollar"]:
             return "$", token.end()
         if token["plain"]:
@@ -72,13 +72,13 @@ class _Expansion:
         closing = self._closing_brace(token.start() + 1, end)
         if not token["name"] or closing < 0 or (not token["operator"] and closing != token.end()):
             raise InvalidInterpolation(
-                f"{_shortened(self._text[token.start() : end])!r} is no variable",
-                hint="write ${NAME}, ${NAME:-default}, ${NAME:?message} or ${NAME:+value}, and $$ for a dollar",
+                f"{_shortened(self._text[token.start() : end])!r} is not a variable",
+                hint="write ${NAME}, ${NAME:-default}, ${NAME:?message} or ${NAME:+value}, and $$ for a dollar sign",
             )
         return self._braced(token, closing, depth), closing + 1
 
     def _closing_brace(self, opening: int, end: int) -> int:
-        """Where the variable ends; a brace that another one in its default keeps open ends at the last one."""
+        """The position of the brace that ends the variable; the last one if a brace in its default is not closed."""
         closing = self._closing.get(opening, end)
         return closing if closing < end else self._text.rfind("}", opening, end)
 
@@ -112,16 +112,16 @@ def _shortened(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnvFile:
-    """An env file's variables, and what is wrong in it, by line."""
+    """An env file's variables, and its problems as (line, reason)."""
 
     variables: Mapping[str, str]
     problems: tuple[tuple[int, str], ...] = ()
 
 
 def read_env_file(text: str, variables: Mapping[str, str]) -> EnvFile:
-    """The variables that a file's text sets, in terms of `variables` and of those above them in the file.
+    """Return the variables that a file's text sets; they may use `variables` and those above them in the file.
 
-    A name without an equals sign sets nothing, and what is in single quotes is literal.
+    A name without an equals sign sets nothing, and a value in single quotes is literal.
     """
     found: dict[str, str] = {}
     known = ChainMap(dict(variables), found)
@@ -147,7 +147,7 @@ def _value(binding: Binding, known: Mapping[str, str]) -> str:
 
 
 def _line(binding: Binding) -> int:
-    """The line of what is bound: the parser counts from the blank lines above it."""
+    """The line of a binding, whose own line number is that of the blank lines above it."""
     string = binding.original.string
     blank = string[: len(string) - len(string.lstrip())]
     return binding.original.line + blank.count("\n")

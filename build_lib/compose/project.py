@@ -1,6 +1,6 @@
 """Compose files: which services are built here and how, and which images are only run.
 
-The standard is the compose specification (compose-spec on GitHub); services of all profiles count.
+The rules are those of the compose specification (compose-spec on GitHub); services of all profiles are included.
 """
 
 import os
@@ -21,15 +21,15 @@ class BuildEntry:
     """A service that this repository builds."""
 
     name: str
-    image: str | None  # what the result is called, if that is said
-    context: Path | str  # a directory in full, or the text of a URL or of a git repository
-    dockerfile: Path | None  # in full, or within a remote context; None if it is inline
+    image: str | None  # the name of the result, if given
+    context: Path | str  # an absolute path, or the URL of a remote context as written
+    dockerfile: Path | None  # absolute, or within a remote context; None if it is inline
     dockerfile_inline: str | None
     target: str | None
     args: tuple[tuple[str, str], ...]
     additional_contexts: tuple[tuple[str, str], ...]
     platforms: tuple[str, ...]
-    path: Path  # the file and the line where the service's name stands
+    path: Path  # the file and the line of the service's name
     line: int
 
 
@@ -40,13 +40,13 @@ class ImageEntry:
     name: str
     image: str
     platform: str | None
-    path: Path  # the file and the line where the image's name stands
+    path: Path  # the file and the line of the image's name
     line: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """Something that could not be understood, and where; line 0: the whole file."""
+    """Something that could not be understood, and where; line 0 is the whole file."""
 
     path: Path
     line: int
@@ -55,7 +55,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compose:
-    """The services of all files by their kind, in the order of their names, and what is wrong."""
+    """The services of all files by kind, in the order of their names, and the problems."""
 
     builds: tuple[BuildEntry, ...]
     images: tuple[ImageEntry, ...]
@@ -63,10 +63,10 @@ class Compose:
 
 
 def read(files: Sequence[Path], variables: Mapping[str, str]) -> Compose:
-    """Read compose files that belong together, the later ones over the earlier ones, as `docker compose -f` does.
+    """Read compose files that belong together; later ones override earlier ones, as with `docker compose -f`.
 
-    `variables` come before those of the `.env` beside the first file. Whatever stands in the files, nothing is
-    raised: what cannot be understood is a problem, and the rest is there.
+    `variables` take precedence over the `.env` beside the first file. No content raises an exception: what cannot be
+    understood becomes a problem, and the rest is returned.
     """
     problems: list[Problem] = []
 
@@ -88,7 +88,7 @@ def read(files: Sequence[Path], variables: Mapping[str, str]) -> Compose:
 
 
 def _wrong(name: str, service: Part) -> Iterator[Part]:
-    """What keeps a service from being an entry, each with its reason."""
+    """The parts that prevent a service from becoming an entry, each with its reason."""
     errors = list(service.errors(f"service {name}"))
     yield from errors
     build, image = service.get("build"), service.get("image")
@@ -97,13 +97,13 @@ def _wrong(name: str, service: Part) -> Iterator[Part]:
     if build and build.get_text("dockerfile") and build.get_text("dockerfile_inline"):
         yield replace(build, error=f"service {name}: it has both a dockerfile and a dockerfile_inline")
     elif not build and image and not _is_image(image.text or ""):
-        yield replace(image, error=f"service {name}: {_named(image)} is no image's name")
+        yield replace(image, error=f"service {name}: {_named(image)} is not an image name")
     elif not build and not image and not service.get("provider"):
         yield replace(service, error=f"service {name}: it has neither an image nor a build section")
 
 
 def _named(image: Part) -> str:
-    """An image's name, and how it was written if variables made it what it is."""
+    """An image's name, and how it is written if it contains variables."""
     name, written = (f"{(text or '')[:_SHOWN]!r}" for text in (image.text, image.written))
     return name if name == written else f"{name}, written {written},"
 
@@ -147,5 +147,5 @@ def _build_entry(name: str, service: Part, build: Part) -> BuildEntry:
 
 
 def _dockerfile(context: str, name: str) -> Path:
-    """Where the Dockerfile is: it is relative to the context."""
+    """The path of the Dockerfile, whose name is relative to the context."""
     return Path(name) if is_remote(context) else Path(os.path.normpath(Path(context) / name))

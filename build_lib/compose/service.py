@@ -1,6 +1,6 @@
-"""What one place in a compose file says of a service, in a form in which such parts merge.
+"""What one place in a compose file says about a service, in a form that can be merged.
 
-Only what decides on images and builds is taken over; all other keys are left alone, whatever they hold.
+Only the keys that affect images and builds are read; all others are ignored, whatever they hold.
 Section names are those of the compose specification.
 """
 
@@ -16,28 +16,28 @@ from build_lib.compose.interpolation import InvalidInterpolation, expand
 from build_lib.compose.yaml_nodes import Field, Fields, is_null, items_of, line_of, text_of
 from build_lib.errors import BuildError
 
-_TEXT_COST = 100  # characters that count for as much as a part
+_TEXT_COST = 100  # characters that cost as much as a part
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """A text, a mapping of parts, or nothing, with the place where it stands.
+    """A text, a mapping of parts, or nothing, with its file and line.
 
-    `replaces`: nothing that was said before it counts (compose's `!override`, and without a value `!reset`).
-    `error`: why nothing can be made of it; that matters only if nothing replaces it.
+    `replaces`: it discards everything before it (compose's `!override`, and without a value `!reset`).
+    `error`: why it cannot be used, which matters only if no later part replaces it.
     """
 
     text: str | None = None
     parts: Mapping[str, "Part"] | None = None
     replaces: bool = False
     error: str = ""
-    written: str = ""  # the text before its variables were put in
+    written: str = ""  # the text before its variables were substituted
     path: Path
     line: int
 
     @property
     def empty(self) -> bool:
-        """Whether it says nothing: null, or `!reset`."""
+        """Whether it has no content: null, or `!reset`."""
         return self.text is None and self.parts is None and not self.error
 
     @property
@@ -46,7 +46,7 @@ class Part:
         return self.empty and self.replaces
 
     def get(self, name: str) -> "Part | None":
-        """One of its parts, if it says anything."""
+        """One of its parts; None if it is missing or empty."""
         part = (self.parts or {}).get(name)
         return None if part is None or part.empty else part
 
@@ -61,7 +61,7 @@ class Part:
         return {key: part.text for key, part in parts.items() if part.text is not None}
 
     def errors(self, name: str = "") -> Iterator["Part"]:
-        """The parts of which nothing can be made, each with its name in front of the reason."""
+        """The parts that cannot be used, each with its name in front of the reason."""
         if self.error:
             yield replace(self, error=f"{name}: {self.error}" if name else self.error)
         for key, part in (self.parts or {}).items():
@@ -69,7 +69,7 @@ class Part:
 
 
 def with_context(service: Part, directory: Path) -> Part:
-    """The service with the context that its build section has by default, the project's directory."""
+    """Return the service with the default context of a build section, the project's directory."""
     build = service.get("build")
     if build is None or build.parts is None or build.get("context"):
         return service
@@ -79,9 +79,10 @@ def with_context(service: Part, directory: Path) -> Part:
 
 
 def merge(base: Part, over: Part) -> Part:
-    """The base with what a later file says on top ("Merge and override"); its place stays the base's.
+    """Return the base with a later file's content merged over it ("Merge and override").
 
-    Mappings merge, all else is replaced, and a plain null changes nothing, as in compose-go's override/merge.go.
+    Mappings are merged and keep the base's file and line, everything else is replaced, and a plain null changes
+    nothing, as in compose-go's override/merge.go.
     """
     if over.replaces:
         return over
@@ -96,7 +97,7 @@ def merge(base: Part, over: Part) -> Part:
 
 
 class Refused(BuildError):
-    """Something cannot be included or extended."""
+    """An `include` or `extends` that cannot be followed."""
 
 
 Reader = Callable[["Source", Node], Part]
@@ -104,7 +105,7 @@ Reader = Callable[["Source", Node], Part]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """Where texts come from, and with it what their variables and relative paths mean."""
+    """Where texts come from, which determines what their variables and relative paths mean."""
 
     path: Path
     directory: Path
@@ -112,51 +113,51 @@ class Source:
     fields: Fields = field(repr=False)
 
     def service(self, service: Field) -> Part:
-        """What stands under a service's name; its line is that of the name."""
+        """A service's entry; its line is that of the service's name."""
         return replace(self._known(service.node, _SERVICE), line=service.line)
 
     def text(self, node: Node) -> Part:
-        """A text with its variables put in."""
+        """A string with its variables substituted."""
         written = text_of(node)
         if written is None:
-            return self.part(node, error="" if is_null(node) else "this has to be a text")
+            return self.part(node, error="" if is_null(node) else "this has to be a string")
         try:
             return self.part(node, text=expand(written, self.variables), written=written)
         except InvalidInterpolation as error:
             return self.part(node, error=error.message)
 
     def build(self, node: Node) -> Part:
-        """`build`, of which the short form is its context ("Compose Build Specification", Attributes)."""
+        """`build`; its short form is the context ("Compose Build Specification", Attributes)."""
         if isinstance(node, MappingNode) or is_null(node):
             return self._known(node, _BUILD)
         return self.part(node, parts={"context": replace(self._location(self.text(node)), replaces=False)})
 
     def context(self, node: Node) -> Part:
-        """`context`: a directory in full, or a remote one as it is."""
+        """`context`: the absolute path of a directory, or a remote context as written."""
         return self._location(self.text(node))
 
     def arguments(self, node: Node) -> Part:
-        """`args`: a name without a value takes it from the variables, and is left out if there is none."""
+        """`args`: a name without a value takes that of the variable, and is left out if it is not set."""
         return self._pairs(node, self._argument)
 
     def contexts(self, node: Node) -> Part:
-        """`additional_contexts`: directories in full, all else as it is."""
+        """`additional_contexts`: the absolute paths of directories, everything else as written."""
         return self._pairs(node, self._context)
 
     def platforms(self, node: Node) -> Part:
-        """A list of texts, each of them once."""
+        """`platforms`: a list of strings without duplicates."""
         items = [self.text(item) for item in items_of(node)]
         return self.part(node, parts={item.text or f"line {item.line}": item for item in items})
 
     def provider(self, node: Node) -> Part:
-        """`provider`: it is enough to know that there is one."""
+        """`provider`: only its presence matters."""
         return self.part(node, text=None if is_null(node) else "")
 
     def plain(self, node: Node) -> str:
-        """A text at once; empty if it is null.
+        """Return the string itself; "" if it is null.
 
         Raises:
-            Refused: it is no text, or its variables cannot be put in.
+            Refused: it is not a string, or its variables cannot be substituted.
         """
         part = self.text(node)
         if part.error:
@@ -164,26 +165,26 @@ class Source:
         return part.text or ""
 
     def paths(self, field: Field | None) -> list[Path]:
-        """The paths in a field that has one or a list of them.
+        """Return the paths in a field that holds one path or a list of them.
 
         Raises:
-            Refused: it has something else.
+            Refused: it holds something else.
         """
         texts = [self.plain(node) for node in items_of(field.node)] if field else []
         return [self.full_path(text) for text in texts if text]
 
     def full_path(self, text: str) -> Path:
-        """A path in full, as in compose-go's paths/resolve.go: `~` is the home directory."""
+        """Return the absolute path, as in compose-go's paths/resolve.go: `~` is the home directory."""
         home = self.variables.get("HOME", "")
         if home and (text == "~" or text.startswith("~/")):
             text = home + text[1:]
         return Path(os.path.normpath(self.directory / text))
 
     def part(self, node: Node, **content: Any) -> Part:
-        """A part that stands at the node; what is under `!reset` does not count ("Reset value").
+        """Return a part with the node's line; the content of `!reset` is ignored ("Reset value").
 
         Raises:
-            TooLarge: too many were made already.
+            TooLarge: the files expand to too many parts.
         """
         self.fields.budget.spend(1 + len(content.get("text") or "") // _TEXT_COST)
         if node.tag == "!reset":
@@ -192,7 +193,7 @@ class Source:
         return Part(path=self.path, line=line_of(node), replaces=replaces, **content)
 
     def _known(self, node: Node, readers: Mapping[str, Reader]) -> Part:
-        """A mapping with those of its keys for which there are readers."""
+        """A mapping, with only the keys that have a reader."""
         if not isinstance(node, MappingNode):
             return self.part(node, error="" if is_null(node) else "this has to be a mapping")
         entries = self.fields.of(node).items()
@@ -217,7 +218,7 @@ class Source:
 
     def _context(self, name: str, part: Part) -> Part:
         if part.empty and not part.replaces:
-            return replace(part, error=f"the context {name} has no place: write NAME=PLACE")
+            return replace(part, error=f"the context {name} has no value: write NAME=VALUE")
         return self._location(part)
 
     def _location(self, part: Part) -> Part:
@@ -244,12 +245,12 @@ _BUILD: Mapping[str, Reader] = {
 
 
 def is_remote(context: str) -> bool:
-    """Whether a build context is no directory here: a URL, a git repository, another service (paths/context.go)."""
+    """Return whether a context is not a local directory but a URL, git repository or service (paths/context.go)."""
     return "://" in context or context.startswith(("github.com/", "git@", "service:"))
 
 
 def _split(part: Part) -> tuple[str, Part]:
-    """The name and the value of a NAME=VALUE; one of which nothing can be made is named by its line."""
+    """The name and the value of a NAME=VALUE; an entry without a text is named by its line."""
     if part.text is None:
         return f"line {part.line}", part
     name, equals, value = part.text.partition("=")

@@ -1,7 +1,7 @@
-"""YAML files as nodes that know their lines, with merge keys put in.
+"""YAML files as nodes that know their lines, with merge keys resolved.
 
-Nodes are not turned into values: an alias stays the node that it names, however many places name it, so that a
-file of aliases of aliases ("billion laughs") costs no more than its bytes.
+Nodes are not converted into values: an alias is the same node as its anchor, however often it is used, so that a file
+of aliases of aliases ("billion laughs") takes no more memory than its size suggests.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,9 +20,9 @@ from build_lib.errors import BuildError
 _MERGE, _NULL, _BOOL = ("tag:yaml.org,2002:" + kind for kind in ("merge", "null", "bool"))
 _LARGEST = 1 << 22  # bytes in a file
 _DEEPEST = 50  # merge keys inside merge keys
-_MOST = 250_000  # parts that are made of all files, a long text counting for several
+_MOST = 250_000  # parts that all files together may expand to; a long text counts as several
 
-Report = Callable[[int, str], None]  # takes a line, or 0 for the whole file, and what is wrong there
+Report = Callable[[int, str], None]  # takes a line, or 0 for the whole file, and the reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +34,7 @@ class Field:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a file to read; also where a name is longer than names can be, or may not be looked at."""
+    """Return whether the path is a file; False also if the name is too long or access is denied."""
     try:
         return path.is_file()
     except OSError:
@@ -42,7 +42,7 @@ def is_file(path: Path) -> bool:
 
 
 def read_text(path: Path, report: Report) -> str | None:
-    """A text file's content; None, and a report, if it cannot be had."""
+    """Return a text file's content; report a problem and return None if it cannot be read."""
     try:
         if not is_file(path):
             report(0, "there is no such file")
@@ -60,23 +60,23 @@ def read_text(path: Path, report: Report) -> str | None:
 
 
 def read_documents(path: Path, report: Report) -> tuple[Node, ...]:
-    """The file's documents; none, and a report, if it is no YAML."""
+    """Return the file's documents; report a problem and return none if it is not valid YAML."""
     text = read_text(path, report) or ""
     try:
         return _compose(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = " ".join(part for part in (error.problem, error.context) if part)
-        report(mark.line + 1 if mark else 0, f"this is no YAML: {reason}")
+        report(mark.line + 1 if mark else 0, f"this is not valid YAML: {reason}")
     except ReaderError as error:
-        report(text[: error.position].count("\n") + 1, f"this is no YAML: {error.reason}")
+        report(text[: error.position].count("\n") + 1, f"this is not valid YAML: {error.reason}")
     except RecursionError:
         report(0, "this is nested too deeply")
     return ()
 
 
 def _compose(text: str) -> tuple[Node, ...]:
-    """The documents, by libyaml where PyYAML has it: it is five times as fast."""
+    """The documents, parsed by libyaml if PyYAML has it, which is five times as fast."""
     try:
         return tuple(yaml.compose_all(text, Loader=getattr(yaml, "CSafeLoader", _Loader)))
     except ComposerError:
@@ -84,7 +84,7 @@ def _compose(text: str) -> tuple[Node, ...]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Lets an anchor be set anew, as YAML does ("Anchors and Aliases", 3.2.2.2) and PyYAML's own loaders do not."""
+    """Allows an anchor to be redefined, as YAML does (3.2.2.2, "Anchors and Aliases"), unlike PyYAML's loaders."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if not self.check_event(AliasEvent):
@@ -94,7 +94,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def text_of(node: Node) -> str | None:
-    """A scalar's text as it is written, `True` as `true`; None if it is null or no scalar."""
+    """Return a scalar's text as written, but `True` as `true`; None if it is null or not a scalar."""
     if not isinstance(node, ScalarNode) or is_null(node):
         return None
     text = str(node.value)
@@ -102,43 +102,43 @@ def text_of(node: Node) -> str | None:
 
 
 def is_null(node: Node) -> bool:
-    """Whether the node is `null`, `~`, or nothing, also behind a tag of compose's own."""
+    """Return whether the node is `null`, `~` or empty, with or without one of compose's own tags."""
     if not isinstance(node, ScalarNode):
         return False
     return node.tag == _NULL or (node.tag.startswith("!") and not node.style and node.value in ("", "null", "~"))
 
 
 def items_of(node: Node) -> list[Node]:
-    """A list's items; of a single value, that; of null, none."""
+    """Return a list's items; a single value is a list of one, and null an empty list."""
     if isinstance(node, SequenceNode):
         return list(node.value)
     return [] if is_null(node) else [node]
 
 
 def line_of(node: Node) -> int:
-    """The line on which the node begins; an alias begins where its anchor stands."""
+    """Return the line on which the node begins; for an alias, that of its anchor."""
     return int(node.start_mark.line) + 1
 
 
 class TooLarge(BuildError):
-    """The files stand for more than anybody can mean, by aliases, merge keys or variables."""
+    """The aliases, merge keys or variables of the files expand to too much."""
 
 
 class Budget:
-    """What may be made of some files together."""
+    """The limit on what some files together may expand to."""
 
     def __init__(self) -> None:
         self._left = _MOST
 
     def spend(self, amount: int) -> None:
-        """Take something out of it.
+        """Use up a part of the budget.
 
         Raises:
-            TooLarge: it is used up.
+            TooLarge: nothing is left.
         """
         self._left -= amount
         if self._left < 0:
-            raise TooLarge(f"the aliases and variables of these files stand for more than {_MOST} values")
+            raise TooLarge(f"the aliases and variables of these files expand to more than {_MOST} values")
 
 
 class Fields:
@@ -150,10 +150,10 @@ class Fields:
         self._known: dict[int, Mapping[str, Field]] = {}
 
     def of(self, node: MappingNode, above: tuple[Node, ...] = ()) -> Mapping[str, Field]:
-        """The mapping's entries by key, those that `<<` brings included (YAML's merge key, yaml.org/type/merge).
+        """Return the mapping's entries by key, including those of `<<` (YAML's merge key, yaml.org/type/merge).
 
-        What the mapping says itself comes first, then the merged mappings in their order. `above` are the
-        mappings that are being merged. A key that stands twice is reported, and its last value counts.
+        The mapping's own entries take precedence, then those of the merged mappings in their order. `above` has the
+        mappings that are being merged. A duplicate key is reported, and its last value counts.
         """
         if id(node) not in self._known:
             self._known[id(node)] = self._read(node, above)
@@ -167,7 +167,7 @@ class Fields:
                 self._merge(value, merged, (*above, node))
             elif isinstance(key, ScalarNode):
                 if key.value in own:
-                    self._report(line_of(key), f"the key {key.value!r} stands here a second time")
+                    self._report(line_of(key), f"duplicate key {key.value!r}")
                 own[key.value] = Field(node=value, line=line_of(key))
         return merged | own
 
@@ -176,7 +176,9 @@ class Fields:
             if not isinstance(source, MappingNode):
                 self._report(line_of(source), "<< takes a mapping, or a list of mappings")
             elif source in above or len(above) > _DEEPEST:
-                self._report(line_of(source), f"<< merges a mapping into itself, or is more than {_DEEPEST} deep")
+                self._report(
+                    line_of(source), f"<< merges a mapping into itself, or is nested more than {_DEEPEST} deep"
+                )
             else:
                 fields = self.of(source, above)
                 self.budget.spend(1 + len(fields) // 10)

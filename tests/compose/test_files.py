@@ -231,7 +231,7 @@ def test_a_reset_extends_extends_nothing(read_files: Read) -> None:
         ("{service: x, file: other.yaml}", "it extends x, which is not in other.yaml"),
         ("{file: other.yaml}", "extends needs the name of a service"),
         ("{service: '${S:?name it}'}", "the variable S is required and not set: name it"),
-        ("[x]", "this has to be a text"),
+        ("[x]", "this has to be a string"),
     ],
 )
 def test_what_cannot_be_extended_is_a_problem_of_the_service(read_files: Read, extends: str, reason: str) -> None:
@@ -243,7 +243,7 @@ def test_what_cannot_be_extended_is_a_problem_of_the_service(read_files: Read, e
 
 def test_a_missing_file_to_extend_is_a_problem_where_it_is_named(read_files: Read, tmp_path: Path) -> None:
     found = read_files({"compose.yaml": "services:\n  a:\n    extends: {file: gone.yaml, service: x}\n"})
-    reason = f"service a: it extends a service of {tmp_path / 'gone.yaml'}, which cannot be read"
+    reason = f"service a: it extends a service in {tmp_path / 'gone.yaml'}, which cannot be read"
     assert reasons(found) == [("compose.yaml", 3, reason)]
 
 
@@ -253,7 +253,7 @@ def test_services_that_extend_each_other_in_a_circle_are_a_problem_with_the_circ
         "other.yaml": "services: {b: {extends: c}, c: {extends: {file: compose.yaml, service: a}}}",
     }
     found = read_files(files)
-    assert reasons(found) == [("other.yaml", 1, "service a: it extends in a circle: a -> b -> c -> a")]
+    assert reasons(found) == [("other.yaml", 1, "service a: services extend each other in a circle: a -> b -> c -> a")]
     assert [entry.name for entry in found.images] == ["ok"]
 
 
@@ -336,7 +336,7 @@ def test_of_two_included_services_of_one_name_the_first_counts_and_it_is_a_probl
     }
     found = read_files(files)
     assert [entry.image for entry in found.images] == ["x"]
-    reason = f"service s: {tmp_path / 'a.yaml'} has another one of this name, and that counts"
+    reason = f"service s: {tmp_path / 'a.yaml'} has another one of this name, which takes precedence"
     assert reasons(found) == [("b.yaml", 2, reason)]
 
 
@@ -349,7 +349,7 @@ def test_of_two_included_services_of_one_name_the_first_counts_and_it_is_a_probl
         ("['${F:?name it}']", "the variable F is required and not set: name it"),
         ("[compose.yaml]", "files include each other in a circle: compose.yaml -> compose.yaml"),
         ("[https://github.com/a/b.git]", "there is no file {root}/https:/github.com/a/b.git"),
-        ("{path: {a: b}}", "this has to be a text"),
+        ("{path: {a: b}}", "this has to be a string"),
     ],
 )
 def test_what_cannot_be_included_is_a_problem_and_the_rest_stays(
@@ -397,4 +397,4 @@ def test_includes_are_followed_to_a_depth_that_nobody_needs(read_files: Read) ->
     files = {f"{i}.yaml": f"include: [{i + 1}.yaml]\nservices: {{s{i}: {{image: x}}}}" for i in range(100)}
     found = read_files(files | {"100.yaml": ""})
     assert len(found.images) > 50
-    assert "more than 50 files include each other" in found.problems[0].reason
+    assert "includes are nested more than 50 deep" in found.problems[0].reason

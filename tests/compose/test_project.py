@@ -263,7 +263,7 @@ def test_a_required_variable_in_what_is_overridden_is_not_needed(repository: Rep
 def test_what_is_no_image_name_is_a_problem(repository: Repository, image: str) -> None:
     [(line, reason)] = repository.wrong(f"services:\n  a: {{image: {image!r}}}\n")
     assert line == 2
-    assert "is no image's name" in reason
+    assert "is not an image name" in reason
 
 
 def test_an_unset_variable_is_no_problem_if_the_name_is_valid_without_it(repository: Repository) -> None:
@@ -342,9 +342,7 @@ def test_an_anchor_may_be_set_anew(repository: Repository) -> None:
 
 def test_a_key_that_stands_twice_is_a_problem_and_the_last_one_counts(repository: Repository) -> None:
     found = repository.read("services:\n  a:\n    image: x\n    image: y\n")
-    assert [(problem.line, problem.reason) for problem in found.problems] == [
-        (4, "the key 'image' stands here a second time")
-    ]
+    assert [(problem.line, problem.reason) for problem in found.problems] == [(4, "duplicate key 'image'")]
     assert [entry.image for entry in found.images] == ["y"]
 
 
@@ -362,7 +360,7 @@ def test_a_key_that_stands_twice_is_a_problem_and_the_last_one_counts(repository
 def test_malformed_yaml_is_a_problem_with_its_line(repository: Repository, text: str, line: int) -> None:
     [(found, reason)] = repository.wrong(text)
     assert found == line
-    assert reason.startswith("this is no YAML: ")
+    assert reason.startswith("this is not valid YAML: ")
 
 
 def test_what_is_not_utf8_is_a_problem_with_its_line(tmp_path: Path) -> None:
