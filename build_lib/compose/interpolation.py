@@ -147,7 +147,7 @@ def _value(binding: Binding, known: Mapping[str, str]) -> str:
 
 
 def _line(binding: Binding) -> int:
-    """The line of a binding, whose own line number is that of the blank lines above it."""
+    """The line of a binding; the parser counts from the blank lines above it."""
     string = binding.original.string
     blank = string[: len(string) - len(string.lstrip())]
     return binding.original.line + blank.count("\n")

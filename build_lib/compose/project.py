@@ -22,7 +22,7 @@ class BuildEntry:
 
     name: str
     image: str | None  # the name of the result, if given
-    context: Path | str  # an absolute path, or the URL of a remote context as written
+    context: Path | str  # an absolute path, or a remote context as written
     dockerfile: Path | None  # absolute, or within a remote context; None if it is inline
     dockerfile_inline: str | None
     target: str | None
