@@ -1,7 +1,7 @@
-"""What a repository builds, in which order, and what that needs from outside.
+"""What a repository builds, in which order, and which external images that needs.
 
 In: settings, and the files of the repository. Out: its services with their dependencies on each other, its dependency
-images with every place that names them, and the fingerprint of what a service's image depends on.
+images with every place that names them, and the fingerprint of everything that a service's image depends on.
 """
 
 from typing import TYPE_CHECKING

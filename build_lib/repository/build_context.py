@@ -1,8 +1,8 @@
-"""What of a service's build context the builder would be sent: paths, and a hash of what each of them is.
+"""The part of a service's build context that is sent to the builder: paths, and a hash of each entry.
 
-Contents are read only where a file's stat data differ from those of the last look, as git's index does it; and as
-git does (racy-git.txt), a file that changed just before the look is read again at the next one, for another change
-within the same tick of the clock would leave no trace in them.
+As with git's index, a file's content is read only if its stat data differ from those of the last scan. As in git too
+(racy-git.txt), a file that changed just before a scan is read again by the next one, because another change within the
+same tick of the clock would not show in its stat data.
 """
 
 import hashlib
@@ -19,14 +19,14 @@ from build_lib.repository import ignore_file
 from build_lib.repository.services import Service
 
 _CHUNK = 1 << 20  # bytes read at once
-_TICK_NANOSECONDS = 2_000_000_000  # the longest that a file system's clock takes for a step: FAT's, and old NFS's
+_TICK_NANOSECONDS = 2_000_000_000  # the coarsest timestamps of a file system: FAT's, and old NFS's
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """By path, with `/`: what each entry is, hashed with its content; and of files a stamp of their stat data.
+    """The type and content hash of each entry, by path with `/`, and a stamp of each file's stat data.
 
-    A stamp has size, mtime, ctime and inode: one of them differs after any change. The Dockerfile has one too.
+    A stamp has size, mtime, ctime and inode: any change alters one of them. `dockerfile` is the Dockerfile's stamp.
     """
 
     files: Mapping[str, str]
@@ -34,19 +34,19 @@ class Context:
     dockerfile: str
 
     def changes(self, later: "Context") -> list[str]:
-        """The paths that were written to, came or went in between, also where the content is the same again."""
+        """Return the paths that were written, added or removed in between, even if the content is the same again."""
         own = ["Dockerfile"] if self.dockerfile != later.dockerfile else []
         differing = {path for path, stamp in self.stamps.items() if later.stamps.get(path) != stamp}
         return own + sorted(differing | (self.files.keys() ^ later.files.keys()))
 
 
 def read(service: Service, memory: Path, *, own: Path | None = None) -> Context:
-    """Look at the service's context; `memory` is the file in which stamps are kept from one look to the next.
+    """Scan the service's context; `memory` is the file that keeps stamps from one scan to the next.
 
-    `own` is the program's own directory: if it lies in the context, it is no part of it, for each run writes there.
+    `own` is the program's own directory: it is skipped if it is in the context, because every run writes there.
 
     Raises:
-        BuildError: something in it cannot be read.
+        BuildError: a file or directory cannot be read.
     """
     known = _remembered(memory)
     recent = time.time_ns() - _TICK_NANOSECONDS
@@ -79,7 +79,7 @@ def _stamp(status: os.stat_result) -> str:
 
 
 def _stamp_of_dockerfile(service: Service) -> str:
-    """Of the file that the builder reads by itself; a text in a compose file is handed to it as it was found."""
+    """The stamp of a Dockerfile that the builder reads itself; an inline one is passed to it as it was read."""
     try:
         return "" if service.inline else _stamp(service.dockerfile.stat())
     except OSError as error:
@@ -87,7 +87,7 @@ def _stamp_of_dockerfile(service: Service) -> str:
 
 
 def _remembered(memory: Path) -> dict[str, str]:
-    """Content and stamp of each file at the last look; nothing, if that is not what the memory holds."""
+    """The content hash and stamp of each file at the last scan; empty if the file holds something else."""
     found = state.read(memory)
     if not isinstance(found, dict):
         return {}
@@ -95,12 +95,12 @@ def _remembered(memory: Path) -> dict[str, str]:
 
 
 def _unreadable(service: Service, error: OSError) -> BuildError:
-    hint = "it went away while the context was read: run again" if isinstance(error, FileNotFoundError) else ""
+    hint = "it was removed while the context was read: run again" if isinstance(error, FileNotFoundError) else ""
     return BuildError(f"service {service.name}: {error.filename} cannot be read: {error.strerror}", hint=hint)
 
 
 def _entries(service: Service, skipped: Path | None = None) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """What is not ignored, by path in a fixed order; the Dockerfile is a part of its own."""
+    """The entries that are not ignored, sorted by path, without the Dockerfile, which has its own part."""
     rules = ignore_file.rules(service.context, service.dockerfile)
     dockerfile = str(service.dockerfile)
     try:
@@ -127,7 +127,7 @@ def _walk(
 
 
 def _without_content(entry: os.DirEntry[str], mode: int) -> str:
-    """What an entry is that is no file. Sockets and pipes are only named: reading them would hang."""
+    """The type of an entry that is not a file. Sockets and pipes are not read, because that would block."""
     if stat.S_ISLNK(mode):
         return f"link {_short(hashlib.sha256(os.fsencode(Path(entry.path).readlink())))}"
     return "directory" if stat.S_ISDIR(mode) else "special"

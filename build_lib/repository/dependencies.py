@@ -1,4 +1,4 @@
-"""Every dependency image of a repository: who needs it, what for, and where that is written."""
+"""Every dependency image of a repository: what needs it, what for, and where it is named."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -19,50 +19,50 @@ KINDS = ("build", "runtime")  # what `find` can be limited to
 class Need:
     """One place that needs an image.
 
-    `path` is relative to the repository's root where it lies in it, and "" for a setting; line 0 is the whole file.
+    `path` is relative to the repository's root if it is inside, and "" for a setting; line 0 is the whole file.
     """
 
     path: str
     line: int
-    needed_by: str  # a service's name, also that of a compose service that is only run; EXTRA_IMAGES itself
+    needed_by: str  # the name of a service, built or only run, or EXTRA_IMAGES
     kind: Kind
     build: bool  # whether a build fails without it
-    platform: str = ""  # that it names, such as `linux/arm64`
+    platform: str = ""  # the platform named there, such as `linux/arm64`
 
     @property
     def wanted_for(self) -> str:
-        """One of KINDS: a Dockerfile names it for a build; compose files and settings name it for what runs."""
+        """One of KINDS: "runtime" for an image that a compose file runs or a setting names, else "build"."""
         return "runtime" if self.kind in ("run", "extra") else "build"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dependency:
-    """An image from outside and all places that need it, in the order of path and line."""
+    """An external image and all places that need it, in the order of path and line."""
 
     image: Reference
     needs: tuple[Need, ...]
 
     @property
     def platform(self) -> str | None:
-        """The platform for which it is needed, if all places name the same one; else it is that of the engine."""
+        """The platform that all places name; None, for the engine's own, if they name none or different ones."""
         named = {need.platform for need in self.needs}
         return named.pop() or None if len(named) == 1 else None
 
     @property
     def for_build(self) -> bool:
-        """Whether a build needs it, rather than the deployment alone."""
+        """Whether a build needs it, and not only the deployment."""
         return any(need.build for need in self.needs)
 
 
 def find(
     repository: Repository, settings: Settings, services: Sequence[str] = (), *, kind: str | None = None
 ) -> tuple[Dependency, ...]:
-    """All dependency images in the order of their names.
+    """Return all dependency images, in the order of their names.
 
-    With `services`, those that building these takes; with `kind`, one of KINDS, those needed for that.
+    With `services`, these are the images needed to build them; with `kind`, one of KINDS, those needed for that.
 
     Raises:
-        BuildError: there is no service of such a name, or no such kind.
+        BuildError: there is no such service or kind.
     """
     if kind not in (None, *KINDS):
         raise BuildError(f"--kind is {kind!r}", hint=f"allowed: {' or '.join(KINDS)}")
@@ -82,8 +82,8 @@ def _build_needs(repository: Repository, settings: Settings) -> Iterator[tuple[R
     for service in repository.services.values():
         for use in service.external:
             image = Reference.parse(use.name)
-            # Without a target, also what the last stage does not reach: what is kept for a closed site has to do for
-            # any. But a service that this repository does not have is in no registry.
+            # Without a target, images that the last stage does not reach count too: what is stored for a closed site
+            # has to serve any target. But an image of this repository's own that is not built here is in no registry.
             if not use.reached and (service.target or _is_own(image, repository, settings)):
                 continue
             where = _relative(service.origin if use.kind == "context" else service.dockerfile, settings)
@@ -103,7 +103,7 @@ def _other_needs(repository: Repository, settings: Settings) -> Iterator[tuple[R
         try:
             image = Reference.parse(entry.image)
         except InvalidReference:
-            continue  # compose.py reports it as a problem
+            continue  # build_lib.compose reports it as a problem
         if not _is_own(image, repository, settings):
             where, platform = _relative(entry.path, settings), entry.platform or settings.platform
             need = Need(path=where, line=entry.line, needed_by=entry.name, kind="run", build=False, platform=platform)
@@ -114,7 +114,7 @@ def _other_needs(repository: Repository, settings: Settings) -> Iterator[tuple[R
 
 
 def _is_own(image: Reference, repository: Repository, settings: Settings) -> bool:
-    """Whether this repository builds it, or once built it: what bears its prefix comes from nowhere else."""
+    """Whether this repository builds it, or once did: images with its prefix come from nowhere else."""
     if settings.image_prefix and str(image).startswith(settings.image_prefix):
         return True
     return any(service.image.repository == image.repository for service in repository.services.values())

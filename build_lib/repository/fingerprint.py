@@ -1,4 +1,4 @@
-"""What a build depends on, as named parts with a hash each, kept as a label on the image that it made."""
+"""What a build depends on, as named parts with a hash each, kept as a label on the resulting image."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from build_lib.repository.services import Service
 from build_lib.units import printable
 
 LABEL = "build-lib.fingerprint"
-_NAMED = 2  # files of a context that are named when they changed
+_NAMED = 2  # changed files of a context that are named
 
 Parts = Mapping[str, str]
 
@@ -16,10 +16,10 @@ Parts = Mapping[str, str]
 def parts(
     service: Service, *, files: Parts, platform: str, bases: Mapping[str, str], siblings: Mapping[str, Parts]
 ) -> dict[str, str]:
-    """What the service's image is made of, each part under a name that people know.
+    """Return the parts that the service's image depends on, under names that users know.
 
-    `files` are those of its context (`context.Context`); `bases` are the engine's ids of the images from
-    outside, `siblings` the parts of the services it stands on.
+    `files` are those of its context (`build_context.Context`), `bases` the engine's ids of its external images, and
+    `siblings` the parts of the services that it depends on.
     """
     found = {
         "Dockerfile": _hash(service.text),
@@ -34,12 +34,12 @@ def parts(
 
 
 def as_label(found: Parts) -> str:
-    """The label's value."""
+    """Return the label's value."""
     return json.dumps(found, sort_keys=True, separators=(",", ":"))
 
 
 def from_label(text: str | None) -> Parts | None:
-    """The parts that a label tells, or None if it is none of ours."""
+    """Return the parts in a label's value, or None if it has another format."""
     try:
         found = json.loads(text or "")
     except ValueError:
@@ -48,12 +48,12 @@ def from_label(text: str | None) -> Parts | None:
 
 
 def changes(old: Parts, new: Parts) -> list[str]:
-    """The names of the parts that differ, in the order of their names."""
+    """Return the names of the parts that differ, sorted."""
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
 def words(old: Parts, new: Parts, before: Parts | None, files: Parts) -> str:
-    """What has changed, for people; `before` are the context's files at the last build, if they are known."""
+    """Describe the changes for users; `before` are the context's files at the last build, if they are known."""
     return "; ".join(
         _base_image(name, old, new) if name.startswith("base image ") else _words(name, before, files)
         for name in changes(old, new)
@@ -61,14 +61,14 @@ def words(old: Parts, new: Parts, before: Parts | None, files: Parts) -> str:
 
 
 def unsure(paths: Sequence[str]) -> str:
-    """That an image may be of the files before or after a change; "" if none changed."""
-    return f"context changed while it was built: {_first(paths)}" if paths else ""
+    """Say that an image may contain files from before or after a change; "" if none changed."""
+    return f"context changed during the build: {_first(paths)}" if paths else ""
 
 
 def _base_image(name: str, old: Parts, new: Parts) -> str:
     if name not in old:
         return f"{name} is new"
-    return f"{name} is another one now" if name in new else f"{name} is used no more"
+    return f"{name} changed" if name in new else f"{name} is no longer used"
 
 
 def _words(name: str, before: Parts | None, files: Parts) -> str:
@@ -79,7 +79,7 @@ def _words(name: str, before: Parts | None, files: Parts) -> str:
 
 
 def _first(names: Sequence[str]) -> str:
-    """Some of the names, and how many more there are; of any bytes, on one line."""
+    """The first names, and how many more there are, on one line whatever bytes they contain."""
     more = f", {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{', '.join(map(printable, names[:_NAMED]))}{more}"
 

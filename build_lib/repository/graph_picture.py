@@ -1,4 +1,4 @@
-"""The dependency graph as a picture: the services, what they stand on, and the images from outside."""
+"""The dependency graph as a picture: the services, what they depend on, and the external images."""
 
 import shutil
 import subprocess
@@ -14,12 +14,12 @@ FORMS: tuple[Form, ...] = ("text", "mermaid", "dot", "svg")
 
 
 def draw(services: Mapping[str, Service], form: str, settings: Settings) -> str:
-    """The graph of these services in one of FORMS; svg by graphviz's `dot`.
+    """Return the graph of these services in one of FORMS; svg is made by graphviz's `dot`.
 
-    Mermaid's and dot's arrows lead from what is stood on to what stands on it, in the order of the build.
+    In mermaid and dot, arrows lead from a dependency to its dependents, in the order of the build.
 
     Raises:
-        BuildError: there is no such form, or graphviz is not here.
+        BuildError: there is no such format, or graphviz is not installed.
     """
     if form == "text":
         return "\n".join(_text(services))
@@ -29,11 +29,11 @@ def draw(services: Mapping[str, Service], form: str, settings: Settings) -> str:
         return "\n".join(_dot(services))
     if form == "svg":
         return _svg("\n".join(_dot(services)), settings)
-    raise BuildError(f"there is no form {form!r} of the graph", hint=f"one of {', '.join(FORMS)}")
+    raise BuildError(f"there is no graph format {form!r}", hint=f"use one of {', '.join(FORMS)}")
 
 
 def _text(services: Mapping[str, Service]) -> Iterator[str]:
-    """A tree below each service that nothing stands on; what was shown before is not shown again."""
+    """A tree below each service without dependents; a branch that was shown before is not repeated."""
     below = {need for service in services.values() for need in service.needs}
     shown: set[str] = set()
 
@@ -59,7 +59,7 @@ def _text(services: Mapping[str, Service]) -> Iterator[str]:
 
 
 def _edges(services: Mapping[str, Service]) -> Iterator[tuple[str, str]]:
-    """From what is stood on; services by `s` and their place, images by `i` and theirs."""
+    """Edges from dependency to dependent; services are `s` and their index, images `i` and theirs."""
     numbers = {name: f"s{place}" for place, name in enumerate(services)}
     images = _images(services)
     for name, service in services.items():
@@ -97,7 +97,7 @@ def _dot(services: Mapping[str, Service]) -> Iterator[str]:
 def _svg(dot: str, settings: Settings) -> str:
     program = shutil.which("dot", path=settings.environment.get("PATH"))
     if program is None:
-        raise BuildError("svg takes graphviz, which is not here", hint="apt install graphviz; or --format mermaid")
+        raise BuildError("svg needs graphviz, which is not installed", hint="apt install graphviz; or --format mermaid")
     done = subprocess.run([program, "-Tsvg"], input=dot, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"dot cannot draw the graph: {done.stderr.strip()}")

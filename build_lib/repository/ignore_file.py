@@ -1,7 +1,7 @@
 """Which files of a build context are sent to the builder: the `.dockerignore` rules.
 
 The rules are those of moby/patternmatcher: Go's path matching plus `**`, the last matching line decides,
-`!` brings back, and a line that matches a directory matches all below it.
+`!` includes a path again, and a line that matches a directory matches everything below it.
 """
 
 import re
@@ -15,10 +15,10 @@ from pathlib import Path
 class Rules:
     """The lines of an ignore file, compiled; an empty tuple ignores nothing."""
 
-    lines: tuple[tuple[bool, re.Pattern[str]], ...]  # (brings back, what it matches)
+    lines: tuple[tuple[bool, re.Pattern[str]], ...]  # (whether it includes again, what it matches)
 
     def ignores(self, path: str) -> bool:
-        """Whether the path, relative to the context and with `/`, is left out."""
+        """Return whether the path, relative to the context and with `/`, is left out."""
         ignored = False
         for brings_back, pattern in self.lines:
             if brings_back == ignored and pattern.match(path):
@@ -27,7 +27,7 @@ class Rules:
 
     @property
     def brings_back(self) -> bool:
-        """Whether anything below an ignored directory can be wanted after all."""
+        """Whether a path below an ignored directory can be included again."""
         return any(brings_back for brings_back, _ in self.lines)
 
 
@@ -51,7 +51,7 @@ def _compiled(text: str) -> Iterator[tuple[bool, re.Pattern[str]]]:
 
 
 def _clean(pattern: str) -> str:
-    """Go's filepath.Clean, and no leading slash; "" where nothing is left."""
+    """Go's filepath.Clean, without a leading slash; "" if nothing is left."""
     parts: list[str] = []
     for part in pattern.split("/"):
         if part == ".." and parts and parts[-1] != "..":
@@ -61,7 +61,7 @@ def _clean(pattern: str) -> str:
     return "/".join(parts)
 
 
-# one element of a pattern at a time: what it looks like, and the regular expression for it
+# the elements of a pattern, and below the regular expression for each
 _ELEMENTS = re.compile(
     r"(?P<dirs>\*\*/)|(?P<all>\*\*)|(?P<some>\*)|(?P<one>\?)|\[(?P<set>.[^\]]*)\]|\\(?P<escaped>.)|.", re.DOTALL
 )

@@ -1,4 +1,4 @@
-"""The services of a repository: what to build, in which context, and which of them stands on which."""
+"""The services of a repository: what to build, in which context, and which of them depends on which."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +15,7 @@ from build_lib.settings import Settings
 
 _SERVICE, _IMAGE = "service:", "docker-image://"  # how a build context names another service, and an image
 
-
-# after a release, in the tags of apphub as it was built, before packages came in, and of the last copy with them
+# suffixes of apphub's tags: the image as built, without the Slurm packages; and the last copy, with them
 WITHOUT_SLURM, WITH_SLURM = "-without-slurm", "-with-slurm"
 
 
@@ -27,38 +26,38 @@ class Service:
     name: str
     image: Reference
     context: Path
-    dockerfile: Path  # the compose file if the Dockerfile is inline there
-    inline: bool  # the text is not that of a file
-    text: str  # the Dockerfile's
+    dockerfile: Path  # the compose file if the Dockerfile is inline
+    inline: bool  # `text` is not the content of a file
+    text: str  # the Dockerfile's content
     target: str | None
     args: Mapping[str, str]  # the build arguments that its Dockerfile declares, with their values
-    additional_contexts: tuple[tuple[str, str], ...]  # a sibling's or an outside image is `docker-image://NAME`
-    platform: str  # what it is built for, such as `linux/arm64`; "" for what the engine is
+    additional_contexts: tuple[tuple[str, str], ...]  # a sibling's or an external image is `docker-image://NAME`
+    platform: str  # to build for, such as `linux/arm64`; "" for the engine's own
     origin: Path  # where the service is declared: the compose file, or its Dockerfile
     line: int
     reading: Reading
-    external: tuple[ImageUse, ...] = ()  # the uses of images from outside
-    needs: tuple[str, ...] = ()  # the sibling services that it stands on
+    external: tuple[ImageUse, ...] = ()  # the uses of external images
+    needs: tuple[str, ...] = ()  # the sibling services that it depends on
 
     @property
     def base_images(self) -> tuple[Reference, ...]:
-        """The images from outside that building it takes, in the order of their names."""
+        """The external images that its build needs, in the order of their names."""
         return tuple(sorted({Reference.parse(use.name) for use in self.external if use.reached}, key=str))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repository:
-    """All services by name, in the order of their names, the images that are only run, and what is wrong."""
+    """All services by name, in the order of their names, the images that are only run, and the problems."""
 
     services: Mapping[str, Service]
     run_images: tuple[compose.ImageEntry, ...]
     problems: tuple[Problem, ...]
 
     def chosen(self, names: Sequence[str]) -> dict[str, Service]:
-        """The named services and all that they stand on; without names, all.
+        """Return the named services and all that they depend on; without names, all services.
 
         Raises:
-            BuildError: there is no service of such a name; with the nearest known ones.
+            BuildError: there is no such service; the hint names similar ones.
         """
         for name in names:
             if name not in self.services:
@@ -73,7 +72,7 @@ class Repository:
 
 
 def with_images(service: Service, names: Sequence[tuple[ImageUse, str]]) -> Service:
-    """The service built from a copy of its Dockerfile in which some images have other names."""
+    """Return the service with some images renamed in a copy of its Dockerfile."""
     if not names:
         return service
     contexts = {use.written: f"{_IMAGE}{name}" for use, name in names if use.kind == "context"}
@@ -90,7 +89,7 @@ def discover(settings: Settings) -> Repository:
     """Read the compose files and the directories under `SERVICES_DIR`.
 
     Raises:
-        BuildError: services stand on each other in a circle.
+        BuildError: services depend on each other in a circle.
     """
     composed = compose.read(settings.compose_files, settings.environment)
     problems = list(composed.problems)
@@ -105,7 +104,7 @@ def discover(settings: Settings) -> Repository:
         problems += (
             Problem(path=service.dockerfile, line=item.line, reason=item.reason) for item in service.reading.problems
         )
-        problems += _wrong_contexts(service, drafts)
+        problems += _context_problems(service, drafts)
     owner = {service.image.repository: service.name for service in drafts.values()}
     services = {name: _linked(drafts[name], drafts, owner) for name in sorted(drafts)}
     _refuse_circle(services)
@@ -113,7 +112,7 @@ def discover(settings: Settings) -> Repository:
 
 
 def _directories(settings: Settings, composed: Collection[compose.BuildEntry]) -> Iterator[compose.BuildEntry]:
-    """The directories under `SERVICES_DIR` whose Dockerfile, or whose name, no compose entry has."""
+    """The directories under `SERVICES_DIR`, except those whose Dockerfile or name a compose entry has."""
     files, names = {entry.dockerfile for entry in composed}, {entry.name for entry in composed}
     root = settings.project_root / settings.services_dir
     for file in sorted(root.glob("*/Dockerfile")):
@@ -134,9 +133,9 @@ def _directories(settings: Settings, composed: Collection[compose.BuildEntry]) -
 
 
 def _service(entry: compose.BuildEntry, settings: Settings) -> Service | Problem:
-    """The entry with its Dockerfile read, or what keeps it from being one."""
+    """The entry with its Dockerfile read, or the problem that prevents that."""
     if not isinstance(entry.context, Path) or not entry.context.is_dir():
-        return _problem(entry, f"service {entry.name}: the context {entry.context} is no directory here")
+        return _problem(entry, f"service {entry.name}: the context {entry.context} is not a local directory")
     if entry.dockerfile is not None and not entry.dockerfile.is_file():
         return _problem(entry, f"service {entry.name}: there is no {entry.dockerfile}")
     text = _text(entry)
@@ -165,7 +164,7 @@ def _service(entry: compose.BuildEntry, settings: Settings) -> Service | Problem
 
 
 def _platform_of(entry: compose.BuildEntry, settings: Settings) -> str:
-    """What the compose file says, if it says one; an engine holds images of one platform under a name."""
+    """The compose file's platform if it names just one: an engine has images of one platform under a name."""
     return entry.platforms[0] if len(entry.platforms) == 1 else settings.platform
 
 
@@ -180,9 +179,9 @@ def _problem(entry: compose.BuildEntry, reason: str) -> Problem:
 
 
 def _linked(service: Service, all_services: Mapping[str, Service], owner: Mapping[str, str]) -> Service:
-    """The service with its images told apart: those of siblings are edges, the others come from outside.
+    """The service with its images classified: those of siblings are dependencies, the others are external.
 
-    `owner` names the service of each repository that is built here.
+    `owner` has the service of each image repository that is built here.
     """
     contexts = tuple((name, _context_place(place, all_services)) for name, place in service.additional_contexts)
     replaced = {_context_name(name) for name, _ in contexts}
@@ -198,13 +197,13 @@ def _repository(use: ImageUse) -> str:
 
 
 def _context_place(place: str, all_services: Mapping[str, Service]) -> str:
-    """Another service as a context is its image ("additional_contexts" of the compose specification)."""
+    """The image of a context that is a service (compose specification, "additional_contexts"), else the context."""
     other = all_services.get(place.removeprefix(_SERVICE)) if place.startswith(_SERVICE) else None
     return f"{_IMAGE}{other.image}" if other else place
 
 
 def _context_name(name: str) -> str:
-    """What BuildKit compares a context's name and an image's by (dockerui/namedcontext.go)."""
+    """The form in which BuildKit compares the names of contexts and images (dockerui/namedcontext.go)."""
     try:
         return str(Reference.parse(name)).removesuffix(":latest")
     except InvalidReference:
@@ -212,7 +211,7 @@ def _context_name(name: str) -> str:
 
 
 def _context_images(service: Service, contexts: Iterable[tuple[str, str]]) -> Iterator[ImageUse]:
-    """The images that contexts are; one that is no image's name is reported by `_wrong_contexts`."""
+    """The images used as contexts; `_context_problems` reports those that are not image names."""
     for name, place in contexts:
         if place.startswith(_IMAGE) and not wrong_with(place.removeprefix(_IMAGE)):
             yield ImageUse(
@@ -226,7 +225,7 @@ def _context_images(service: Service, contexts: Iterable[tuple[str, str]]) -> It
             )
 
 
-def _wrong_contexts(service: Service, all_services: Collection[str]) -> Iterator[Problem]:
+def _context_problems(service: Service, all_services: Collection[str]) -> Iterator[Problem]:
     for name, place in service.additional_contexts:
         wrong = ""
         if place.startswith(_SERVICE) and place.removeprefix(_SERVICE) not in all_services:
@@ -244,12 +243,13 @@ def _refuse_circle(services: Mapping[str, Service]) -> None:
     except CycleError as error:
         circle = " -> ".join(reversed(error.args[1]))
         raise BuildError(
-            f"services stand on each other in a circle: {circle}",
-            hint="one of these Dockerfiles has to take its image from elsewhere",
+            f"services depend on each other in a circle: {circle}",
+            hint="one of these Dockerfiles has to use another image",
         ) from None
 
 
-def _unknown(name: str, known: Iterable[str]) -> BuildError:
+def _unknown(name: str, known: Collection[str]) -> BuildError:
     near = get_close_matches(name, list(known), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known) or 'none'}"
+    listed = f"the services are {', '.join(known)}" if known else "this repository has no services"
+    hint = f"did you mean {' or '.join(near)}?" if near else listed
     return BuildError(f"there is no service {name!r}", hint=hint)

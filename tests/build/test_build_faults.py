@@ -334,10 +334,10 @@ def test_a_context_that_changes_while_it_is_built_is_built_again(
     pause.end()
     text = ended(process)
     assert process.returncode == 0, text
-    assert f"context changed while it was built: {names}: the next run builds it again\n" in text
+    assert f"context changed during the build: {names}: the next run builds it again\n" in text
     assert set(each.to_build()) == {"aaa", "bbb"}
     if change is _rewritten:
-        assert each.to_build()["aaa"] == f"context changed while it was built: {names}"
+        assert each.to_build()["aaa"] == f"context changed during the build: {names}"
     each.service("aaa", "COPY . /")
     each.builds("aaa", "bbb")
 
@@ -352,10 +352,10 @@ def test_a_dockerfile_that_changes_while_it_is_built_is_built_again(each: Site, 
     pause.end()
     text = ended(process)
     assert process.returncode == 0, text
-    assert "context changed while it was built: Dockerfile: the next run builds it again\n" in text
+    assert "context changed during the build: Dockerfile: the next run builds it again\n" in text
     each.service("bbb", "RUN echo first", on="aaa")
     done = each.inv("build-all")
-    assert "bbb: to build: context changed while it was built: Dockerfile" in done.stdout, said(done)
+    assert "bbb: to build: context changed during the build: Dockerfile" in done.stdout, said(done)
 
 
 def test_a_run_that_is_killed_between_a_build_and_its_record_is_not_believed(
@@ -403,7 +403,7 @@ def test_files_that_go_away_while_they_are_read_are_named(site: Site) -> None:
     assert gone, "no file went away at the right moment"
     for text in gone:
         form = r"error: service aaa: .*/src/aaa\S* cannot be read: No such file or directory\n"
-        assert re.search(rf"{form}  next: it went away while the context was read: run again\n", text), text
+        assert re.search(rf"{form}  next: it was removed while the context was read: run again\n", text), text
 
 
 def _churn(directory: Path, stop: threading.Event) -> None:

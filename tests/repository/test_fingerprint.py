@@ -141,5 +141,5 @@ def test_what_changed_is_said_in_words() -> None:
     old = {"Dockerfile": "1", "argument A": "1", "base image x:1": "1", "base image y:1": "1"}
     new = {"Dockerfile": "2", "argument A": "1", "base image x:1": "2", "base image z:1": "1"}
     assert fingerprint.words(old, new, None, {}) == (
-        "Dockerfile changed; base image x:1 is another one now; base image y:1 is used no more; base image z:1 is new"
+        "Dockerfile changed; base image x:1 changed; base image y:1 is no longer used; base image z:1 is new"
     )

@@ -62,7 +62,7 @@ def test_mermaid_and_dot_have_an_arrow_for_each_edge(chain: Path, inv: Inv) -> N
 def test_svg_comes_from_graphviz_and_its_absence_is_said(chain: Path, inv: Inv) -> None:
     done = inv("graph", "--format", "svg", IMAGE_TAG="v1", PATH="")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: svg takes graphviz, which is not here\n  next: apt install graphviz")
+    assert done.stderr.startswith("error: svg needs graphviz, which is not installed\n  next: apt install graphviz")
     install("dot", "graphviz", Settings.load(chain, environ=dict(os.environ)))
     drawn = inv("graph", "--format", "svg", IMAGE_TAG="v1").stdout
     texts = {item.text for item in ElementTree.fromstring(drawn).iter(f"{_SVG}text")}
@@ -72,4 +72,4 @@ def test_svg_comes_from_graphviz_and_its_absence_is_said(chain: Path, inv: Inv) 
 def test_an_unknown_form_is_refused(chain: Path, inv: Inv) -> None:
     done = inv("graph", "--format", "png")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "one of text, mermaid, dot, svg" in done.stderr
+    assert "use one of text, mermaid, dot, svg" in done.stderr
