@@ -1,5 +1,6 @@
 """What those who work on the program run: its tests, its checks, its benchmarks."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -12,22 +13,28 @@ from build_lib import state
 from build_lib.development import suite
 from build_lib.errors import BuildError
 
-_TOOLS = ("pytest", "ruff", "mypy", "hypothesis", "websockets")
+_TOOLS = ("pytest", "pytest-xdist", "ruff", "mypy", "hypothesis", "websockets")
+_WORKERS = min(os.cpu_count() or 1, 4)
+# a file's tests share what they made; the first files take longest, and go to the workers in their order
+_ALL_TESTS = ("--numprocesses", str(_WORKERS), "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def test(root: Path, arguments: Sequence[str], say: Callable[[str], None], *, report: bool, dry: bool) -> None:
-    """Run pytest with the arguments; with `report`, docs/test-report.md is written anew, also when tests failed.
+    """Run pytest with the arguments; without any, all tests, in several processes.
+
+    With `report`, docs/test-report.md is written anew, also when tests failed.
 
     Raises:
         BuildError: a test failed, or the tools cannot be installed.
     """
+    command = ["pytest", *(arguments or _ALL_TESTS)]
     if not report:
-        _run(root, [["pytest", *arguments]], say, dry=dry)
+        _run(root, [command], say, dry=dry)
         return
     with tempfile.TemporaryDirectory() as directory:
         junit = Path(directory) / "junit.xml"
         try:
-            _run(root, [["pytest", f"--junitxml={junit}", *arguments]], say, dry=dry)
+            _run(root, [[*command, f"--junitxml={junit}"]], say, dry=dry)
         finally:
             if junit.exists():
                 state.write_text(root / "docs/test-report.md", suite.document(suite.read(junit), arguments))

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from build_lib.settings import Settings
 
 _CONFIG = Path("/etc/apt")
 _LOCK_SECONDS = 300  # another apt on this machine is waited for
+_LOCK_POLL_SECONDS = 0.5
+_LISTS_LOCKED = "Could not get lock /var/lib/apt/lists"
 _ROLLING = ("stable", "testing", "unstable", "sid")  # names under which a machine may follow a suite
 _one_at_a_time = threading.Lock()
 
@@ -56,8 +59,14 @@ def _apt_get(arguments: Sequence[str], settings: Settings, cancel: Cancel) -> No
     log.parent.mkdir(parents=True, exist_ok=True)
     command = ["apt-get", "--quiet", "-o", f"DPkg::Lock::Timeout={_LOCK_SECONDS}", *arguments]
     environment = {**settings.environment, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
-    with log.open("w") as file:
-        code = run(command, log=file, cancel=cancel, env=environment)
+    until = time.monotonic() + _LOCK_SECONDS
+    while True:
+        with log.open("w") as file:
+            code = run(command, log=file, cancel=cancel, env=environment)
+        # apt waits for dpkg's lock, but not for that of its lists
+        if not code or _LISTS_LOCKED not in tail(log) or time.monotonic() > until:
+            break
+        cancel.sleep(_LOCK_POLL_SECONDS)
     if code:
         raise BuildError(
             f"apt-get {' '.join(arguments)} failed with exit code {code}:\n{tail(log)}",

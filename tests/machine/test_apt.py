@@ -1,13 +1,19 @@
 """Which Debian archive a machine uses, from real sources files."""
 
+import fcntl
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from build_lib.machine.apt import Archive, debian_archive
+from build_lib.graph import Cancel
+from build_lib.machine.apt import Archive, debian_archive, install
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from build_lib.transfer.bootstrap import suite
+from tests.support.commands import until
+from tests.support.engines import needs_root
 
 DEBIAN = 'ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME="Debian"\n'
 OFFICIAL = """Types: deb
@@ -92,3 +98,16 @@ def test_another_distribution_has_no_debian_archive_but_a_configured_one(tmp_pat
 )
 def test_only_plain_debian_images_can_be_made(image: str, found: str | None) -> None:
     assert suite(Reference.parse(image)) == found
+
+
+def test_another_apt_that_reads_its_lists_is_waited_for(tmp_path: Path) -> None:
+    needs_root()
+    settings = Settings.load(tmp_path, environ=dict(os.environ))
+    log = settings.state_dir / "logs/apt.log"
+    with Path("/var/lib/apt/lists/lock").open("a") as lock, ThreadPoolExecutor(1) as pool:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        installing = pool.submit(install, ["apt"], settings, Cancel())
+        until(lambda: log.is_file() and "Could not get lock" in log.read_text(), "apt met the lock")
+        assert not installing.done()
+        fcntl.lockf(lock, fcntl.LOCK_UN)
+        installing.result()

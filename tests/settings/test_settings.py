@@ -23,7 +23,9 @@ def test_a_flag_wins_over_the_environment_over_env_file_over_default(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("path", "made"), [(".env.example", env_example), ("docs/configuration.md", configuration)], ids=str
+    ("path", "made"),
+    [(".env.example", env_example), ("docs/configuration.md", configuration)],
+    ids=("example", "table"),
 )
 def test_documents_are_those_of_the_settings(path: str, made: Callable[[], str]) -> None:
     assert (ROOT / path).read_text() == made(), "python -m build_lib.settings.documents writes it anew"

@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,25 +24,29 @@ from build_lib.machine import apt, daemon
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.support.commands import run_inv
+from tests.support.shared import WORKER, one_at_a_time, shared
 
 DEBIAN = "debian:bookworm-slim"
 _READY_SECONDS = 60
 _LABEL = "build-lib.test"  # on each image that a test makes, and on what is built from it
 _RUN = secrets.token_hex(8)
-_SUBNETS = (f"10.213.{number}" for number in itertools.count(77))
+_SUBNETS = (f"10.213.{number}" for number in itertools.count(1 + 50 * WORKER))
 
 
 @pytest.fixture(scope="session")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def machine(shared_directory: Path) -> Iterator[Settings]:
     """Settings with an engine that answers: the one that runs, else one started for these tests."""
-    settings = Settings.load(tmp_path_factory.mktemp("machine"), environ=dict(os.environ))
-    try:
-        daemon.up(settings)
-    except BuildError as error:
-        pytest.skip(f"no Docker Engine can be had here: {error.message}")
-    yield settings
-    _remove_made()
-    daemon.down(settings)
+    root = shared_directory / "machine"
+    root.mkdir(exist_ok=True)
+    settings = Settings.load(root, environ=dict(os.environ))
+    up, down = partial(daemon.up, settings), partial(daemon.down, settings)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(shared(shared_directory, "engine", make=up, remove=down))
+        except BuildError as error:
+            pytest.skip(f"no Docker Engine can be had here: {error.message}")
+        yield settings
+        _remove_made()
 
 
 def _remove_made() -> None:
@@ -63,9 +68,10 @@ def needs_root() -> None:
 
 def install(program: str, package: str, settings: Settings) -> str:
     """The program's path; its package is installed if it is not there."""
-    if shutil.which(program) is None:
-        needs_root()
-        apt.install([package], settings, Cancel())
+    with one_at_a_time("apt"):
+        if shutil.which(program) is None:
+            needs_root()
+            apt.install([package], settings, Cancel())
     found = shutil.which(program)
     assert found
     return found
@@ -90,15 +96,24 @@ def tiny_image(engine: Engine, name: str, settings: Settings, **files: str) -> N
 
 
 @pytest.fixture(scope="session")
-def debian(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def debian(engine: Engine, shared_directory: Path) -> Iterator[str]:
     """A plain Debian that nobody has to download; gone afterwards, unless it was there before."""
     name = Reference.parse(DEBIAN)
-    had = name.canonical in engine.images()
-    done = run_inv(tmp_path_factory.mktemp("debian"), ("prefetch",), {"EXTRA_IMAGES": DEBIAN})
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield DEBIAN
-    if not had:
-        engine.remove(name)
+    made_here = shared_directory / "debian-was-made"
+
+    def make() -> None:
+        if name.canonical not in engine.images():
+            made_here.touch()
+        (shared_directory / "debian").mkdir(exist_ok=True)
+        done = run_inv(shared_directory / "debian", ("prefetch",), {"EXTRA_IMAGES": DEBIAN})
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def remove() -> None:
+        if made_here.exists():
+            engine.remove(name)
+
+    with shared(shared_directory, "debian", make=make, remove=remove):
+        yield DEBIAN
 
 
 @pytest.fixture
