@@ -1,4 +1,4 @@
-"""The commands: flags in, one call of build_lib, one report out. `inv --list` shows them."""
+"""The tasks, which `inv --list` lists: each reads its flags, calls build_lib once, and prints one report."""
 
 import sys
 from collections.abc import Sequence
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from build_lib.settings import Settings
 
 ROOT = Path(__file__).resolve().parent
-_ROOT_KEY = "build_lib_root"  # in invoke's configuration: the repository that has its tasks from here
+_ROOT_KEY = "build_lib_root"  # invoke's configuration key for another repository that uses these tasks
 _HELP = {
     "tag": "the release, such as v0.3.6-dev (IMAGE_TAG)",
     "registry": "your own registry, host[:port]/project (PRIVATE_REGISTRY)",
     "service": "a service's name; may be given several times",
-    "jobs": "how much runs at once (JOBS)",
+    "jobs": "how many jobs run at once (JOBS)",
     "file": "the bundle (default: .build/deps-TAG.tar)",
-    "since": "leave out what the site has: its inventory, an earlier bundle, or the build-lib.json of one",
+    "since": "leave out what the site has, by its inventory, an earlier bundle, or the build-lib.json of one",
     "split": "write parts of at most this size, such as 650M or 4G",
-    "with_services": "add the built services, from the engine",
+    "with_services": "add the images of the built services, from the engine",
     "json": "print JSON for programs",
-    "platform": "copy images for this platform alone, such as linux/amd64; may be given several times",
-    "create_project": "make the project in a Harbor that has none of that name",
-    "kind": "build or runtime: only images that Dockerfiles need, or that are only run",
-    "plain": "print the images' names alone, one a line",
-    "no_deps": "build the named services alone, on what they stand on as it is",
-    "pull": "have the builder look for newer base images at their registries",
-    "force": "build also what is up to date",
+    "platform": "copy images for this platform only, such as linux/amd64; may be given several times",
+    "create_project": "create the project if Harbor does not have it",
+    "kind": "build: only images that builds need; runtime: only images that are run",
+    "plain": "print only the names of the images, one per line",
+    "no_deps": "build only the named services, with the existing images of those they depend on",
+    "pull": "let the builder pull newer base images from their registries",
+    "force": "also build services that are up to date",
     "fail_fast": "stop at the first failure",
 }
 
@@ -54,9 +54,9 @@ def _load(ctx: Context, *, json: bool = False, **flags: str | None) -> tuple["Se
 
 @task
 def engine_up(ctx: Context) -> None:
-    """Make sure that a Docker Engine answers.
+    """Make sure that a Docker Engine is running.
 
-    One that runs is used as it is; else the distribution's is installed (as root, by apt) and started.
+    A running engine is used as it is. Otherwise the distribution's is installed (with apt, as root) and started.
 
     Examples:
         inv engine-up
@@ -68,9 +68,9 @@ def engine_up(ctx: Context) -> None:
 
 @task
 def engine_down(ctx: Context) -> None:
-    """End the Docker Engine that engine-up started.
+    """Stop the Docker Engine that engine-up started.
 
-    Any other is left alone.
+    Any other engine is left alone.
 
     Example:
         inv engine-down
@@ -81,7 +81,7 @@ def engine_down(ctx: Context) -> None:
 
 @task(help=_help("tag", "json"))
 def services(ctx: Context, tag: str | None = None, json: bool = False) -> None:
-    """List what there is to build, and what it stands on.
+    """List the services and what they depend on.
 
     Examples:
         inv services
@@ -102,7 +102,7 @@ def deps(
     plain: bool = False,
     json: bool = False,
 ) -> None:
-    """List every dependency image: who needs it, and where.
+    """List every dependency image, and where it is needed.
 
     Examples:
         inv deps
@@ -132,7 +132,7 @@ def status(ctx: Context, tag: str | None = None, json: bool = False) -> None:
 
 @task(help=_help("service") | {"format": "text, mermaid, dot or svg (by graphviz)"}, iterable=["service"])
 def graph(ctx: Context, service: Sequence[str] | None = None, format: str = "text") -> None:
-    """Draw what stands on what: services and outside images.
+    """Draw the dependency graph of services and images.
 
     Examples:
         inv graph
@@ -154,9 +154,9 @@ def prefetch(
     fail_fast: bool = False,
     json: bool = False,
 ) -> None:
-    """Bring every dependency image into the engine.
+    """Pull every dependency image into the engine.
 
-    Each comes from the first source that has it: private registry, mirrors, its own registry, apt mirror.
+    Each is pulled from the first source that has it: private registry, mirrors, its own registry, apt mirror.
 
     Examples:
         inv prefetch
@@ -192,9 +192,9 @@ def build(
     pull: bool = False,
     fail_fast: bool = False,
 ) -> None:
-    """Build some services, and what they stand on.
+    """Build some services and what they depend on.
 
-    Their images are brought in before. Without -s, all services are built.
+    Their dependency images are pulled first. Without -s, all services are built.
 
     Examples:
         inv build -s apphub
@@ -248,7 +248,7 @@ def build_all(
 
 @task(help=_help("tag"))
 def copy_slurm(ctx: Context, tag: str | None = None) -> None:
-    """Put slurm-build's packages into apphub.
+    """Copy slurm-build's packages into apphub.
 
     apphub serves them to apt. This is also a step of build-all.
 
@@ -262,7 +262,11 @@ def copy_slurm(ctx: Context, tag: str | None = None) -> None:
         console.copied(lib.hub.copy_slurm.copy(repository, engine, settings, dry=console.dry))
 
 
-@task(help=_help("tag", "registry", "service", "jobs", "force", "create_project", "json"), iterable=["service"])
+@task(
+    help=_help("tag", "registry", "service", "jobs", "create_project", "json")
+    | {"force": "also push services that are out of date"},
+    iterable=["service"],
+)
 def push(
     ctx: Context,
     tag: str | None = None,
@@ -273,9 +277,9 @@ def push(
     create_project: bool = False,
     json: bool = False,
 ) -> None:
-    """Push the built services into the private registry.
+    """Push the built services to the private registry.
 
-    What is not built as its files are now is not pushed.
+    Services that are out of date are not pushed.
 
     Examples:
         inv push -s apphub
@@ -311,9 +315,9 @@ def deps_push(
     create_project: bool = False,
     json: bool = False,
 ) -> None:
-    """Copy the dependency images into the private registry.
+    """Copy the dependency images to the private registry.
 
-    Unchanged, with all platforms, and only what is missing there.
+    They are copied unchanged, with all platforms. What is already present is not copied again.
 
     Examples:
         inv deps-push
@@ -352,9 +356,9 @@ def deps_save(
     with_services: bool = False,
     json: bool = False,
 ) -> None:
-    """Write the dependency images into one file.
+    """Save the dependency images in one file, a bundle.
 
-    For a site with no network, where deps-load or docker load takes it in.
+    For a site without a network, where deps-load or docker load loads it.
 
     Examples:
         inv deps-save -f deps.tar
@@ -390,7 +394,7 @@ def deps_load(
 ) -> None:
     """Load a bundle into the engine or a registry.
 
-    Every byte of it is checked before anything is touched. With -r, it goes into that registry.
+    Every byte of it is checked before anything is changed. With -r, it is loaded into that registry.
 
     Examples:
         inv deps-load -f deps.tar
@@ -410,14 +414,14 @@ def deps_load(
 @task(
     help=_help("json")
     | {
-        "registry": "of what this registry has, not the engine",
+        "registry": "list what this registry has, not the engine",
         "file": "the inventory (default: .build/inventory.json)",
     }
 )
 def deps_inventory(ctx: Context, registry: str | None = None, file: str | None = None, json: bool = False) -> None:
-    """Write down which blobs the engine or a registry has.
+    """Write an inventory of an engine's or registry's blobs.
 
-    deps-save --since leaves them out.
+    deps-save --since leaves these blobs out.
 
     Examples:
         inv deps-inventory -f site.json
@@ -447,15 +451,15 @@ def deps_verify(
 
 @task(
     help={
-        "write": "make those of Docker Hub the engine's own, in its daemon.json",
+        "write": "write the mirrors of Docker Hub into the engine's daemon.json",
         "image": "the image to ask for, such as minio/minio:latest",
         "json": _HELP["json"],
     }
 )
 def mirrors(ctx: Context, write: bool = False, image: str | None = None, json: bool = False) -> None:
-    """Ask the mirrors, or write them into the engine's settings.
+    """Check the mirrors, or write them into daemon.json.
 
-    Those of REGISTRY_MIRRORS: whether they answer and serve, and how fast.
+    For each of REGISTRY_MIRRORS: whether it answers and serves the image, and how fast.
 
     Examples:
         inv mirrors
@@ -467,11 +471,11 @@ def mirrors(ctx: Context, write: bool = False, image: str | None = None, json: b
         console.mirrors_written(lib.transfer.mirrors.write(settings, dry=console.dry))
 
 
-@task(help={"password": "let nobody in without the login that .build/registry/login then has"})
+@task(help={"password": "require a login, which is written to .build/registry/login"})
 def registry_up(ctx: Context, password: bool = False) -> None:
     """Start a registry on this machine's loopback.
 
-    To try deps-push without a Harbor.
+    It is for trying deps-push without a Harbor.
 
     Examples:
         inv registry-up
@@ -483,9 +487,9 @@ def registry_up(ctx: Context, password: bool = False) -> None:
 
 @task
 def registry_down(ctx: Context) -> None:
-    """End the registry that registry-up started.
+    """Stop the registry that registry-up started.
 
-    What it holds stays in .build/registry.
+    Its images are kept in .build/registry.
 
     Example:
         inv registry-down
@@ -496,9 +500,9 @@ def registry_down(ctx: Context) -> None:
 
 @task(help=_help("registry", "json"))
 def doctor(ctx: Context, registry: str | None = None, json: bool = False) -> None:
-    """Say what is missing or wrong here, and what mends it.
+    """Show what is missing or wrong here, and how to fix it.
 
-    Nothing is changed. The exit code is 1 if something is bad.
+    Nothing is changed. The exit code is 1 if a finding is bad.
 
     Examples:
         inv doctor
@@ -510,14 +514,15 @@ def doctor(ctx: Context, registry: str | None = None, json: bool = False) -> Non
 
 @task(
     help={
-        "keep": "how many earlier releases of each service stay in the engine; 1 unless told",
+        "keep": "how many earlier releases of each service to keep in the engine (default: 1)",
         "yes": "remove without asking",
     }
 )
 def clean(ctx: Context, keep: int = 1, yes: bool = False) -> None:
-    """Remove what the tool made and nobody needs any more.
+    """Remove unused files and images that this tool created.
 
-    Killed runs' containers, images without a name, earlier releases, .build; shown before, and asked for.
+    These are killed runs' containers, untagged images, earlier releases, and files in .build. They are listed first,
+    and removed only after confirmation.
 
     Examples:
         inv clean
@@ -533,11 +538,11 @@ def clean(ctx: Context, keep: int = 1, yes: bool = False) -> None:
             console.removed(leftovers, lib.job.clean.remove(leftovers, engine, settings))
 
 
-@task(help={"path": "the repository; the current directory unless told"})
+@task(help={"path": "the repository (default: the current directory)"})
 def init(ctx: Context, path: str = ".") -> None:
     """Give another repository these tasks.
 
-    Writes its tasks.py, invoke.yaml and .env.example; nothing that is there is overwritten.
+    Writes its tasks.py, invoke.yaml and .env.example. Existing files are not overwritten.
 
     Example:
         inv init --path ../other
@@ -546,11 +551,11 @@ def init(ctx: Context, path: str = ".") -> None:
     console.initialized(lib.job.init.initialize(Path(path).resolve(), dry=console.dry))
 
 
-@task(help={"report": "write docs/test-report.md anew"})
-def test(ctx: Context, report: bool = False) -> None:  # noqa: PT028  # a task, and no test
-    """Run the tests, those with a real engine too.
+@task(help={"report": "rewrite docs/test-report.md"})
+def test(ctx: Context, report: bool = False) -> None:  # noqa: PT028  # a task, not a test
+    """Run the tests, including those with a real engine.
 
-    What follows `--` goes to pytest.
+    Arguments after `--` are passed to pytest.
 
     Examples:
         inv test
@@ -558,7 +563,7 @@ def test(ctx: Context, report: bool = False) -> None:  # noqa: PT028  # a task, 
         inv test -- -k reference
     """
     _, console = _load(ctx)
-    lib.development.test(ROOT, _behind_dashes(), console.line, report=report, dry=console.dry)
+    lib.development.test(ROOT, _after_dashes(), console.line, report=report, dry=console.dry)
 
 
 @task
@@ -576,22 +581,22 @@ def lint(ctx: Context) -> None:
 def bench(ctx: Context) -> None:
     """Run the benchmarks, which print ratios.
 
-    Names of bench/ behind `--` choose some.
+    Names after `--` choose some of bench/.
 
     Example:
         inv bench -- extraction
     """
     _, console = _load(ctx)
-    lib.development.bench(ROOT, _behind_dashes(), console.line, dry=console.dry)
+    lib.development.bench(ROOT, _after_dashes(), console.line, dry=console.dry)
 
 
-def _behind_dashes() -> list[str]:
-    """The words behind `--`: invoke hands them on as one text, which has lost what was quoted."""
+def _after_dashes() -> list[str]:
+    """The arguments after `--`: invoke passes them on as one string, which has lost its quotes."""
     return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
 
 
 def collection(file: str) -> Collection:
-    """The tasks for the repository whose tasks.py is `file`; without those for work on these tasks themselves."""
+    """The tasks for the repository whose tasks.py is `file`, without those for developing these tasks."""
     own = (test, lint, bench)
     found = Collection(*(item for item in globals().values() if isinstance(item, Task) and item not in own))
     found.configure({_ROOT_KEY: str(Path(file).resolve().parent)})

@@ -1,1 +1,1 @@
-"""Benchmarks: each prints ratios that were measured side by side in one run."""
+"""Benchmarks: each prints ratios of times measured side by side in one run."""

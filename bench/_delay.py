@@ -1,7 +1,8 @@
-"""A far-away host: `python -m bench._delay PORT TO_HOST TO_PORT SECONDS [RATE]`, bytes come half a round trip late.
+"""A proxy that simulates a distant host: `python -m bench._delay PORT TO_HOST TO_PORT SECONDS [RATE]`.
 
-Bytes wait, they do not queue up behind each other, unless RATE, in bytes a second, caps what a connection carries. A
-new connection waits a whole round trip first, as its handshake would.
+SECONDS is the round trip: bytes are delayed by half of it in each direction. They do not queue behind each other,
+unless RATE limits each connection, in bytes per second. A new connection first waits a whole round trip, as for a
+handshake.
 """
 
 import asyncio

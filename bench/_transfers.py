@@ -1,4 +1,4 @@
-"""What benchmarks of transfers share: images that no compression makes smaller, in a registry near or far."""
+"""What benchmarks of transfers share: incompressible images, in a registry near or far."""
 
 import contextlib
 import gzip
@@ -20,17 +20,17 @@ _LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 
 
 def run(*command: str, **environment: str) -> None:
-    """Run a program that says nothing unless it fails."""
+    """Run a program, without its output."""
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, **environment})
 
 
 def _layer() -> bytes:
-    """A layer that no compression makes smaller, as a registry's layers are."""
+    """An incompressible layer, like the compressed layers in a registry."""
     return gzip.decompress(layer(data=secrets.token_bytes(LAYER)))
 
 
 def images(registry: Registry, settings: Settings) -> list[str]:
-    """Write the images; their names without a host."""
+    """Write the images, and return their names without a host."""
     with Registries(settings) as registries:
         names = [f"blb/image-{number}:1" for number in range(IMAGES)]
         for name in names:
@@ -41,7 +41,7 @@ def images(registry: Registry, settings: Settings) -> list[str]:
 
 @contextlib.contextmanager
 def far(registry: Registry, round_trip: float, rate: float = 0) -> Iterator[str]:
-    """The registry's host, or that of a proxy that makes it far away."""
+    """The registry's host, or that of a proxy that delays it."""
     if not round_trip:
         yield registry.host
         return
@@ -58,7 +58,7 @@ def far(registry: Registry, round_trip: float, rate: float = 0) -> Iterator[str]
 
 
 def project_of(root: Path, source: str, names: list[str]) -> Path:
-    """A repository whose services stand on the images, one each."""
+    """A repository with one service for each image, based on it."""
     for number, name in enumerate(names):
         directory = root / f"src/service-{number}"
         directory.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""apphub beside a stock nginx of the same version that serves the same files, and copy-slurm beside unified.
+"""apphub compared with a stock nginx of the same version and files, and mode copy compared with mode unified.
 
-First wrk asks both servers in turn for the index and for a package, for some seconds and several times: the medians of
-requests per second and of latencies, and their ratio. Then build-all in both modes, after a change in Slurm's packages,
-in apphub, and in nothing, and the sizes of the images. Needs root and apt, for wrk.
+First build-all in both modes, after a change in Slurm's packages, in apphub, and in nothing, and the sizes of the
+images. Then wrk requests the index and a package from both servers in turn, several times: the medians of requests per
+second and of latencies, and their ratio. Needs root and apt, for wrk.
 """
 
 import os
@@ -35,7 +35,7 @@ RUN sed -i 's/listen 80 /listen 8080 /; /\\[::\\]/d; s#root .*#root /site;#' /et
 COPY --from={hub} /usr/share/nginx/html /site
 CMD ["nginx", "-g", "daemon off;"]
 """
-# makes slurm-build's packages other ones than before
+# adds a package, so that slurm-build's packages change
 _PACKAGE = """
 mkdir -p /tmp/p/DEBIAN
 printf 'Package: p\\nVersion: 0{version}\\nArchitecture: all\\nMaintainer: x\\nDescription: x\\n' >/tmp/p/DEBIAN/control
@@ -65,7 +65,7 @@ def _modes(project: Path, engine: Engine) -> None:
 
 
 def _ask(url: str) -> tuple[float, float, float]:
-    """Requests per second, and the median and the 99th percentile of the latencies in milliseconds."""
+    """Requests per second, and the median and 99th percentile of the latencies, in milliseconds."""
     said = subprocess.run(["wrk", *_WRK, url], check=True, capture_output=True, text=True).stdout
     assert "Non-2xx" not in said, said
     rate = re.search(r"Requests/sec: +([\d.]+)", said)
@@ -80,7 +80,7 @@ def _serving(root: Path) -> None:
     hub = f"{_PREFIX}apphub:unified"
     (root / "Dockerfile").write_text(_STOCK.format(hub=hub))
     run("docker", "build", "--tag", f"{_PREFIX}stock:1", str(root))
-    # hardened, it could not start; nothing of this matters for the speed
+    # the stock image cannot start hardened; this does not affect its speed
     with running(hub) as ours, running(f"{_PREFIX}stock:1", hardened=False, ready="/") as stock:
         for server in (ours, stock):
             print(f"  {docker('exec', server.name, 'nginx', '-v').stderr.strip()}")
@@ -100,7 +100,7 @@ def _serving(root: Path) -> None:
 
 
 def main() -> None:
-    """Measure both in one run."""
+    """Measure both comparisons in one run."""
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
         settings = Settings.load(root, environ=dict(os.environ))

@@ -1,8 +1,9 @@
-"""build-all with nothing to do, beside a serial loop of `docker build` with BuildKit on the same, all cached.
+"""build-all with nothing to do, compared with a serial loop of `docker build` with BuildKit, fully cached.
 
-12 services, 20,000 files and 300 MB of contexts in all. Then how the look at contexts grows with the number of files,
-and a cold build of 12 services in three levels whose one step sleeps 2 s, beside its critical path. Needs root and
-apt, for busybox-static; `docker compose build` and `docker buildx bake` are measured where they are installed.
+12 services, with 20,000 files and 300 MB of contexts in all. Before that, how the time to check a context grows with
+the number of files; after it, a cold build of 12 services in three levels, with a step of 2 s each, compared with its
+critical path. Needs root and apt, for busybox-static. `docker compose build` and `docker buildx bake` are measured if
+they are installed.
 """
 
 import json
@@ -19,7 +20,7 @@ from bench._transfers import run
 from build_lib.build import CommandLine, builders
 from build_lib.engine import Engine
 from build_lib.machine import daemon
-from build_lib.page import longest_chain
+from build_lib.page import critical_path_of
 from build_lib.reference import Reference
 from build_lib.repository import build_context, discover
 from build_lib.settings import Settings
@@ -30,7 +31,7 @@ _SERVICES = 12
 _FILES = 20_000
 _BYTES = 300_000_000
 _SLEEP = 2.0  # seconds
-_TICK = 2.5  # seconds, after which stat data are trusted
+_TICK = 2.5  # seconds, after which a file's stat data are trusted
 
 
 def _timed(action: Callable[[], object]) -> float:
@@ -40,7 +41,7 @@ def _timed(action: Callable[[], object]) -> float:
 
 
 def _fill(directory: Path, files: int, size: int) -> None:
-    """So many files in directories of a hundred, none like another."""
+    """Write so many files of random bytes, a hundred in each directory."""
     for number in range(files):
         path = directory / f"d{number // 100}/f{number}"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +62,7 @@ def _docker_build(builder: CommandLine, directories: list[Path], prefix: str) ->
 
 
 def _others(root: Path, directories: list[Path], prefix: str) -> dict[str, list[str]]:
-    """What else can do it here, by name."""
+    """The commands of other tools that are installed, by name."""
     services = {item.name: {"build": str(item), "image": f"{prefix}compose-{item.name}"} for item in directories}
     (root / "bench.yaml").write_text(json.dumps({"services": services}))
     targets = {
@@ -85,7 +86,7 @@ def _others(root: Path, directories: list[Path], prefix: str) -> dict[str, list[
 
 
 def _nothing_to_do(root: Path, base: str, prefix: str, builder: CommandLine) -> None:
-    print(f"{_SERVICES} services, {_FILES} files, {_BYTES / 1e6:.0f} MB, nothing to do; by {builder.name}")
+    print(f"{_SERVICES} services, {_FILES} files, {_BYTES / 1e6:.0f} MB, nothing to do; with {builder.name}")
     directories = _wide(root, base)
 
     def ours() -> None:
@@ -100,7 +101,7 @@ def _nothing_to_do(root: Path, base: str, prefix: str, builder: CommandLine) -> 
     for way in ways.values():
         way()
     time.sleep(_TICK)
-    ours()  # remembers
+    ours()  # records the files' stat data
     seconds = {name: min(_timed(way) for _ in range(3)) for name, way in ways.items()}
     for name, took in seconds.items():
         print(f"  {name:22} {took:5.2f} s")
@@ -109,7 +110,7 @@ def _nothing_to_do(root: Path, base: str, prefix: str, builder: CommandLine) -> 
 
 
 def _growth(root: Path) -> None:
-    print("a look at a context: all read, nothing changed")
+    print("check of a context: all files read, nothing changed")
     before = 0.0
     for files in (1_000, 10_000, 100_000):
         project = root / str(files)
@@ -141,11 +142,11 @@ def _cold(root: Path, base: str, prefix: str, builder: CommandLine) -> None:
         environment = {"PROJECT_ROOT": str(project), "IMAGE_PREFIX": prefix, "IMAGE_TAG": str(jobs)}
         took = _timed(lambda e=environment, j=jobs: run(*inv_command("build-all"), **e, BUILD_JOBS=str(j)))  # type: ignore[misc]
         rounds = max(3, _SERVICES // jobs)
-        chain = longest_chain(json.loads((project / ".build/last-run.json").read_text()))[1]
+        critical = critical_path_of(json.loads((project / ".build/last-run.json").read_text()))[1]
         print(
             f"  BUILD_JOBS={jobs}: {took:5.2f} s, {took / (rounds * one):.2f} times {rounds} of these in turn,", end=" "
         )
-        print(f"{took / chain:.2f} times its own longest chain of builds")
+        print(f"{took / critical:.2f} times its own critical path")
 
 
 def _step(directory: Path, base: str) -> None:
@@ -154,7 +155,7 @@ def _step(directory: Path, base: str) -> None:
 
 
 def main() -> None:
-    """Measure all in one run."""
+    """Measure everything in one run."""
     prefix = f"blb-{secrets.token_hex(4)}-"
     base = f"{prefix}base:1"
     with tempfile.TemporaryDirectory() as directory:

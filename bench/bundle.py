@@ -1,9 +1,9 @@
-"""deps-save beside `docker save | gzip -1`, `docker save` alone and `skopeo copy` into one image layout.
+"""deps-save compared with `docker save | gzip -1`, `docker save` and `skopeo copy` into one image layout.
 
-20 images of two layers, 160 MB in all that no compression makes smaller, from a registry on the loopback, then from one
-that is 100 ms away and gives a connection 20 MB/s. The engine has pulled them before `docker save` begins; that time
-stands by itself, for a save needs it and deps-save does not. Then the sizes, beside the sum of the unique compressed
-blobs; a delta after one image has changed; and how fast a bundle is verified and loaded, beside `docker load`.
+20 images of two layers, 160 MB of incompressible data in all, from a registry on the loopback, then from one that is
+100 ms away and limits each connection to 20 MB/s. The engine pulls the images before `docker save`; the time with this
+pull, which deps-save does not need, is printed too. Then how fast a bundle is verified and loaded, compared with
+`docker load`; the sizes, compared with the sum of the unique compressed blobs; and a delta after one image has changed.
 Needs root and apt, for docker-registry and skopeo.
 """
 
@@ -27,7 +27,7 @@ from tests.support.images import layer, make, write
 from tests.support.registries import Registry, running_registry
 
 _FAR = (0.1, 20e6)  # seconds, bytes a second
-_WORDS = 2_000_000  # bytes of text in an image of the second kind, which does compress
+_WORDS = 2_000_000  # bytes of text in each layer of the compressible images
 
 
 def _timed(action: Callable[[], object]) -> float:
@@ -83,13 +83,13 @@ def _loading(project: Path, engine: Engine, bundle: Path, saved: Path, names: li
     _forget(engine, names)
     of_saved = _timed(lambda: run("docker", "load", "--input", str(saved)))
     _forget(engine, names)
-    print(f"  deps-verify {verified:.2f} s, deps-load {loaded:.2f} s (every byte checked before)")
+    print(f"  deps-verify {verified:.2f} s, deps-load {loaded:.2f} s (every byte checked first)")
     print(f"  docker load of the bundle / deps-load: {by_docker / loaded:.2f}")
     print(f"  docker load of what docker save wrote / deps-load: {of_saved / loaded:.2f}")
 
 
 def _sizes(root: Path, settings: Settings, engine: Engine, canonical: Registry) -> None:
-    """Of images that do compress, as most do; and of a delta."""
+    """Print the sizes for compressible images, as most are, and that of a delta."""
     shared, names = _words(), [f"{canonical.host}/blb/text-{number}:1" for number in range(IMAGES)]
     with Registries(settings) as registries:
         for name in names:

@@ -1,4 +1,4 @@
-"""TAB: what a completion costs with these tasks, beside one with an empty tasks.py; start-up included."""
+"""TAB: the time of a completion with these tasks, compared with an empty tasks.py; start-up included."""
 
 import subprocess
 import tempfile
@@ -18,7 +18,7 @@ def _seconds(command: list[str]) -> float:
 
 
 def main() -> None:
-    """Measure them in turn, many times: what else the machine does hits all alike."""
+    """Measure the ways in turn, many times, so that other load on the machine affects all alike."""
     complete = ["--complete", "--", "inv", "build"]
     with tempfile.TemporaryDirectory() as directory:
         (Path(directory) / "tasks.py").touch()

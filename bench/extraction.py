@@ -1,7 +1,7 @@
-"""How fast dependency images are found: Dockerfiles of 100 lines, on one core, at 1,000 and at 10,000 files.
+"""How fast dependency images are found, on one core, in 1,000 and in 10,000 Dockerfiles of 100 lines.
 
-Prints for each size the seconds and megabytes, and at the end the ratio of the two rates: 1.0 is growth that is
-linear in the bytes.
+Prints the seconds and megabytes for each number of files, and then the ratio of the two rates: 1.0 means that the time
+grows linearly with the bytes.
 """
 
 import tempfile
@@ -30,7 +30,7 @@ def _dockerfile(number: int) -> str:
 
 
 def _repository(root: Path, files: int) -> int:
-    """Write a repository of so many services; its bytes."""
+    """Write a repository of so many services, and return the size of its Dockerfiles in bytes."""
     size = 0
     for number in range(files):
         directory = root / f"src/service-{number}"

@@ -1,7 +1,7 @@
-"""prefetch beside the plan's serial loop of `docker pull`, and beside all of them pulled at once by the engine.
+"""prefetch compared with a serial loop of `docker pull`, and with all images pulled by the engine at once.
 
-20 images of two layers, 160 MB in all, from a registry that is 100 ms away and gives a connection 20 MB/s; then from
-the same registry without any delay; then prefetch with all of them present, beside `inv --list` and the plan's loop of
+20 images of two layers, 160 MB in all, from a registry that is 100 ms away and limits each connection to 20 MB/s; then
+from the same registry without a delay. With all images present, prefetch is compared with `inv --list` and a loop of
 `docker image inspect`. Needs root and apt, for docker-registry.
 """
 
@@ -21,7 +21,7 @@ from tests.support.commands import inv_command
 from tests.support.registries import Registry, running_registry
 
 _ROUND_TRIP = 0.1  # seconds
-_RATE = 20e6  # bytes a second
+_RATE = 20e6  # bytes per second
 
 Way = Callable[[Path, list[str]], None]  # takes the project, and the images' names
 

@@ -1,8 +1,7 @@
-"""deps-push beside the plan's way (pull, tag and push by the engine) and beside a loop of `skopeo copy --all`.
+"""deps-push compared with pull, tag and push by the engine, and with a loop of `skopeo copy --all`.
 
-20 images of two layers, 160 MB in all, from one registry on the loopback to another, empty one; then the same with
-50 ms added to each round trip; then deps-push again, with nothing to do. Needs root and apt, for docker-registry and
-skopeo.
+20 images of two layers, 160 MB in all, from one registry on the loopback to another, empty one, with and without 50 ms
+added to each round trip; and deps-push again, with nothing to do. Needs root and apt, for docker-registry and skopeo.
 """
 
 import json
@@ -48,7 +47,7 @@ _WAYS: dict[str, Way] = {"deps-push": _deps_push, "skopeo loop": _skopeo, "pull,
 
 
 def _forget(hosts: tuple[str, str], names: list[str]) -> None:
-    """Take the engine's copies away, so that the next way finds it as the first did."""
+    """Remove the images from the engine, so that the next way starts without them."""
     source, target = hosts
     images = [image for name in names for image in (f"{source}/{name}", f"{target}/p/{name}")]
     subprocess.run(["docker", "rmi", "--force", *images], capture_output=True, check=True)

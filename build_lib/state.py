@@ -74,11 +74,12 @@ def lock(path: Path, doing: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise BuildError(f"{holder} is at work here", hint="try again when it has ended") from None
+            holder = file.read().strip() or "process"
+            hint = "try again when it has ended"
+            raise BuildError(f"another {holder} is running in this repository", hint=hint) from None
         with writing(path):
             file.truncate(0)
-            os.pwrite(file.fileno(), f"{doing}, process {os.getpid()},".encode(), 0)  # nothing is left in a buffer
+            os.pwrite(file.fileno(), f"{doing} (pid {os.getpid()})".encode(), 0)  # nothing is left in a buffer
         try:
             yield
         finally:

@@ -39,7 +39,8 @@ def test_a_lock_that_is_held_says_by_whom(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(BuildError, match=f"copy-slurm, process {holder.pid}, is at work here"), _lock(tmp_path):
+        said = rf"another copy-slurm \(pid {holder.pid}\) is running in this repository"
+        with pytest.raises(BuildError, match=said), _lock(tmp_path):
             pass
         holder.kill()
     with _lock(tmp_path):  # the kernel freed it

@@ -1,6 +1,6 @@
-"""What is out of date and why, and building it through the best builder there is.
+"""Which services are out of date and why, and building them with the best builder available.
 
-In: services, an engine, settings. Out: a check of each service, then its image with the fingerprint as a label.
+In: services, an engine, settings. Out: a check of each service; then its image, with the fingerprint as a label.
 """
 
 from typing import TYPE_CHECKING

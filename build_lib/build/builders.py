@@ -1,4 +1,4 @@
-"""The builders that can make an image, and the choice of the best one at hand (design, decision 11)."""
+"""The builders that can build an image, and the choice of the best one available."""
 
 import os
 import re
@@ -19,32 +19,32 @@ from build_lib.settings import Settings
 _LAST_WITH_BUILDKIT = 22  # later CLIs leave BuildKit to the buildx plugin
 _FIRST_WITH_CONTEXTS = 23  # the BuildKit inside Docker 20.10 does not know named contexts
 _GET_BUILDX = "install docker-buildx"
-GET_BUILDKIT = "install docker-buildx, or on Debian 12 and older docker.io: ./inv engine-up does it where it can"
+GET_BUILDKIT = "install docker-buildx (docker.io on Debian 12 and older); ./inv engine-up does so where it can"
 
 
 class Builder(Protocol):
-    """Something that builds one service; what it says goes into the log file."""
+    """Builds one service; its output goes into the log file."""
 
     @property
     def name(self) -> str:
-        """What it is, for people."""
+        """The builder's name, for people."""
 
     def build(self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel) -> None:
         """Build the service's image under its name.
 
         Raises:
-            BuildFailed: it did not work; with the last lines of the log.
+            BuildFailed: the build failed; the message ends with the last lines of the log.
         """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandLine:
-    """A docker CLI with BuildKit: by its buildx plugin, or built in."""
+    """A docker CLI with BuildKit, as its buildx plugin or built in."""
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
-    contexts: bool  # whether it knows additional build contexts
+    contexts: bool  # whether it supports additional build contexts
     secrets: Mapping[str, str]
     pull: bool
 
@@ -53,7 +53,7 @@ class CommandLine:
         if not self.contexts:
             _refuse_contexts(service, self.name)
         with _dockerfile(service, log) as path, log.open("w", encoding="utf-8") as file:
-            pull = ["--pull"] if self.pull and not service.needs else []  # a sibling's image is in no registry
+            pull = ["--pull"] if self.pull and not service.needs else []  # another service's image is in no registry
             flags = [*_options(service, labels), *_secrets(self.secrets), *_proxies(self.environment), *pull]
             command = [*self.command, *flags, "--file", str(path), str(service.context)]
             code = run(command, log=file, cancel=cancel, env=self.environment)
@@ -63,7 +63,7 @@ class CommandLine:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Classic:
-    """The engine's classic builder, by the SDK: always there, and without BuildKit's features."""
+    """The engine's classic builder, through the SDK: always available, but without BuildKit's features."""
 
     name: str
     engine: Engine
@@ -76,12 +76,12 @@ class Classic:
         _refuse_ignore_files(service)
         for line, feature in service.reading.buildkit:
             raise BuildFailed(
-                f"{service.dockerfile}:{line}: {feature} needs BuildKit, and only the classic builder is here",
+                f"{service.dockerfile}:{line}: {feature} needs BuildKit, but only the classic builder is available",
                 hint=GET_BUILDKIT,
             )
         with _dockerfile(service, log) as path, log.open("w", encoding="utf-8") as file:
             try:
-                with cancel.abandoned():  # the engine gives up by itself once nobody listens
+                with cancel.abandoned():  # the engine stops the build once the connection is closed
                     self.engine.build(
                         log=file,
                         cancelled=cancel.requested,
@@ -101,10 +101,10 @@ class Classic:
 
 
 def choose(settings: Settings, engine: Engine, *, pull: bool = False) -> Builder:
-    """The best builder at hand, or the one that `BUILDER_BACKEND` names; with `pull`, it looks for newer base images.
+    """The best builder available, or the one that `BUILDER_BACKEND` names; with `pull`, it pulls newer base images.
 
     Raises:
-        BuildError: the one that is named is not here.
+        BuildError: the builder that `BUILDER_BACKEND` names is not available.
     """
     backends = {"buildx": _buildx, "buildkit": _buildkit, "classic": _classic}
     wanted = settings.builder_backend
@@ -113,7 +113,7 @@ def choose(settings: Settings, engine: Engine, *, pull: bool = False) -> Builder
         if builder is not None:
             return builder
     hint = _GET_BUILDX if wanted == "buildx" else GET_BUILDKIT
-    raise BuildError(f"BUILDER_BACKEND is {wanted!r}, and no docker CLI on the PATH has that", hint=hint)
+    raise BuildError(f"BUILDER_BACKEND is {wanted!r}, but no docker CLI on the PATH supports it", hint=hint)
 
 
 def _buildx(settings: Settings, engine: Engine, *, pull: bool) -> Builder | None:
@@ -133,7 +133,7 @@ def _buildkit(settings: Settings, _engine: Engine, *, pull: bool) -> Builder | N
         version = _first_line([program, "--version"], _environment(settings))
         found = re.search(r"version (\d+)\.\S+?,", version)
         if found and int(found[1]) <= _LAST_WITH_BUILDKIT:
-            name = f"BuildKit by docker {found[0].split()[1].rstrip(',')}"
+            name = f"BuildKit in docker {found[0].split()[1].rstrip(',')}"
             return _command_line(settings, name, (program, "build", "--progress=plain"), contexts=False, pull=pull)
     return None
 
@@ -148,19 +148,19 @@ def _command_line(
     settings: Settings, name: str, command: tuple[str, ...], *, contexts: bool, pull: bool
 ) -> CommandLine:
     environment = _environment(settings)
-    secrets = {secret: _place(secret, text, settings) for secret, text in settings.secrets.items()}
+    secrets = {secret: _secret_source(secret, text, settings) for secret, text in settings.secrets.items()}
     return CommandLine(
         name=name, command=command, environment=environment, contexts=contexts, secrets=secrets, pull=pull
     )
 
 
-def _place(name: str, text: str, settings: Settings) -> str:
-    """Where a secret is: `src=PATH`, if there is such a file, or `env=NAME`, if the environment has such a variable.
+def _secret_source(name: str, text: str, settings: Settings) -> str:
+    """Where a secret is: `src=PATH` if there is such a file, `env=NAME` if there is such an environment variable.
 
-    It is a field of a line of CSV, which is how docker reads `--secret`.
+    A path is quoted as a CSV field, because docker reads the value of `--secret` as CSV.
 
     Raises:
-        SettingsError: neither; the text is not shown, for somebody may have written the secret itself.
+        SettingsError: it is neither. The message omits the text, which may be the secret itself.
     """
     path = settings.project_root / Path(text).expanduser()
     if text and path.is_file():
@@ -180,7 +180,7 @@ def _environment(settings: Settings) -> Mapping[str, str]:
 
 @contextmanager
 def _dockerfile(service: Service, log: Path) -> Iterator[Path]:
-    """The file to build from: the service's own, or a copy of a text that is in no file, its ignore file beside it."""
+    """The Dockerfile to build from: the service's own, or a temporary copy of an inline one, with its ignore file."""
     if not service.inline:
         yield service.dockerfile
         return
@@ -197,13 +197,13 @@ def _dockerfile(service: Service, log: Path) -> Iterator[Path]:
 
 
 def _builder(settings: Settings) -> str:
-    """The builder that is the engine itself: it bears the name of its docker context."""
+    """The name of the buildx builder that is the engine itself: that of the docker context."""
     environment = settings.environment
     return "default" if environment.get("DOCKER_HOST") else environment.get("DOCKER_CONTEXT") or "default"
 
 
 def _programs(path: str) -> Iterator[str]:
-    """Every docker CLI on the PATH, for two of different versions happen."""
+    """Every docker CLI on the PATH: there may be several, of different versions."""
     seen: set[Path] = set()
     for directory in path.split(os.pathsep):
         program = Path(directory) / "docker"
@@ -213,7 +213,7 @@ def _programs(path: str) -> Iterator[str]:
 
 
 def _first_line(command: list[str], environment: Mapping[str, str]) -> str:
-    """What the command says first, or "" if it fails."""
+    """The first line of the command's output, or "" if the command fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(environment))
     return done.stdout.partition("\n")[0] if done.returncode == 0 else ""
 
@@ -236,21 +236,24 @@ def _refuse_contexts(service: Service, builder: str) -> None:
     for name, _ in service.additional_contexts:
         raise BuildFailed(
             f"{service.origin}:{service.line}: service {service.name}: the additional context {name} needs buildx and "
-            f"Docker {_FIRST_WITH_CONTEXTS} or newer, and {builder} is here",
-            hint=f"{_GET_BUILDX}, and a newer engine if this one is older",
+            f"Docker {_FIRST_WITH_CONTEXTS} or newer; the builder available is: {builder}",
+            hint=f"{_GET_BUILDX}, and upgrade an engine that is older",
         )
 
 
 def _refuse_ignore_files(service: Service) -> None:
-    """The classic builder reads `.dockerignore` alone, and that as text: others would send it what is not looked at."""
+    """Refuse ignore files that the classic builder does not read: it would be sent files that are not checked.
+
+    It reads only the context's `.dockerignore`, as UTF-8 text.
+    """
     own = service.dockerfile.with_name(f"{service.dockerfile.name}.dockerignore")
     if own.is_file():
-        raise BuildFailed(f"{own}: an ignore file of a Dockerfile's own needs BuildKit", hint=GET_BUILDKIT)
+        raise BuildFailed(f"{own}: a Dockerfile-specific ignore file needs BuildKit", hint=GET_BUILDKIT)
     ignored = service.context / ".dockerignore"
     try:
         ignored.read_text(encoding="utf-8") if ignored.is_file() else ""
     except UnicodeDecodeError:
-        raise BuildFailed(f"{ignored}: is no UTF-8 text, which the classic builder needs", hint=GET_BUILDKIT) from None
+        raise BuildFailed(f"{ignored}: not UTF-8, which the classic builder requires", hint=GET_BUILDKIT) from None
 
 
 def _secrets(secrets: Mapping[str, str]) -> Iterator[str]:
@@ -260,18 +263,18 @@ def _secrets(secrets: Mapping[str, str]) -> Iterator[str]:
 
 
 def _proxies(environment: Mapping[str, str]) -> Iterator[str]:
-    """Every builder knows these arguments without a declaration; by name, for a proxy's address may hold a password."""
+    """Build arguments for proxies, which need no ARG; by name, because a proxy's address may contain a password."""
     for name in proxy_names(environment):
         yield from ("--build-arg", name)
 
 
 def proxy_names(environment: Mapping[str, str]) -> list[str]:
-    """The variables that name proxies, in both spellings, as far as they are set."""
+    """The variables that name proxies and are set, in upper and lower case."""
     names = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
     return [name for upper in names for name in (upper, upper.lower()) if environment.get(name)]
 
 
 def _failed(service: Service, log: Path) -> BuildFailed:
     lines = tail(log)
-    last = next((line.strip() for line in reversed(lines.splitlines()) if line.strip()), "the builder said nothing")
+    last = next((line.strip() for line in reversed(lines.splitlines()) if line.strip()), "the builder printed nothing")
     return BuildFailed(f"{service.name} cannot be built: {last}\n{lines}", hint=f"the whole log: {log}")

@@ -1,4 +1,4 @@
-"""What is kept of a service's builds: without it, less can be told, and a little more is done."""
+"""Records of a service's builds. Without them, reasons are less exact and more files are read again."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from build_lib.settings import Settings
 
 
 class Records:
-    """The files of one service, below `.build/services`."""
+    """The records of one service, in files below `.build/services`."""
 
     def __init__(self, service: Service, settings: Settings) -> None:
         directory = settings.state_dir / "services" / service.name
@@ -28,21 +28,21 @@ class Records:
         return state.read(self._last) or {}
 
     def files(self, label: fingerprint.Parts | None) -> fingerprint.Parts | None:
-        """The files from which the image with this label was built, if they are known: to name what changed."""
+        """The context files that the image with this label was built from, or None if they are not known."""
         built = state.read(self._files) or {}
         same = label is not None and built.get("context") == label.get("context")
         return built.get("files") if same else None
 
     def write_begun(self, image: str) -> None:
-        """A build begins, and `image` is there still; it is told from what a run makes that never ends."""
+        """Record that a build begins while the service has `image`; a different one later is from that build."""
         state.write(self._last, {"begun": image, **self.last()})
 
     def write_built(self, context: Context, digest: str, image: str, unsure: Sequence[str]) -> None:
-        """It was built; `unsure` are the paths that changed meanwhile."""
+        """Record a successful build; `unsure` are the paths that changed during it."""
         built = {"context": digest, "files": dict(context.files)}
         state.write(self._files, built, compact=True)
         state.write(self._last, {"image": image, "unsure": list(unsure)})
 
     def write_failed(self, error: BuildError) -> None:
-        """It could not be built; what is known of the image that there may be stays true."""
+        """Record a failed build; what is recorded of the existing image, if any, is kept."""
         state.write(self._last, {**self.last(), "failed": error.message.partition("\n")[0]})

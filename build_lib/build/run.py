@@ -18,9 +18,9 @@ from build_lib.settings import Settings
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """How a service came out: why it was built ("" if it was not) and how long that took.
+    """The result for a service: why it was built ("" if it was not), and how many seconds that took.
 
-    `changed` are files of its context that were written to meanwhile: the image may be of before or after.
+    `changed` are files of its context that changed during the build: the image may have either version.
     """
 
     name: str
@@ -41,17 +41,17 @@ def build(
     on_end: Callable[[Outcome[Built]], None] = lambda _outcome: None,
     fail_fast: bool = False,
 ) -> list[Outcome[Built]]:
-    """Build what has to be built, each service after those it stands on; what fails blocks only what needs it.
+    """Build what is out of date, each service after those it depends on; a failure blocks only its dependents.
 
-    `why_missing` tells why an image could not be brought in, for the error of a service that lacks it; with `pull`,
-    the builder brings what is missing, and what is newer, itself.
+    `why_missing` says why an image could not be pulled, for the error of a service that needs it. With `pull`, the
+    builder itself pulls base images that are missing or have a newer version.
     """
 
     def work(name: str, cancel: Cancel) -> Built:
         began = time.monotonic()
         check = checks[name]
         changed = (
-            _built(check, builder, engine, settings, None if pull else why_missing, cancel) if check.reason else ()
+            _build_one(check, builder, engine, settings, None if pull else why_missing, cancel) if check.reason else ()
         )
         return Built(name=name, reason=check.reason, seconds=time.monotonic() - began, changed=tuple(changed))
 
@@ -59,7 +59,7 @@ def build(
     return run(needs, work, jobs=settings.builds_at_once, on_start=on_start, on_end=on_end, fail_fast=fail_fast)
 
 
-def _built(
+def _build_one(
     check: Check,
     builder: Builder,
     engine: Engine,
@@ -67,15 +67,15 @@ def _built(
     why_missing: Callable[[Reference], str] | None,
     cancel: Cancel,
 ) -> Sequence[str]:
-    """Build it; the files of its context that changed meanwhile.
+    """Build a service, and return the files of its context that changed during the build.
 
     Raises:
-        BuildError: it cannot be built; which the records keep, unless that is not its own fault.
+        BuildError: the build failed. It is recorded, unless the run was cancelled or the engine ended.
     """
     records = Records(check.service, settings)
     records.write_begun(check.image)
     try:
-        _through(check, builder, settings, why_missing, cancel)
+        _run_builder(check, builder, settings, why_missing, cancel)
         changed = check.context.changes(records.look())
     except BuildError as error:
         if cancel.requested():
@@ -90,7 +90,7 @@ def _built(
     return changed
 
 
-def _through(
+def _run_builder(
     check: Check,
     builder: Builder,
     settings: Settings,
@@ -100,27 +100,27 @@ def _through(
     log = settings.state_dir / "logs" / f"{check.service.name}.log"
     with state.writing(log):
         log.unlink(missing_ok=True)
-    if check.missing and why_missing is not None:  # else the builder brings its images itself
-        raise _lacks(check, why_missing)
-    _see_that_there_is(check.service)
+    if check.missing and why_missing is not None:  # else the builder pulls its images itself
+        raise _missing_images(check, why_missing)
+    _require_files(check.service)
     service = check.service if why_missing is None else with_images(check.service, check.pins)
     with state.writing(log):
         builder.build(service, {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel)
 
 
-def _see_that_there_is(service: Service) -> None:
-    """What was there at the check may be gone; builders say so in their own ways, and not always by name."""
+def _require_files(service: Service) -> None:
+    """Refuse a context or Dockerfile that was removed since the check: not every builder's message names it."""
     for path in (service.context, service.context if service.inline else service.dockerfile):
         if not path.exists():
-            raise BuildFailed(f"{service.name} cannot be built: there is no {path} any more")
+            raise BuildFailed(f"{service.name} cannot be built: {path} no longer exists")
 
 
-def _lacks(check: Check, why_missing: Callable[[Reference], str]) -> BuildFailed:
+def _missing_images(check: Check, why_missing: Callable[[Reference], str]) -> BuildFailed:
     images = []
     for image in check.missing:
         why = why_missing(image)
         images.append(f"{image} ({why})" if why else str(image))
     return BuildFailed(
         f"{check.service.name} is not built: it needs {', '.join(images)}",
-        hint="./inv prefetch brings images in; PRIVATE_REGISTRY in .env names a registry that has them",
+        hint="./inv prefetch, or set PRIVATE_REGISTRY in .env to a registry that has the images",
     )

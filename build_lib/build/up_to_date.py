@@ -15,16 +15,16 @@ from build_lib.settings import Settings
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """What is to be done about a service. `reason` is "" where nothing is."""
+    """The state of a service. `reason` says why it is out of date; "" if it is up to date."""
 
     service: Service
     parts: fingerprint.Parts
     context: Context
     reason: str
-    missing: tuple[Reference, ...]  # images that it needs for being built, and that the engine has not
+    missing: tuple[Reference, ...]  # images that its build needs and that the engine does not have
     image: str  # the id of the image of this name, up to date or not; "" if there is none
-    failed: str  # why the last try to build it failed, in a line; "" if it did not
-    pins: tuple[tuple[ImageUse, str], ...]  # images that the engine has under another name than the Dockerfile's
+    failed: str  # why its last build failed, in one line; "" if it did not
+    pins: tuple[tuple[ImageUse, str], ...]  # images that the engine has under another name than the Dockerfile uses
 
     @property
     def built(self) -> bool:
@@ -35,9 +35,9 @@ class Check:
 def check(
     services: Mapping[str, Service], engine: Engine, settings: Settings, *, forced: Collection[str] = ()
 ) -> dict[str, Check]:
-    """Compare each service with the image that there is; in the order of `services`.
+    """Compare each service with its existing image; the result is in the order of `services`.
 
-    All that a service stands on must be among `services`; those that are `forced` are built in any case.
+    Everything that a service depends on must be in `services`. Those that are `forced` are always built.
     """
     images, platform = engine.images(), engine.platform()
     checks: dict[str, Check] = {}
@@ -66,7 +66,7 @@ def _check(
     )
     image = images.get(service.image.canonical)
     old = fingerprint.from_label(image.labels.get(fingerprint.LABEL)) if image else None
-    if old is not None:  # an image that is gone since is no reason to build again
+    if old is not None:  # a base image that was removed since is no reason to rebuild
         parts |= {name: old[name] for name in (f"base image {image}" for image in missing) if name in old}
     last = records.last()
     before = old or {}
@@ -88,15 +88,15 @@ def _check(
 
 
 def _doubts(image: Image, last: Mapping[str, Any]) -> str:
-    """Why an image may be of other files than its label says; "" if nothing is known against it."""
+    """Why an image may have been built from other files than its label says; "" if there is no reason to doubt it."""
     if last.get("image") == image.id:
         return fingerprint.unsure(last.get("unsure", ()))
-    cut_off = "begun" in last and last["begun"] != image.id  # else the image is still the one from before
-    return "the run that built it was cut off" if cut_off else ""
+    interrupted = "begun" in last and last["begun"] != image.id  # else the image is still the one from before
+    return "the run that built it was interrupted" if interrupted else ""
 
 
 def _name_in(images: Mapping[str, Image], image: Reference) -> Reference | None:
-    """The name by which the engine finds the image, if it has it."""
+    """The name under which the engine has the image, or None."""
     return next((name for name in local_names(image) if name.identity in images), None)
 
 
@@ -111,13 +111,13 @@ def _pins(service: Service, names: Mapping[str, Reference | None]) -> Iterator[t
 def _reason(
     image: Image | None, old: fingerprint.Parts | None, changed: str, rebuilt: list[str], *, force: bool
 ) -> str:
-    """Why to build, in words."""
+    """Why the service is out of date, in words; "" if it is not."""
     if image is None:
         return "not built yet"
     if force:
         return "--force"
     if rebuilt:
-        return f"stands on {', '.join(rebuilt)}, which is rebuilt"
+        return f"depends on {', '.join(rebuilt)}, which {'is' if len(rebuilt) == 1 else 'are'} rebuilt"
     if old is None:
-        return "the image there is was not built by this tool"
+        return "the existing image was not built by this tool"
     return changed

@@ -302,8 +302,8 @@ class Console:
         painted = {"good": self._good("good   "), "warning": "warning", "bad": self._bad("bad    ")}
         for finding in [] if self.json else findings:
             self.line(f"{painted[finding.level]}  {finding.what}: {finding.detail}")
-            if finding.mend:
-                self.line(f"         next: {finding.mend}")
+            if finding.fix:
+                self.line(f"         next: {finding.fix}")
         counts = Counter(finding.level for finding in findings)
         if counts["bad"]:
             raise Incomplete(f"{counts['bad']} bad, {counts['warning']} to look at, {counts['good']} good")

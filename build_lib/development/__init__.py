@@ -1,4 +1,4 @@
-"""The tests, checks and benchmarks of this project itself, and its test report."""
+"""The tests, checks and benchmarks of this project, and its test report."""
 
 from typing import TYPE_CHECKING
 

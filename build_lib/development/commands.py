@@ -1,4 +1,4 @@
-"""What those who work on the program run: its tests, its checks, its benchmarks."""
+"""Run the tests, checks and benchmarks of this project."""
 
 import os
 import shlex
@@ -22,7 +22,7 @@ _ALL_TESTS = ("--numprocesses", str(_WORKERS), "--dist", "loadfile", "--no-loads
 def test(root: Path, arguments: Sequence[str], say: Callable[[str], None], *, report: bool, dry: bool) -> None:
     """Run pytest with the arguments; without any, all tests, in several processes.
 
-    With `report`, docs/test-report.md is written anew, also when tests failed.
+    With `report`, rewrite docs/test-report.md, also when tests failed.
 
     Raises:
         BuildError: a test failed, or the tools cannot be installed.
@@ -45,16 +45,16 @@ def lint(root: Path, say: Callable[[str], None], *, dry: bool) -> None:
     """Run the style and the type checker.
 
     Raises:
-        BuildError: one of them found something, or the tools cannot be installed.
+        BuildError: one of them reported a problem, or the tools cannot be installed.
     """
     _run(root, [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]], say, dry=dry)
 
 
 def bench(root: Path, names: Sequence[str], say: Callable[[str], None], *, dry: bool) -> None:
-    """Run the named benchmarks of `bench/`, or all.
+    """Run the named benchmarks of `bench/`, or all of them.
 
     Raises:
-        BuildError: one failed, or there is none of that name.
+        BuildError: a benchmark failed, or there is none with that name.
     """
     known = sorted(path.stem for path in (root / "bench").glob("[!_]*.py"))
     unknown = [name for name in names if name not in known]

@@ -1,4 +1,4 @@
-"""The test report: what a run of the tests was, as a document for people (`inv test --report`)."""
+"""The test report: the results of a run of the tests, as a document (`inv test --report`)."""
 
 import platform
 import shlex
@@ -15,11 +15,11 @@ from xml.etree import ElementTree
 from build_lib.units import seconds
 
 _PLAN = {
-    "test_plan_1": "copy-slurm: the packages are in apphub, where it serves them",
-    "test_plan_2": "build-all brings every dependency image by itself, and succeeds",
+    "test_plan_1": "copy-slurm copies the packages to where apphub serves them",
+    "test_plan_2": "build-all pulls every dependency image itself, and succeeds",
     "test_plan_3": "a closed site builds from the private registry alone",
 }
-_PROGRAMS = {  # what tells a program's version
+_PROGRAMS = {  # the command that prints a program's version
     "Docker Engine": ("dockerd", "--version"),
     "docker CLI": ("docker", "--version"),
     "docker-registry": ("docker-registry", "--version"),
@@ -42,7 +42,7 @@ class Case:
 
 
 def read(junit: Path) -> list[Case]:
-    """The cases of a JUnit file such as pytest writes."""
+    """The test cases in a JUnit file as pytest writes it."""
     return [_case(item) for item in ElementTree.parse(junit).iter("testcase")]
 
 
@@ -63,14 +63,14 @@ def _case(item: ElementTree.Element) -> Case:
 
 
 def document(cases: Sequence[Case], arguments: Sequence[str] = ()) -> str:
-    """The report, in Markdown, of a run of pytest with these arguments."""
+    """The report, in Markdown, on a run of pytest with these arguments."""
     return "\n".join(_lines(cases, shlex.join(arguments))) + "\n"
 
 
 def _lines(cases: Sequence[Case], arguments: str) -> Iterator[str]:
     counts = Counter(case.result for case in cases)
     yield "# Test report\n"
-    which = f"the tests that `pytest {arguments}` chose" if arguments else "all tests"
+    which = f"the tests that `pytest {arguments}` selects" if arguments else "all tests"
     yield f"Written by `./inv test --report` after a run of {which}, with a real Docker Engine and real registries.\n"
     took = seconds(sum(case.seconds for case in cases))
     yield f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped; {took} in tests.\n"

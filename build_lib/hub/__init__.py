@@ -1,7 +1,7 @@
-"""The packages' way from the image that built them into the image that serves them.
+"""Copying the Slurm packages from the image that built them into the image that serves them.
 
-In: the repository's services, and an engine that has both images. Out: the serving image with the packages and their
-index as one more layer, read back and verified.
+In: the repository's services, and an engine that has both images. Out: the serving image with one more layer, which
+has the packages and their index; read back and verified.
 """
 
 from typing import TYPE_CHECKING

@@ -1,12 +1,12 @@
-"""The Slurm packages: from the image that built them into the image that serves them.
+"""Copy the Slurm packages from the image that built them into the image that serves them.
 
-apphub only serves: a container of apphub-indexer makes the index and the page.
+apphub only serves files: a container of apphub-indexer makes the index and the page.
 
-apphub as it was built keeps a name of its own, `TAG-without-slurm`: each copy begins from there, so that no
-package of an earlier copy stays behind in a layer below. What a copy made keeps another, `TAG-with-slurm`, also when
-apphub is built again: the next copy takes old versions from there, and the indexer says which of them stay.
+The apphub image as built keeps the tag `TAG-without-slurm`. Each copy starts from it, so that no package of an earlier
+copy remains in a lower layer. The result of a copy is also tagged `TAG-with-slurm`, and keeps that tag when apphub is
+rebuilt: the next copy takes old versions from it, and the indexer decides which of them are kept.
 
-An apphub that stands on slurm-build (APPHUB_MODE=unified) has the packages as it is built, and nothing is copied.
+An apphub that depends on slurm-build (APPHUB_MODE=unified) gets the packages when it is built; nothing is copied.
 """
 
 import io
@@ -35,14 +35,14 @@ PAGES = "/usr/share/nginx/html/pkgs"
 DEB = "slurm-deb"
 PUBLISHED = f"{PAGES}/{DEB}"
 PUBLISH = "apphub-publish"  # the indexer's program
-WORK = "/pkgs"  # where it works: what is to be in PAGES
-_BY_HASH = "by-hash/"  # the indexes of earlier copies, for clients that are reading them
-_OLD = "old/"  # where the indexer looks for former versions
+WORK = "/pkgs"  # its working directory, whose content becomes that of PAGES
+_BY_HASH = "by-hash/"  # the indexes of earlier copies, for clients that still read them
+_OLD = "old/"  # where the indexer looks for earlier versions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Copied:
-    """The packages of slurm-build that apphub now has, and whether anything had to be done for it."""
+    """The packages of slurm-build that apphub now has, and whether apphub had to be changed for it."""
 
     packages: tuple[str, ...]
     changed: bool
@@ -51,7 +51,7 @@ class Copied:
     def summary(self) -> str:
         """What was done, in words."""
         count = number(len(self.packages), "package")
-        return f"{count} copied and read back" if self.changed else f"nothing to do: apphub has all {count}"
+        return f"{count} copied and read back" if self.changed else f"nothing to do: {count} already present in apphub"
 
 
 def applies(repository: Repository) -> bool:
@@ -60,19 +60,19 @@ def applies(repository: Repository) -> bool:
 
 
 def copy(repository: Repository, engine: Engine, settings: Settings, *, dry: bool = False) -> Copied:
-    """Put slurm-build's packages into apphub, under apphub's own name; twice is no more than once.
+    """Copy slurm-build's packages into the apphub image; copying the same packages again changes nothing.
 
-    With `dry`, nothing is changed, and the result says what would be. An apphub that stands on slurm-build is only
-    looked at.
+    With `dry`, nothing is changed, and the result says what would be. An apphub that depends on slurm-build is only
+    verified.
 
     Raises:
-        PackagesError: a service or an image is missing, there are no packages, or the result is not what it should be;
-            apphub stays as it was.
+        PackagesError: a service or an image is missing, there are no packages, or the new image is not as expected;
+            apphub is unchanged.
     """
     for name in (SOURCE, TARGET):
         _require(repository, name)
     if unified(repository):
-        return _look(repository, engine, settings)
+        return _verify_unified(repository, engine, settings)
     _require(repository, INDEXER)
     with state.lock(settings.state_dir / "copy-slurm.lock", "copy-slurm"):
         engine.remove_leftovers(owner(settings))
@@ -80,33 +80,33 @@ def copy(repository: Repository, engine: Engine, settings: Settings, *, dry: boo
 
 
 def unified(repository: Repository) -> bool:
-    """Whether apphub stands on slurm-build, and so has its packages when it is built."""
+    """Whether apphub depends on slurm-build, and so gets its packages when it is built."""
     return SOURCE in repository.services[TARGET].needs
 
 
 def difference(repository: Repository, engine: Engine, settings: Settings) -> str:
-    """What is wrong with apphub's packages as they are, in words; "" if they are slurm-build's."""
+    """How apphub's packages differ from slurm-build's, in words; "" if they do not."""
     source, target = _images(repository, SOURCE, TARGET)
     wanted = packages.read(engine, source, OUT, "verify").packages
     held = packages.read(engine, target, PUBLISHED, "verify")
     return packages.difference(wanted, held, settings)
 
 
-def _look(repository: Repository, engine: Engine, settings: Settings) -> Copied:
+def _verify_unified(repository: Repository, engine: Engine, settings: Settings) -> Copied:
     [target] = _images(repository, TARGET)
     wanted = _wanted(repository, (SOURCE, TARGET), engine, owner(settings))
     wrong = difference(repository, engine, settings)
     if wrong:
         raise PackagesError(
-            f"{target} is not what slurm-build gives: {wrong}",
-            hint=f"it gets its packages as it is built: ./inv build -s {TARGET} -t {target.tag}",
+            f"{target} does not have slurm-build's packages: {wrong}",
+            hint=f"./inv build -s {TARGET} -t {target.tag} builds it again, with the packages",
         )
     return Copied(packages=tuple(wanted), changed=False)
 
 
 def _require(repository: Repository, name: str) -> None:
     if name not in repository.services:
-        raise PackagesError(f"this repository has no service {name}", hint="./inv services lists those there are")
+        raise PackagesError(f"this repository has no service {name}", hint="./inv services lists the services")
 
 
 def _images(repository: Repository, *names: str) -> tuple[Reference, ...]:
@@ -114,7 +114,7 @@ def _images(repository: Repository, *names: str) -> tuple[Reference, ...]:
 
 
 def _wanted(repository: Repository, built: Sequence[str], engine: Engine, owner: str) -> Packages:
-    """slurm-build's packages; these services must be built."""
+    """slurm-build's packages; the services in `built` must have images."""
     images = engine.images()
     for name, image in zip(built, _images(repository, *built), strict=True):
         if image.identity not in images:
@@ -123,7 +123,7 @@ def _wanted(repository: Repository, built: Sequence[str], engine: Engine, owner:
     wanted = packages.read(engine, source, OUT, owner).packages
     if not wanted:
         raise PackagesError(
-            f"{source} has no .deb in {OUT}; {target} stays as it is",
+            f"{source} has no .deb in {OUT}; {target} is unchanged",
             hint=f"./inv build -s {SOURCE} -t {source.tag} --force builds it again",
         )
     return wanted
@@ -157,14 +157,14 @@ class _Copy:
         return packages.difference(wanted, held, self.settings)
 
     def _base(self) -> Reference:
-        """The apphub that was built: what bears that name if the present image stands on it, else the image itself."""
+        """The apphub image as built: the one tagged so, if the present image is based on it; else the present image."""
         if self.without.identity not in self.engine.images():
             return self.target
         below, layers = self.engine.layers(str(self.without)), self.engine.layers(str(self.target))
         return self.without if below != layers and layers[: len(below)] == below else self.target
 
     def _make(self, wanted: Packages, expected: Packages) -> None:
-        """Make the new image, look at what it holds, and only then give it apphub's name."""
+        """Build the new image, verify what it has, and only then tag it as apphub."""
         with tempfile.TemporaryFile() as context:
             self._write_context(expected, context)
             id = self.engine.build(fileobj=context, custom_context=True, use_config_proxy=False)
@@ -173,23 +173,23 @@ class _Copy:
         wrong = self._wrong(wanted, held) or (f"it also has {', '.join(extra)}" if extra else "")
         if wrong:
             self.engine.remove(id)
-            raise PackagesError(f"the new {self.target} is wrong: {wrong}; the old one stays")
+            raise PackagesError(f"the new {self.target} failed verification: {wrong}; the old image is kept")
         self.engine.tag(id, self.target)
         self.engine.tag(id, self.before)
         built_here.remember(id, self.settings)
 
     def _write_context(self, expected: Packages, context: IO[bytes]) -> None:
-        """A build context: the packages, their index and the page, made by the indexer, and how to add them."""
+        """Write a build context: the packages, the index and page that the indexer makes, and a Dockerfile."""
         with tempfile.TemporaryFile() as archive, self._indexing() as container:
-            self._take_packages(expected, archive)
+            self._collect_packages(expected, archive)
             container.put(WORK, archive)
             code, log = container.run(self._key())
             if code:
-                raise PackagesError(f"{PUBLISH} failed with exit code {code}; the old apphub stays:\n{log.strip()}")
+                raise PackagesError(f"{PUBLISH} failed with exit code {code}; the old apphub is kept:\n{log.strip()}")
             _write_context(container, context, f"FROM {self.without}\nCOPY pkgs/ {PAGES}/\n")
 
     def _key(self) -> bytes:
-        """The signing key: by the container's standard input, for whatever is put into a container is on a disk."""
+        """The signing key, for the container's standard input: a file in the container would be on a disk."""
         return self.settings.apt_signing_key.read_bytes() if self.settings.apt_signing_key else b""
 
     def _indexing(self) -> AbstractContextManager[Container]:
@@ -198,17 +198,17 @@ class _Copy:
         keep = {"APPHUB_KEEP_VERSIONS": str(self.settings.apphub_keep_versions)}
         return self.engine.container(str(self.indexer), owner=self.owner, command=[PUBLISH], environment=keep | signing)
 
-    def _take_packages(self, expected: Packages, into: IO[bytes]) -> None:
+    def _collect_packages(self, expected: Packages, into: IO[bytes]) -> None:
         with tarfile.open(fileobj=into, mode="w") as tar:
-            # of what is published as *.rpm, the page needs but the index
-            self._take(self.without, PAGES, lambda name: "" if name.endswith(".rpm") else name, tar)
+            # for published *.rpm files, the page needs only their index
+            self._collect(self.without, PAGES, lambda name: "" if name.endswith(".rpm") else name, tar)
             if self.before.identity in self.engine.images():
-                self._take(self.before, PUBLISHED, lambda name: _former(name, expected), tar)
-            self._take(self.source, OUT, lambda name: f"{DEB}/{name}" if name.endswith(".deb") else "", tar)
+                self._collect(self.before, PUBLISHED, lambda name: _earlier(name, expected), tar)
+            self._collect(self.source, OUT, lambda name: f"{DEB}/{name}" if name.endswith(".deb") else "", tar)
         into.seek(0)
 
-    def _take(self, image: Reference, directory: str, place: Callable[[str], str], tar: tarfile.TarFile) -> None:
-        """Take the files of a directory of the image to the places that they have in PAGES; "" for none."""
+    def _collect(self, image: Reference, directory: str, place: Callable[[str], str], tar: tarfile.TarFile) -> None:
+        """Add the files of a directory of the image; `place` gives the path of each below PAGES, "" to leave it out."""
         with self.engine.container(str(image), owner=self.owner) as container:
             for member, content in container.files(directory):
                 name = place(member.name.partition("/")[2])
@@ -216,8 +216,8 @@ class _Copy:
                     tar.addfile(_plain(member, name), content)
 
 
-def _former(name: str, expected: Packages) -> str:
-    """Where a file of the copy before has its place in the new one: what may be an old version, and indexes by hash."""
+def _earlier(name: str, expected: Packages) -> str:
+    """The path in the new copy of a file of the previous one: for old packages and by-hash indexes; "" for others."""
     package = name.removeprefix(_OLD)
     if package.endswith(".deb") and "/" not in package:
         return f"{DEB}/{_OLD}{package}" if package not in expected else ""
@@ -237,7 +237,7 @@ def _write_context(container: Container, context: IO[bytes], dockerfile: str) ->
 
 
 def _plain(member: tarfile.TarInfo, name: str) -> tarfile.TarInfo:
-    """A member for a regular file that everyone may read and root owns, whatever it was."""
+    """A tar member for a regular file that root owns and everyone may read, whatever the original was."""
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.mode = member.size, member.mtime, 0o644
     return info

@@ -1,4 +1,4 @@
-"""The packages that an image holds, and whether they and their index are what they should be."""
+"""The packages in an image, and whether they, their index and its signature are as expected."""
 
 import hashlib
 import re
@@ -19,7 +19,7 @@ Packages = Mapping[str, str]  # file name -> sha256 in hex
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
-    """What an image really holds: its packages, what its apt index says that it holds, and whose signature it has."""
+    """What is in an image: its packages, the packages that its apt index lists, and the digest of its signing key."""
 
     packages: Packages
     indexed: Packages
@@ -27,7 +27,7 @@ class Published:
 
 
 def read(engine: Engine, image: Reference | str, directory: str, owner: str) -> Published:
-    """Read back what the image holds in the directory itself, not below it.
+    """Read the packages in a directory of the image, without its subdirectories.
 
     Raises:
         EngineError: there is no such image, or no such directory in it.
@@ -55,17 +55,18 @@ def _sha256(content: IO[bytes]) -> str:
 
 
 def difference(wanted: Packages, held: Published, settings: Settings) -> str:
-    """What of `wanted` is not there as it should be, not in the index, or not signed as set; "" if all is well."""
+    """How `held` differs from `wanted`, its index from its packages, or its signature from the settings; "" if none."""
     missing = [name for name in wanted if name not in held.packages]
     other = [name for name in wanted if name in held.packages and held.packages[name] != wanted[name]]
     if missing:
-        return f"it lacks {', '.join(missing)}"
+        return f"it is missing {', '.join(missing)}"
     if other:
-        return f"its {', '.join(other)} has another content than slurm-build's"
-    # packages of its own may be older than APPHUB_KEEP_VERSIONS lets into the index
+        return f"its {', '.join(other)} {'differs' if len(other) == 1 else 'differ'} from slurm-build's"
+    # apphub's own packages may be too old for the index (APPHUB_KEEP_VERSIONS)
     wrong = dict(held.indexed.items() - held.packages.items()) | dict(wanted.items() - held.indexed.items())
     if wrong:
-        return f"its apt index does not fit its packages: {', '.join(sorted(wrong))}"
+        return f"its apt index does not match its packages: {', '.join(sorted(wrong))}"
     if held.key_digest != settings.apt_signing_key_digest:
-        return "it is not signed by the key of APT_SIGNING_KEY" if settings.apt_signing_key else "it is signed"
+        signed = "it is signed, but APT_SIGNING_KEY is not set"
+        return "it is not signed with the key of APT_SIGNING_KEY" if settings.apt_signing_key else signed
     return ""

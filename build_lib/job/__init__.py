@@ -1,7 +1,7 @@
-"""The whole job, and what looks over all other packages.
+"""The jobs that use all other packages: build, build-all, push, doctor, clean and init.
 
-In: a repository, an engine, settings, and a listener that hears of each step. Out: the results of build, build-all and
-push, the record of the run, the findings of doctor, what clean may remove, the files that init writes.
+In: a repository, an engine, settings, and a listener that is told of each step. Out: the results of build, build-all
+and push, the record of the run, the findings of doctor, what clean may remove, the files that init writes.
 """
 
 from typing import TYPE_CHECKING

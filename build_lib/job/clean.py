@@ -1,6 +1,6 @@
-"""What the tool has made and nobody needs any more: found first, and removed when that is wanted.
+"""Find the unused files and images that this tool created, and remove them.
 
-An image is the tool's own if it has a service's name and the label of a build, or if it was noted when it was made.
+An image is the tool's own if it has a service's name and a build's label, or if it was recorded when it was built.
 """
 
 from collections import defaultdict
@@ -23,7 +23,7 @@ _LOCKS = ("build.lock", "copy-slurm.lock")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leftover:
-    """Something to remove: what it is, in words, and its size in bytes, if that is known."""
+    """Something to remove: what it is, why it is unused, and its size in bytes, if known."""
 
     kind: str  # "container", "image", "file"
     name: str
@@ -34,10 +34,10 @@ class Leftover:
 def find(
     repository: Repository, wanted: Sequence[Dependency], engine: Engine | None, settings: Settings, *, keep: int
 ) -> list[Leftover]:
-    """All that may go; of each service's releases but the present one, the `keep` newest are kept.
+    """Find everything that may be removed, except the `keep` newest of each service's earlier releases.
 
-    Without an engine, only files are found. What belongs to a registry or an engine that this tool started and that
-    still runs is not among them.
+    Without an engine, only files are found. Files of a registry or an engine that this tool started are left out while
+    it runs.
 
     Raises:
         SettingsError: `keep` is negative.
@@ -52,10 +52,10 @@ def find(
 
 
 def remove(leftovers: Sequence[Leftover], engine: Engine | None, settings: Settings) -> list[BuildError]:
-    """Remove them; what could not be removed, and why.
+    """Remove the leftovers, and return an error for each that could not be removed.
 
     Raises:
-        BuildError: a build is at work in this repository.
+        BuildError: a build is running in this repository.
     """
     failures: list[BuildError] = []
     with ExitStack() as stack:
@@ -83,7 +83,7 @@ def _images(
     own = built_here.ids(settings)
     for id, image in engine.dangling().items():
         if id in own:
-            yield Leftover(kind="image", name=id, why="has no name any more", size=image.size)
+            yield Leftover(kind="image", name=id, why="no longer tagged", size=image.size)
     images = {Reference.parse(name): image for name, image in engine.images().items() if "@" not in name}
     needed = {local for item in wanted if (local := pinned(item.image)) is not None}
     for name, image in images.items():
@@ -97,7 +97,7 @@ def _images(
 
 
 def _earlier(images: Iterable[Reference], present: str, keep: int, engine: Engine) -> list[Reference]:
-    """A service's images of other releases but the `keep` newest; a release of apphub has three, for its copies."""
+    """A service's images of earlier releases, without the `keep` newest; a release of apphub has up to three images."""
     releases: dict[str, list[Reference]] = defaultdict(list)
     for name in images:
         releases[(name.tag or "").removesuffix(WITHOUT_SLURM).removesuffix(WITH_SLURM)].append(name)
@@ -107,7 +107,7 @@ def _earlier(images: Iterable[Reference], present: str, keep: int, engine: Engin
 
 
 def _files(settings: Settings) -> Iterator[Leftover]:
-    """What lies in `.build` and is made again by itself: no bundles or inventories, nor what runs."""
+    """The files in `.build` that are created again when needed: no bundles or inventories, and nothing that runs."""
     kept: set[str] = set()
     kept |= {"engine.json", "logs"} if daemon.down(settings, dry=True) else set()
     kept |= {"registry", "logs"} if local_registry.down(settings, dry=True) else set()
@@ -119,14 +119,14 @@ def _files(settings: Settings) -> Iterator[Leftover]:
 
 
 _WHY = {
-    "services": "how services were last built",
-    "prefetch.json": "the last prefetch's record",
-    "last-run.json": "the last run's record",
-    "engine.json": "the record of an engine that runs no more",
-    "blobs": "what was downloaded, and is fetched again when it is needed",
+    "services": "records of the last builds",
+    "prefetch.json": "record of the last prefetch",
+    "last-run.json": "record of the last run",
+    "engine.json": "record of an engine that no longer runs",
+    "blobs": "downloads, which are fetched again when needed",
     "logs": "logs",
     "registry": "all images that were pushed to the registry of registry-up",
-    "report.html": "the last run's report",
+    "report.html": "report of the last run",
 }
 
 
@@ -147,7 +147,7 @@ def _remove_file(path: Path) -> None:
 
 @contextmanager
 def connected(settings: Settings) -> Iterator[Engine | None]:
-    """The engine, or None if there is none: files may go all the same."""
+    """The engine, or None if none answers: files can be removed without one."""
     try:
         engine = Engine.connect(settings)
     except EngineError:

@@ -1,10 +1,11 @@
-"""What is missing or wrong on this machine and in this repository, and the command that mends it."""
+"""What is missing or wrong on this machine and in this repository, and how to fix it."""
 
 import os
 import re
 import shutil
 import socket
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -23,26 +24,26 @@ from build_lib.registry import Registries, connections, harbor
 from build_lib.repository import Repository, dependencies, discover
 from build_lib.settings import Settings, has_secret, unknown_in_env_file
 from build_lib.transfer import bootstrap
-from build_lib.units import seconds, size
+from build_lib.units import number, seconds, size
 
 _LITTLE_DISK, _NO_DISK = 10e9, 1e9  # bytes
 _LITTLE_MEMORY = 1e9  # bytes
-_SKEW_SECONDS = 60  # from which on tokens and certificates may be refused
+_SKEW_SECONDS = 60  # a larger one may have tokens and certificates refused
 _AT_ONCE = 16
 
-_NAME = "is the name right? /etc/resolv.conf and /etc/hosts say where names are looked up"
+_NAME = "check the name, /etc/resolv.conf and /etc/hosts"
 
 Level = Literal["good", "warning", "bad"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One thing that was looked at: how it is, and the next step where it is not good."""
+    """The result of one check, and how to fix what is not good."""
 
     level: Level
     what: str
     detail: str
-    mend: str = ""
+    fix: str = ""
 
 
 def _good(what: str, detail: str) -> Finding:
@@ -50,11 +51,11 @@ def _good(what: str, detail: str) -> Finding:
 
 
 def _bad(what: str, error: BuildError, *, level: Level = "bad") -> Finding:
-    return Finding(level=level, what=what, detail=error.message, mend=error.hint)
+    return Finding(level=level, what=what, detail=error.message, fix=error.hint)
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Look at all, and change nothing; what waits for the network is asked at once."""
+    """Run all checks, and change nothing; those of the network run in parallel."""
     findings = [*_env_file(settings)]
     try:
         repository: Repository | None = discover(settings)
@@ -78,33 +79,33 @@ def _env_file(settings: Settings) -> Iterator[Finding]:
     path = settings.project_root / ".env"
     if not path.is_file():
         yield Finding(
-            level="warning", what=".env", detail="there is none; the defaults count", mend="cp .env.example .env"
+            level="warning", what=".env", detail="no such file; the defaults apply", fix="cp .env.example .env"
         )
         return
     unknown, known = unknown_in_env_file(path)
     for name in unknown:
         nearest = get_close_matches(name, known, n=1)
-        mend = f"did you mean {nearest[0]}?" if nearest else ".env.example lists the settings"
-        yield Finding(level="warning", what=".env", detail=f"{name} is no setting", mend=mend)
+        fix = f"did you mean {nearest[0]}?" if nearest else ".env.example lists the settings"
+        yield Finding(level="warning", what=".env", detail=f"{name} is not a setting", fix=fix)
     readable = path.stat().st_mode & 0o044
     if readable and has_secret(path):
-        detail = "it holds a password, and others may read it"
-        yield Finding(level="bad", what=".env", detail=detail, mend=f"chmod 600 {path}")
+        detail = "it contains a password, and other users can read it"
+        yield Finding(level="bad", what=".env", detail=detail, fix=f"chmod 600 {path}")
     elif not unknown:
-        yield _good(".env", "all of its settings are known")
+        yield _good(".env", "all settings in it are known")
 
 
 def _repository(repository: Repository, settings: Settings) -> Iterator[Finding]:
     files = ", ".join(path.name for path in settings.compose_files) or "no compose file"
     what = "services"
     if not repository.services:
-        mend = f"a directory with a Dockerfile below {settings.services_dir}/, or a compose file with a build: section"
-        yield Finding(level="warning", what=what, detail=f"there are none ({files})", mend=mend)
+        fix = f"add a directory with a Dockerfile to {settings.services_dir}/, or a compose file with a build: section"
+        yield Finding(level="warning", what=what, detail=f"there are none ({files})", fix=fix)
     elif not repository.problems:
         yield _good(what, f"{len(repository.services)} ({files})")
     for problem in repository.problems:
         place = f"{problem.path}:{problem.line}" if problem.line else str(problem.path)
-        yield Finding(level="bad", what=what, detail=f"{place}: {problem.reason}", mend="mend it there")
+        yield Finding(level="bad", what=what, detail=f"{place}: {problem.reason}", fix="correct the file")
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:
@@ -113,8 +114,8 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     if found:
         free = int(found[1]) * 1024
         level: Level = "warning" if free < _LITTLE_MEMORY else "good"
-        mend = "BUILD_JOBS=1 in .env takes less" if level == "warning" else ""
-        yield Finding(level=level, what="memory", detail=f"{size(free)} available", mend=mend)
+        fix = "set BUILD_JOBS=1 in .env to use less" if level == "warning" else ""
+        yield Finding(level=level, what="memory", detail=f"{size(free)} available", fix=fix)
 
 
 def _text(path: Path) -> str:
@@ -124,8 +125,8 @@ def _text(path: Path) -> str:
 def _disk(what: str, path: Path) -> Finding:
     free = shutil.disk_usage(path).free
     level: Level = "bad" if free < _NO_DISK else "warning" if free < _LITTLE_DISK else "good"
-    mend = "./inv clean; docker system df" if level != "good" else ""
-    return Finding(level=level, what=what, detail=f"{size(free)} free", mend=mend)
+    fix = "./inv clean; docker system df" if level != "good" else ""
+    return Finding(level=level, what=what, detail=f"{size(free)} free", fix=fix)
 
 
 def _engine(engine: Engine, repository: Repository | None, settings: Settings) -> Iterator[Finding]:
@@ -146,7 +147,7 @@ def _builder(settings: Settings, engine: Engine) -> Finding:
         return _bad("builder", error)
     if isinstance(builder, builders.Classic):
         detail = f"{builder.name}: no BuildKit, so no RUN --mount, COPY --link or here-documents"
-        return Finding(level="warning", what="builder", detail=detail, mend=builders.GET_BUILDKIT)
+        return Finding(level="warning", what="builder", detail=detail, fix=builders.GET_BUILDKIT)
     return _good("builder", builder.name)
 
 
@@ -156,14 +157,14 @@ def _leftovers(repository: Repository, engine: Engine, settings: Settings) -> Fi
     left = [item for item in found if item.kind != "file"]
     if not left:
         return _good("leftovers", "none")
+    kinds = Counter(item.kind for item in left)
+    counts = ", ".join(number(count, kind) for kind, count in kinds.items())
     room = size(sum(item.size or 0 for item in left))
-    return Finding(
-        level="warning", what="leftovers", detail=f"{len(left)} images or containers, {room}", mend="./inv clean"
-    )
+    return Finding(level="warning", what="leftovers", detail=f"{counts}, {room}", fix="./inv clean")
 
 
 def _network(repository: Repository | None, held: Collection[str], settings: Settings) -> list[Finding]:
-    """Every host that images may come from or go to; `held` are the names of the images that are here already."""
+    """Check every host that images are pulled from or pushed to; `held` are the images that the engine already has."""
     registry = settings.private_registry
     hosts: dict[str, tuple[str, Level]] = {}
     if registry is not None:
@@ -179,7 +180,7 @@ def _network(repository: Repository | None, held: Collection[str], settings: Set
             host, level = hosts[what]
             unresolved = _unresolved(host, settings)
             if unresolved:
-                return [Finding(level=level, what="DNS", detail=unresolved, mend=_NAME)]
+                return [Finding(level=level, what="DNS", detail=unresolved, fix=_NAME)]
             try:
                 project = registry if what == "private registry" else None
                 return [_host(registries, what, host, project)]
@@ -191,7 +192,7 @@ def _network(repository: Repository | None, held: Collection[str], settings: Set
 
 
 def _named(repository: Repository | None, held: Collection[str], settings: Settings) -> dict[str, Level]:
-    """The registries that images name; one of which none has to come only warns."""
+    """The registries that images name; one that no image has to be pulled from is only worth a warning."""
     if repository is None:
         return {}
     replaced = settings.private_registry is not None or bool(settings.registry_mirrors)
@@ -204,10 +205,10 @@ def _named(repository: Repository | None, held: Collection[str], settings: Setti
 
 
 def _host(registries: Registries, what: str, host: str, project: PrivateRegistry | None) -> Finding:
-    """Whether the host answers as a registry, lets us in, has the project if it is a Harbor, and the right time.
+    """Check that the host answers as a registry, accepts the login, has the project (a Harbor), and has the same time.
 
     Raises:
-        RegistryError: one of the first three is not so.
+        RegistryError: one of the first three checks failed.
     """
     began = time.monotonic()
     answer = registries.session.send("GET", host, "/v2/")
@@ -217,14 +218,14 @@ def _host(registries: Registries, what: str, host: str, project: PrivateRegistry
     skew = _skew(answer.headers.get("Date", ""))
     if abs(skew) > _SKEW_SECONDS:
         detail = f"this machine's clock is {seconds(abs(skew))} {'ahead of' if skew > 0 else 'behind'} {host}'s"
-        return Finding(level="warning", what=what, detail=detail, mend="timedatectl set-ntp true sets the clock")
+        return Finding(level="warning", what=what, detail=detail, fix="timedatectl set-ntp true")
     login = registries.session.login(host)
     who = f"logged in as {login.username!r}" if login and login.username else "anonymous"
     return _good(what, f"{host} answers in {took}, {who}")
 
 
 def _unresolved(host: str, settings: Settings) -> str:
-    """Why the name cannot be resolved; "" if it can, or if a proxy does that."""
+    """Why the name cannot be resolved; "" if it can, or if a proxy resolves it."""
     if builders.proxy_names(settings.environment):
         return ""
     name = urlsplit(f"//{connections.api_host(host)}").hostname or host
@@ -236,7 +237,7 @@ def _unresolved(host: str, settings: Settings) -> str:
 
 
 def _skew(date: str) -> float:
-    """How far this machine's clock is ahead of an answer's, in seconds; 0 where the answer tells none."""
+    """How many seconds this machine's clock is ahead of an answer's; 0 if the answer has no date."""
     try:
         return time.time() - parsedate_to_datetime(date).timestamp()
     except (TypeError, ValueError):

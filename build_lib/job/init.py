@@ -1,4 +1,4 @@
-"""What another repository needs to have these tasks: a `tasks.py` of three lines, `invoke.yaml` and `.env.example`."""
+"""The files that give another repository these tasks: a `tasks.py` of three lines, `invoke.yaml`, `.env.example`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,27 +21,27 @@ tasks:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Initialized:
-    """What was written, and what was there already as it should be."""
+    """The files that were written, and those that already existed with the same content."""
 
     written: tuple[Path, ...]
     there: tuple[Path, ...]
 
 
 def initialize(repository: Path, *, dry: bool = False) -> Initialized:
-    """Write the three files, of which none may be there with another content; with `dry`, only say which.
+    """Write the three files, except those that already exist; with `dry`, only return which would be written.
 
     Raises:
-        BuildError: one of them is there and differs, or cannot be written; nothing was written.
+        BuildError: one of them exists with different content, and nothing was written; or one cannot be written.
     """
     if not repository.is_dir():
-        raise BuildError(f"{repository} is no directory", hint="--path names the repository that is to have the tasks")
+        raise BuildError(f"{repository} is not a directory", hint="--path names the repository that gets the tasks")
     contents = {"tasks.py": _TASKS, "invoke.yaml": _INVOKE, ".env.example": documents.env_example()}
     files = {repository / name: content for name, content in contents.items()}
     there = tuple(path for path, content in files.items() if path.exists() and path.read_bytes() == content.encode())
     for path, content in files.items():
         if path.exists() and path not in there:
-            hint = "move it away; or add to it by hand:\n" + content if path.suffix != ".example" else "move it away"
-            raise BuildError(f"{path} is there already, with another content; nothing was written", hint=hint)
+            hint = "move it away, or add to it by hand:\n" + content if path.suffix != ".example" else "move it away"
+            raise BuildError(f"{path} already exists with different content; nothing was written", hint=hint)
     written = tuple(path for path in files if path not in there)
     try:
         for path in () if dry else written:

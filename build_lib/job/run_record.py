@@ -1,4 +1,4 @@
-"""The course of a build, kept for people who look at it afterwards: `.build/last-run.json` (docs/last-run.md)."""
+"""The record of a build, to be read afterwards: `.build/last-run.json` (docs/last-run.md)."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -20,19 +20,19 @@ Ending = Literal["done", "failed", "interrupted"]
 
 
 class Listener(Protocol):
-    """Who hears of a build's course as it goes."""
+    """Receives the events of a build as they happen."""
 
     def step(self, number: int, title: str) -> None:
         """A step begins."""
 
     def checked(self, checks: Mapping[str, Check]) -> None:
-        """What is to be built is known."""
+        """All services have been checked."""
 
     def building(self, builder: str, jobs: int) -> None:
-        """What builds, and how many services at once."""
+        """Building begins, with this builder and so many services at once."""
 
     def line(self, text: str) -> None:
-        """Something worth a line happened."""
+        """Anything else that is worth a line."""
 
     def on_start(self, name: str) -> None:
         """A service's build begins."""
@@ -42,7 +42,7 @@ class Listener(Protocol):
 
 
 class Recorder:
-    """A listener that tells another, and makes a document of it. Times in it are seconds from the run's beginning."""
+    """A listener that passes events on to another, and records the run. Times are in seconds since the run began."""
 
     def __init__(self, listener: Listener, command: str, engine: Engine, settings: Settings) -> None:
         self.report = settings.state_dir / "report.html"
@@ -96,7 +96,7 @@ class Recorder:
         self._listener.on_built(outcome)
 
     def write(self, ending: Ending, *, packages: str = "", failures: Sequence[BuildError] = ()) -> None:
-        """The run has ended: write its document, and the page that is made of it.
+        """Write the record of the run, which has ended, and the page made from it.
 
         Raises:
             BuildError: they cannot be written.
@@ -124,7 +124,7 @@ class Recorder:
         state.write_text(self.report, run_page(document))
 
     def _sizes(self) -> dict[str, int]:
-        """Of the images by their names; of none where the engine ended, for such a run has a record too."""
+        """The images' sizes in bytes, by name; empty if the engine has ended, because such a run has a record too."""
         try:
             return {name: image.size for name, image in self._engine.images().items()}
         except EngineError:

@@ -22,23 +22,23 @@ from build_lib.units import number
 
 
 class PushListener(Protocol):
-    """Who hears of pushes."""
+    """Receives the events of a push as they happen."""
 
     def on_start(self, name: str) -> None:
         """A service's push begins."""
 
     def on_shipped(self, outcome: Outcome[PushedService]) -> None:
-        """It ended."""
+        """A service's push ended."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """How a run ended: each service, and everything that failed."""
+    """How a run ended: the outcome for each service, and everything that failed."""
 
     outcomes: tuple[Outcome[Built], ...]
     failures: tuple[BuildError, ...]
-    packages: str = ""  # what became of the Slurm packages
-    report: Path | None = None  # the page that tells it all
+    packages: str = ""  # what was done about the Slurm packages, in words
+    report: Path | None = None  # the page about the run
 
 
 def build(
@@ -54,12 +54,12 @@ def build(
     fail_fast: bool = False,
     dry: bool = False,
 ) -> Result:
-    """Build the named services and what they stand on; with `dry`, only say which and why.
+    """Build the named services and what they depend on; with `dry`, only say which would be built, and why.
 
-    With `no_deps`, only the named ones; with `pull`, on base images that the builder looks for itself.
+    With `no_deps`, only the named services are built; with `pull`, the builder pulls base images itself.
 
     Raises:
-        BuildError: there is no such service; or, with `no_deps`, one that a named one stands on was never built.
+        BuildError: there is no such service; or, with `no_deps`, a service depends on one that was never built.
     """
     checks = building.check(repository.chosen(names), engine, settings, forced=names if force or pull else ())
     if no_deps and names:
@@ -78,10 +78,10 @@ def build(
 def _recorded(
     work: Callable[[Recorder], Result], command: str, engine: Engine, settings: Settings, listener: Listener
 ) -> Result:
-    """Do the work, alone in this repository, and keep how it went, however it ends.
+    """Do the work under the repository's lock, and record the run, however it ends.
 
     Raises:
-        BuildError: another run is at work in this repository; or the work could not go on.
+        BuildError: another build is running in this repository; or the work could not be continued.
     """
     with state.lock(settings.state_dir / "build.lock", command):
         recorder = Recorder(listener, command, engine, settings)
@@ -96,18 +96,18 @@ def _recorded(
         ending: Ending = "failed" if result.failures else "done"
         try:
             recorder.write(ending, packages=result.packages, failures=result.failures)
-        except BuildError as error:  # of the disk, say: what failed before is told all the same
+        except BuildError as error:  # such as a full disk: earlier failures must still be reported
             return replace(result, failures=(*result.failures, error))
     return replace(result, report=recorder.report)
 
 
 def _alone(checks: Mapping[str, Check], names: Sequence[str]) -> dict[str, Check]:
-    """The named services; those that they stand on are taken as they are."""
+    """The named services alone, which are built with the existing images of those they depend on."""
     for name in names:
         for need in checks[name].service.needs:
             if need not in names and not checks[need].built:
-                hint = f"./inv build -s {need} builds it, and so does leaving --no-deps out"
-                raise BuildError(f"{name} stands on {need}, which is not built", hint=hint)
+                hint = f"./inv build -s {need}, or leave out --no-deps"
+                raise BuildError(f"{name} depends on {need}, which is not built", hint=hint)
     return {name: check for name, check in checks.items() if name in names}
 
 
@@ -122,7 +122,7 @@ def push(
     create_project: bool = False,
     dry: bool = False,
 ) -> list[Outcome[PushedService]]:
-    """Push the named services, or all; one that is not built as its files are now only with `force`.
+    """Push the named services, or all; those that are out of date only with `force`.
 
     Raises:
         BuildError: there is no such service; or the registry cannot be pushed to.
@@ -134,16 +134,16 @@ def push(
         if not checks[name].built:
             unfit[name] = BuildError(f"{name} is not built", hint=f"./inv build -s {name}, or ./inv build-all push")
         elif checks[name].reason and not force:
-            reason = f"{name} is not pushed, for it is out of date: {checks[name].reason}"
-            unfit[name] = BuildError(reason, hint=f"./inv build -s {name}; or --force pushes it as it is")
+            reason = f"{name} is not pushed because it is out of date: {checks[name].reason}"
+            unfit[name] = BuildError(reason, hint=f"./inv build -s {name}, or push it anyway with --force")
     if (
         copy_slurm.TARGET in chosen
         and copy_slurm.TARGET not in unfit
         and _has_packages(checks, repository)
         and not force
     ):
-        for wrong in _verify_packages(repository, engine, settings):  # as built, before or without a copy
-            hint = "./inv copy-slurm puts them there; or --force pushes it as it is"
+        for wrong in _verify_packages(repository, engine, settings):  # it may be as built, without a copy
+            hint = "./inv copy-slurm, or push it anyway with --force"
             unfit[copy_slurm.TARGET] = BuildError(f"{copy_slurm.TARGET} is not pushed: {wrong.message}", hint=hint)
     return shipping.push(
         chosen,
@@ -158,7 +158,7 @@ def push(
 
 
 def _has_packages(checks: Mapping[str, Check], repository: Repository) -> bool:
-    """Whether apphub is to have packages of a slurm-build that is there."""
+    """Whether apphub should have slurm-build's packages, and slurm-build is built."""
     return copy_slurm.applies(repository) and checks[copy_slurm.SOURCE].built
 
 
@@ -172,10 +172,10 @@ def build_all(
     fail_fast: bool = False,
     dry: bool = False,
 ) -> Result:
-    """Steps 1 to 4 of build-all; with `dry`, only the first, which says what the others would do.
+    """Run steps 1 to 4 of build-all; with `dry`, only step 1, which says what would be built.
 
     Raises:
-        BuildError: another run is at work in this repository.
+        BuildError: another build is running in this repository.
     """
 
     def check(listener: Listener) -> dict[str, Check]:
@@ -216,7 +216,8 @@ def _steps(
     copied = copy_slurm.applies(repository) and not failures and {copy_slurm.SOURCE, copy_slurm.TARGET} <= done
     wrong = _verify(checks, done, engine)
     wrong += _verify_packages(repository, engine, settings) if copied else []
-    listener.line(f"  {number(len(done), 'service')} looked at, {len(wrong) or 'nothing'} wrong")
+    services = number(len(done), "service")
+    listener.line(f"  {services} checked, {number(len(wrong), 'problem')}" if wrong else f"  {services} verified")
     return Result(outcomes=result.outcomes, failures=(*result.failures, *failures, *wrong), packages=packages)
 
 
@@ -258,14 +259,14 @@ def _build(
 
 
 def _copy(repository: Repository, done: set[str], engine: Engine, settings: Settings) -> tuple[str, list[BuildError]]:
-    """What became of the packages, in words, and what failed."""
+    """Copy the Slurm packages, and return what was done, in words, and what failed."""
     if not copy_slurm.applies(repository):
         return f"not needed: there are no services {copy_slurm.SOURCE} and {copy_slurm.TARGET}", []
     if copy_slurm.unified(repository):
         return "not needed: apphub is built with slurm-build's packages (APPHUB_MODE=unified)", []
-    lacking = sorted({copy_slurm.SOURCE, copy_slurm.TARGET} - done)
-    if lacking:
-        return f"not done, for {' and '.join(lacking)} could not be built", []
+    missing = sorted({copy_slurm.SOURCE, copy_slurm.TARGET} - done)
+    if missing:
+        return f"not copied: {' and '.join(missing)} could not be built", []
     try:
         return copy_slurm.copy(repository, engine, settings).summary, []
     except BuildError as error:
@@ -273,7 +274,7 @@ def _copy(repository: Repository, done: set[str], engine: Engine, settings: Sett
 
 
 def _verify(checks: Mapping[str, Check], done: set[str], engine: Engine) -> list[BuildError]:
-    """Whether what was made is there and is what it should be, as the engine has it now."""
+    """Check that the engine has the built images, with this run's fingerprints, and return what is wrong."""
     images = engine.images()
     wrong: list[BuildError] = []
     for name in sorted(done):
@@ -281,10 +282,10 @@ def _verify(checks: Mapping[str, Check], done: set[str], engine: Engine) -> list
         if image is None:
             wrong.append(BuildFailed(f"{checks[name].service.image} is not in the engine after its build"))
         elif image.labels.get(fingerprint.LABEL) != fingerprint.as_label(checks[name].parts):
-            wrong.append(BuildFailed(f"{checks[name].service.image} has not the fingerprint of this build"))
+            wrong.append(BuildFailed(f"{checks[name].service.image} does not have this build's fingerprint"))
     return wrong
 
 
 def _verify_packages(repository: Repository, engine: Engine, settings: Settings) -> list[BuildError]:
     found = copy_slurm.difference(repository, engine, settings)
-    return [BuildFailed(f"apphub has not slurm-build's packages: {found}")] if found else []
+    return [BuildFailed(f"apphub does not have slurm-build's packages: {found}")] if found else []

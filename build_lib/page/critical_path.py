@@ -1,4 +1,4 @@
-"""What the record of a run tells of its course: what waited for what, and which chain took longest."""
+"""What the record of a run says of its timing: what each service waited for, and the critical path."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Any
 
 Entry = Mapping[str, Any]  # an object of the record, as JSON gives it
 _BUILD_STEP = 2
-_MOMENT = 0.5  # seconds: shorter waits are the program's own work
+_MOMENT = 0.5  # seconds; shorter waits are this program's own overhead
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sign:
-    """How a state is shown: a symbol, for colour alone tells nothing on paper, and the name of its style."""
+    """How a state is shown: a symbol, because colour alone is lost in print, and the name of its style."""
 
     symbol: str
     style: str
@@ -20,9 +20,9 @@ class Sign:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
-    """When a service was built, in seconds from the run's beginning.
+    """When a service was built, in seconds since the run began.
 
-    `ready` is when it could have begun, `after` which service it then had waited for ("" for none).
+    `ready` is when the build could have begun; `after` is the service that it waited for until then, "" for none.
     """
 
     began: float
@@ -32,7 +32,7 @@ class Span:
 
     @property
     def waited(self) -> float:
-        """For how long it waited for a place."""
+        """How long it waited for a free slot, in seconds."""
         return self.began - self.ready if self.began - self.ready >= _MOMENT else 0.0
 
 
@@ -48,28 +48,28 @@ _UNKNOWN = Sign(symbol="?", style="idle")
 
 
 def sign(service: Entry) -> Sign:
-    """How the service's state is shown."""
+    """The symbol and style of the service's state."""
     return _SIGNS.get(state(service), _UNKNOWN)
 
 
 def state(service: Entry) -> str:
-    """The service's state in a word or two: one whose build began, and did not end, was interrupted."""
+    """The service's state in a word or two; a build that began and did not end was interrupted."""
     return "interrupted" if service["state"] == "not begun" and service["began"] is not None else str(service["state"])
 
 
 def in_state(run: Entry, word: str) -> list[Entry]:
-    """The services that ended so."""
+    """The services in this state."""
     return [service for service in run["services"] if state(service) == word]
 
 
 def needs(run: Entry) -> dict[str, list[str]]:
-    """Each service with the services of this run that it stands on."""
+    """Each service with the services of this run that it depends on."""
     names = {service["name"] for service in run["services"]}
     return {service["name"]: [need for need in service["needs"] if need in names] for service in run["services"]}
 
 
 def spans(run: Entry) -> dict[str, Span]:
-    """When each service was built, of those whose build began, in the order of their beginnings."""
+    """When each service was built, for those whose build began, in the order in which they began."""
     times = {entry["name"]: _times(entry, run) for entry in run["services"] if entry["began"] is not None}
     first = _first(run, [began for began, _ in times.values()])
     wanted = needs(run)
@@ -78,13 +78,13 @@ def spans(run: Entry) -> dict[str, Span]:
 
 
 def _times(service: Entry, run: Entry) -> tuple[float, float]:
-    """One without an end was at work until the run's."""
+    """When a build began and ended; one without an end lasted until the run ended."""
     began, took = service["began"], service["seconds"]
     return began, began + took if took is not None else max(began, run["seconds"])
 
 
 def _first(run: Entry, begun: Sequence[float]) -> float:
-    """When the first service could begin."""
+    """When the first build could begin."""
     step = [step["began"] for step in run["steps"] if step["number"] == _BUILD_STEP]
     return min([*step, *begun], default=0.0)
 
@@ -95,8 +95,8 @@ def _span(times: Mapping[str, tuple[float, float]], name: str, wanted: Sequence[
     return Span(began=began, ended=ended, ready=min(last[0], began), after=last[1])
 
 
-def longest_chain(run: Entry) -> tuple[list[str], float]:
-    """The services, each standing on the one before, whose builds took longest in all; and how long."""
+def critical_path_of(run: Entry) -> tuple[list[str], float]:
+    """The services, each depending on the one before, whose builds took longest in all; and how many seconds."""
     lasted = {name: span.ended - span.began for name, span in spans(run).items()}
     wanted = needs(run)
     best: dict[str, tuple[float, list[str]]] = {}
@@ -108,7 +108,7 @@ def longest_chain(run: Entry) -> tuple[list[str], float]:
 
 
 def stopped_by(run: Entry, name: str) -> list[str]:
-    """The blocked services that stand on a failed one, directly or not."""
+    """The blocked services that depend on the failed service, directly or indirectly."""
     blocked = {service["name"]: service["blocked_by"] for service in in_state(run, "blocked")}
     found = {name}
     for other in TopologicalSorter(blocked).static_order():

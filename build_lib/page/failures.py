@@ -1,4 +1,4 @@
-"""What failed in a run: a line for each failure, and all that is known of it."""
+"""What failed in a run: a line for each failure, and its details."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,35 +8,39 @@ from build_lib.page.markup import Markup, tag
 
 
 def lines(run: Entry, numbers: Mapping[str, int]) -> Iterator[Markup]:
-    """Each failure in a line that leads to all of it: of a service, the last line of its log as well."""
+    """A line for each failure, with a link to its details; for a service also the last line of its log."""
     for service in in_state(run, "failed"):
         link = tag("a", _headline(service), href=f"#failure-{numbers[service['name']]}")
         last = next((line for line in reversed(_log_lines(service)) if line.strip()), "")
         yield tag("li", link, *([tag("code", last)] if last else []))
     for number, item in missing(run):
         users = list(dict.fromkeys(need["needed_by"] for need in item["needed_by"]))
-        link = tag("a", f"{item['image']} could not be had", href=f"#missing-{number}")
-        yield tag("li", link, f" for {tables.some(users)}" if users else "")
+        link = tag("a", _unavailable(item), href=f"#missing-{number}")
+        yield tag("li", link, f" (needed by {tables.some(users)})" if users else "")
     for number, failure in enumerate(_others(run)):
         yield tag("li", tag("a", _first_line(failure["message"]), href=f"#other-{number}"))
 
 
 def articles(run: Entry, numbers: Mapping[str, int]) -> Iterator[Markup]:
-    """Each failure with its next step, the end of its log, and what it kept from being done."""
+    """The details of each failure: the next step, the end of the log, and what was not built because of it."""
     for service in in_state(run, "failed"):
         yield _article(f"failure-{numbers[service['name']]}", _headline(service), *_service(service, run))
     for number, item in missing(run):
-        asked = [tag("h4", "Who was asked"), tables.refusals(item)] if item["refusals"] else []
-        needed = [tag("h4", "Who needs it"), tables.needed_by(item, numbers)] if item["needed_by"] else []
-        yield _article(f"missing-{number}", f"{item['image']} could not be had", *asked, *needed)
+        asked = [tag("h4", "Sources tried"), tables.refusals(item)] if item["refusals"] else []
+        needed = [tag("h4", "Needed by"), tables.needed_by(item, numbers)] if item["needed_by"] else []
+        yield _article(f"missing-{number}", _unavailable(item), *asked, *needed)
     for number, failure in enumerate(_others(run)):
         message = failure["message"]
         yield _article(f"other-{number}", _first_line(message), *_more(message), *_next(failure["hint"]))
 
 
 def missing(run: Entry) -> list[tuple[int, Entry]]:
-    """The dependency images that could not be had, and their numbers in the page."""
+    """The dependency images that no source had, and their numbers in the page."""
     return [(number, item) for number, item in enumerate(run["dependencies"]) if item["source"] is None]
+
+
+def _unavailable(item: Entry) -> str:
+    return f"{item['image']} is not available from any source"
 
 
 def _article(anchor: str, title: str, *content: Markup) -> Markup:
@@ -53,7 +57,7 @@ def _first_line(message: str) -> str:
 
 
 def _log_lines(service: Entry) -> list[str]:
-    """The end of the log as a terminal would show it: of a line that was written over, what came last."""
+    """The end of the log as a terminal would show it: only the last version of a line that was overwritten."""
     return [line.rstrip("\r\n").rpartition("\r")[2] for line in service["tail"]]
 
 
@@ -72,13 +76,13 @@ def _service(service: Entry, run: Entry) -> Iterator[Markup]:
 
 
 def _others(run: Entry) -> list[Entry]:
-    """The failures that are not told as a service's own."""
+    """The failures that are not shown as a service's own."""
     told = {service["error"] for service in run["services"]}
     return [failure for failure in run["failures"] if failure["message"] not in told]
 
 
 def _more(message: str, log: list[str] | None = None) -> Iterator[Markup]:
-    """The rest of a message of several lines, unless it is the log's end, which is shown as such."""
+    """The rest of a message of several lines, unless it is the end of the log, which is shown anyway."""
     rest = message.strip().partition("\n")[2].strip("\n")
     known = {line.strip() for line in log or ()}
     if rest and not {line.strip() for line in rest.split("\n")} <= known:

@@ -1,6 +1,6 @@
-"""The dependency graph as a picture: a column for each level, a service to the right of all that it stands on.
+"""The dependency graph as a picture: a column for each level, each service to the right of all that it depends on.
 
-The way is Sugiyama's: levels, waypoints where an edge passes a level, an order with few crossings, places.
+The method is Sugiyama's: levels, waypoints where an edge passes a level, an order with few crossings, positions.
 """
 
 from collections import defaultdict
@@ -14,17 +14,17 @@ from build_lib.units import seconds
 
 _WIDTH, _HEIGHT = 188, 44  # of a service's box, in pixels
 _GAP = 56  # between columns, for the edges
-_APART, _PASSING = 56, 22  # what a box takes of a column's height, and what an edge that passes
+_APART, _PASSING = 56, 22  # the share of a column's height of a box, and of an edge that passes
 _LETTERS = 19  # that fit into a box
 _SWEEPS = 6
 
-Node = tuple[str, str, int]  # a service (its name twice) or the edge from one to another, in a level
-Edges = Mapping[Node, Sequence[Node]]  # to what each node leads in the column beside
+Node = tuple[str, str, int]  # a service (its name twice), or the edge from one to another, in a level
+Edges = Mapping[Node, Sequence[Node]]  # each node's neighbours in the next column
 Places = dict[Node, tuple[int, float]]  # the middle of each node's left side
 
 
 def drawing(run: Entry, numbers: Mapping[str, int]) -> Markup:
-    """The services that stand on another one, or have one that stands on them; "" if there is none."""
+    """The picture, of the services that have dependencies or dependents; "" if there are none."""
     wanted = _connected(needs(run))
     if not wanted:
         return Markup()
@@ -39,7 +39,7 @@ def drawing(run: Entry, numbers: Mapping[str, int]) -> Markup:
     ]
     columns = max(levels.values()) + 1
     width, height = columns * (_WIDTH + _GAP) - _GAP + 4, max(y for _, y in places.values()) + _APART / 2
-    told = f"{len(wanted)} services in {columns} levels: each stands on those to its left that a line leads from"
+    told = f"{len(wanted)} services in {columns} levels; lines lead from each service to its dependents on the right"
     return tag(
         "svg",
         tag("title", "Dependency graph", id="drawing-title"),
@@ -57,7 +57,7 @@ def drawing(run: Entry, numbers: Mapping[str, int]) -> Markup:
 
 
 def alone(run: Entry) -> list[str]:
-    """The services that stand on no other, and that none stands on."""
+    """The services without dependencies and dependents."""
     wanted = needs(run)
     connected = _connected(wanted)
     return [name for name in wanted if name not in connected]
@@ -110,7 +110,7 @@ def _places(columns: list[list[Node]], paths: Sequence[Sequence[Node]]) -> Place
 
 
 def _uncross(columns: Sequence[list[Node]], neighbours: Edges) -> None:
-    """Order each column by the mean place of its neighbours in the column before it."""
+    """Order each column by the mean position of its nodes' neighbours in the column before it."""
     for before, column in pairwise(columns):
         there = {node: place for place, node in enumerate(before)}
         here = {node: place for place, node in enumerate(column)}
@@ -119,7 +119,7 @@ def _uncross(columns: Sequence[list[Node]], neighbours: Edges) -> None:
 
 
 def _stack(column: Sequence[Node], neighbours: Edges, heights: dict[Node, float]) -> None:
-    """Place a column's nodes where their neighbours are, else below the one above; then all where the mean was."""
+    """Place a column's nodes at the height of their neighbours, without overlap; then restore the column's mean."""
     free, wishes = float("-inf"), []
     for node in column:
         otherwise = heights.get(node, max(free, 0.0) + _half(node))
@@ -140,7 +140,7 @@ def _half(node: Node) -> float:
 
 
 def _line(points: Sequence[tuple[int, float]], source: int, goal: int) -> Markup:
-    """An edge: bent between the columns, straight through those that it passes."""
+    """An edge: a curve between columns, a straight line through a column that it passes."""
     path: list[str] = []
     for (left, before), (x, after) in pairwise(points):
         begin, middle = left + _WIDTH, x - _GAP // 2
@@ -152,7 +152,7 @@ def _line(points: Sequence[tuple[int, float]], source: int, goal: int) -> Markup
 def _box(service: Entry, place: tuple[int, float], wanted: Sequence[str], number: int) -> Markup:
     (x, middle), what = place, sign(service)
     took = f", {seconds(service['seconds'])}" if service["seconds"] is not None else ""
-    told = f"{service['name']}: {state(service)}{took}; stands on {', '.join(wanted) or 'no other service'}"
+    told = f"{service['name']}: {state(service)}{took}; depends on {', '.join(wanted) or 'no other service'}"
     return tag(
         "a",
         tag("title", told),
@@ -167,6 +167,6 @@ def _box(service: Entry, place: tuple[int, float], wanted: Sequence[str], number
 
 
 def _short(name: str) -> str:
-    """A name that fits; services are often told apart by their ends."""
+    """A name that fits into a box; it keeps its end, in which names of services often differ."""
     half = _LETTERS // 2
     return name if len(name) <= _LETTERS else f"{name[:half]}…{name[-half:]}"

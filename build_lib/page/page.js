@@ -1,5 +1,5 @@
 "use strict";
-// The page is whole without this. What it adds: choosing a service in the graph, and sorting tables by a column.
+// The page is complete without this script. It adds choosing a service in the graph, and sorting tables by a column.
 
 const graph = document.querySelector(".graph");
 const chosen = document.querySelector("#chosen");
@@ -46,8 +46,8 @@ function tell(number, needs, users) {
   const link = document.createElement("a");
   link.href = `#service-${number}`;
   link.textContent = names([number]);
-  const needed = needs.size ? ` needs ${names(needs)};` : " needs no other service;";
-  const used = users.size ? ` it is needed by ${names(users)}. ` : " no other service needs it. ";
+  const needed = needs.size ? ` depends on ${names(needs)};` : " depends on no other service;";
+  const used = users.size ? ` its dependents are ${names(users)}. ` : " it has no dependents. ";
   const all = document.createElement("button");
   all.textContent = "Show all";
   all.addEventListener("click", () => choose(null));

@@ -1,4 +1,4 @@
-"""The page about a run, for a browser: one file that needs no network and no program to be read."""
+"""The page about a run, for a browser: one file that needs neither a network nor a server."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from build_lib.page import failures, tables
-from build_lib.page.critical_path import Entry, in_state, longest_chain, spans
+from build_lib.page.critical_path import Entry, critical_path_of, in_state, spans
 from build_lib.page.graph_drawing import alone, drawing
 from build_lib.page.markup import Markup, join, tag
 from build_lib.page.timeline import timeline
@@ -17,7 +17,7 @@ _HERE = Path(__file__).parent
 
 
 def run_page(run: Mapping[str, Any]) -> str:
-    """The whole document, made from the record of a run (`last-run.json`); it links to logs beside it."""
+    """The HTML document made from the record of a run (`last-run.json`); it links to the logs next to it."""
     numbers = {service["name"]: number for number, service in enumerate(run["services"])}
     failed = join(*failures.articles(run, numbers))
     sections = [
@@ -56,12 +56,12 @@ def _head(run: Entry) -> Markup:
 
 
 def _file(name: str) -> Markup:
-    """A part of the page that stands in a file beside this module."""
+    """A part of the page, from a file next to this module."""
     return Markup((_HERE / name).read_text(encoding="utf-8"))
 
 
 def _hash(content: str) -> str:
-    """How a Content-Security-Policy names what may stand in the page (CSP level 3, section 2.3.1)."""
+    """The content's hash source expression for a Content-Security-Policy (CSP level 3, section 2.3.1)."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
@@ -83,7 +83,7 @@ def _headline(run: Entry) -> tuple[str, str]:
 
 
 def _summary(run: Entry, numbers: Mapping[str, int]) -> Iterator[Markup]:
-    """What a reader in a hurry wants to know."""
+    """The result, the failures, and the main facts."""
     symbol, words = _headline(run)
     yield tag("p", tag("code", f"{run['command']} {run['tag']}"), ", ", _when(run), class_="what")
     yield tag("h1", tag("span", symbol, aria_hidden="true"), f" {words}", class_=run["result"])
@@ -99,18 +99,18 @@ def _when(run: Entry) -> Markup:
 
 
 def _facts(run: Entry) -> Iterator[tuple[str, str]]:
-    chain, took = longest_chain(run)
+    path, took = critical_path_of(run)
     states = ("built", "up to date", "failed", "interrupted", "blocked", "not begun")
     counts = [(len(in_state(run, state)), state) for state in states]
     yield "Time", seconds(run["seconds"])
     yield "Services", ", ".join(f"{count} {state}" for count, state in counts if count) or "none"
-    if chain:
+    if path:
         each = {name: seconds(span.ended - span.began) for name, span in spans(run).items()}
-        yield "Longest chain", f"{seconds(took)}: " + " → ".join(f"{name} ({each[name]})" for name in chain)
+        yield "Critical path", f"{seconds(took)}: " + " → ".join(f"{name} ({each[name]})" for name in path)
     waited = [span.waited for span in spans(run).values() if span.waited]
     if waited:
         yield (
-            "Waited for a place",
+            "Waited for a free slot",
             f"{tables.count(len(waited), 'service')}, {seconds(sum(waited))} in all, with {run['jobs']} at once",
         )
     yield "Dependency images", _images(run)
@@ -124,18 +124,18 @@ def _images(run: Entry) -> str:
     items = run["dependencies"]
     there = sum(1 for item in items if item["source"] == "engine")
     missing = len(failures.missing(run))
-    counts = ((there, "there already"), (len(items) - there - missing, "fetched"), (missing, "not to be had"))
+    counts = ((there, "already present"), (len(items) - there - missing, "fetched"), (missing, "not available"))
     return ", ".join(f"{count} {what}" for count, what in counts if count) or "none"
 
 
 def _graph(run: Entry, numbers: Mapping[str, int]) -> Markup:
     picture = drawing(run, numbers)
     if not picture:
-        return tag("p", "No service stands on another one.")
+        return tag("p", "No service depends on another.")
     links = [tag("li", tag("a", name, href=f"#service-{numbers[name]}")) for name in alone(run)]
     return join(
-        tag("p", "Each service stands on those to its left.", tag("span", " Choose one to see which.", class_="hint")),
+        tag("p", "Each service depends on those to its left.", tag("span", " Choose one to see which.", class_="hint")),
         tag("p", id="chosen", role="status"),
         tag("div", picture, class_="scroll", tabindex="0", role="region", aria_label="Dependency graph"),
-        tag("ul", tag("li", tag("b", "By themselves:")), *links, class_="row") if links else "",
+        tag("ul", tag("li", tag("b", "Unconnected:")), *links, class_="row") if links else "",
     )

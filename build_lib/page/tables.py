@@ -1,4 +1,4 @@
-"""The tables of a run's page: every service with its image, every dependency image with its source."""
+"""The tables of the page about a run: every service with its image, every dependency image with its source."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
@@ -7,19 +7,18 @@ from build_lib.page.critical_path import Entry, sign, state
 from build_lib.page.markup import Markup, tag
 from build_lib.units import seconds, size
 
-_SHOWN = 2  # places that need an image; more of them are folded away
-
-_NAMED = 3
+_SHOWN = 2  # uses of an image; more than these are folded away
+_NAMED = 3  # names of a longer list
 _ORDER = ("failed", "interrupted", "blocked", "not begun", "built", "up to date")
 
-Cell = tuple[str, float | str]  # what is shown, and by what the column is sorted
+Cell = tuple[str, float | str]  # what is shown, and the key by which the column is sorted
 
 
 def services(run: Entry, numbers: Mapping[str, int]) -> Markup:
-    """Each service: its state and why, its image and size, what it stands on, its log."""
+    """Each service: its state and why, its image and size, what it depends on, its log."""
     if not run["services"]:
         return tag("p", "There are no services to build.")
-    head = ("Service", "State", "Image", "Size", "Took", "Why", "Stands on", "Log")
+    head = ("Service", "State", "Image", "Size", "Took", "Why", "Depends on", "Log")
     images = {item["image"]: number for number, item in enumerate(run["dependencies"])}
     rows = [
         _row(
@@ -31,7 +30,7 @@ def services(run: Entry, numbers: Mapping[str, int]) -> Markup:
                 (size(service["size"]), _number(service["size"])),
                 (_time(service["seconds"]), _number(service["seconds"])),
                 (_why(service), _why(service)),
-                (_stands_on(service, numbers, images), len(service["needs"]) + len(service["base_images"])),
+                (_depends_on(service, numbers, images), len(service["needs"]) + len(service["base_images"])),
                 (log_link(service, "log") if service["log"] else "-", ""),
             ),
             f"service-{numbers[service['name']]}",
@@ -46,7 +45,7 @@ def services(run: Entry, numbers: Mapping[str, int]) -> Markup:
 
 
 def dependencies(run: Entry, numbers: Mapping[str, int]) -> Markup:
-    """Each dependency image: from where it came, after how many tries, who refused it, who needs it."""
+    """Each dependency image: its source, the number of tries, the sources that refused it, and where it is needed."""
     if not run["dependencies"]:
         return tag("p", "This run looked for no dependency images.")
     head = ("Image", "From", "Size", "Took", "Tries", "Refused by", "Needed by")
@@ -71,24 +70,24 @@ def dependencies(run: Entry, numbers: Mapping[str, int]) -> Markup:
 
 
 def badge(service: Entry) -> Markup:
-    """A state: a symbol, a colour and the word."""
+    """The service's state: a symbol, a colour and the word."""
     what = sign(service)
     return tag("span", tag("span", what.symbol, aria_hidden="true"), f" {state(service)}", class_=f"state {what.style}")
 
 
 def log_link(service: Entry, words: str) -> Markup:
-    """The way to a service's log; the path is one from the page's own directory, whatever it looks like."""
+    """A link to a service's log; it stays a path relative to the page, whatever the name of the log contains."""
     return tag("a", words, href=f"./{quote(service['log'], errors='replace')}", aria_label=f"log of {service['name']}")
 
 
 def refusals(item: Entry) -> Markup:
-    """Who did not give an image, and why."""
+    """The sources that did not give an image, and why."""
     found = [tag("li", tag("b", refusal["source"]), f": {refusal['reason']}") for refusal in item["refusals"]]
     return tag("ul", *found) if found else Markup("-")
 
 
 def needed_by(item: Entry, numbers: Mapping[str, int]) -> Markup:
-    """Who needs an image, and where that is written."""
+    """What needs an image, and the file and line that say so."""
     places = [
         tag("li", tag("b", _link(need["needed_by"], "service", numbers)), f" {_where(need)}")
         for need in item["needed_by"]
@@ -96,11 +95,11 @@ def needed_by(item: Entry, numbers: Mapping[str, int]) -> Markup:
     if len(places) <= _SHOWN:
         return tag("ul", *places)
     users = list(dict.fromkeys(need["needed_by"] for need in item["needed_by"]))
-    return tag("details", tag("summary", f"{len(places)} places: {some(users)}"), tag("ul", *places))
+    return tag("details", tag("summary", f"{len(places)} uses: {some(users)}"), tag("ul", *places))
 
 
 def some(names: Sequence[str]) -> str:
-    """The first of the names, and how many others there are."""
+    """The first of the names, and how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
@@ -112,24 +111,24 @@ def _where(need: Entry) -> str:
 
 def _source(item: Entry) -> Markup:
     if item["source"] is None:
-        return tag("span", tag("span", "✗", aria_hidden="true"), " nowhere", class_="state failed")
-    return tag("span", "there already") if item["source"] == "engine" else tag("code", item["source"])
+        return tag("span", tag("span", "✗", aria_hidden="true"), " not available", class_="state failed")
+    return tag("span", "already present") if item["source"] == "engine" else tag("code", item["source"])
 
 
 def _why(service: Entry) -> str:
     if service["state"] == "blocked":
-        return f"stands on {', '.join(service['blocked_by'])}"
+        return f"depends on {', '.join(service['blocked_by'])}"
     return service["reason"] or "-"
 
 
-def _stands_on(service: Entry, numbers: Mapping[str, int], images: Mapping[str, int]) -> Markup:
+def _depends_on(service: Entry, numbers: Mapping[str, int], images: Mapping[str, int]) -> Markup:
     needs = [tag("li", _link(need, "service", numbers)) for need in service["needs"]]
     bases = [tag("li", tag("code", _link(image, "image", images))) for image in service["base_images"]]
     return tag("ul", *needs, *bases) if needs or bases else Markup("-")
 
 
 def _link(name: str, kind: str, numbers: Mapping[str, int]) -> str:
-    """A name that leads to its row, if it has one."""
+    """The name, as a link to its row if it has one."""
     return tag("a", name, href=f"#{kind}-{numbers[name]}") if name in numbers else name
 
 
@@ -139,7 +138,7 @@ def _table(caption: str, head: Sequence[str], rows: Sequence[Markup]) -> Markup:
 
 
 def _row(head: Sequence[str], cells: Sequence[Cell], anchor: str, *, number: int | None = None) -> Markup:
-    """A row; on a narrow screen each cell stands below the one before, behind its column's title."""
+    """A row; on a narrow screen the cells are stacked, each after its column's title."""
     (name, key), *others = cells
     first = tag("th", name, scope="row", data_sort=key)
     rest = [
@@ -158,5 +157,5 @@ def _time(value: float | None) -> str:
 
 
 def count(number: int, what: str) -> str:
-    """So many of something."""
+    """A number of things: `1 line`, `2 lines`."""
     return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,11 +1,11 @@
-"""The timeline of a run: a row for each step and each service that was built, with a bar as long as it took.
+"""The timeline of a run: a row for each step and each service that was built, with a bar for the time that it took.
 
-A bar's place is a percentage of its row, so that the page may be as narrow as a phone.
+A bar's position is a percentage of its row, so that the page fits a narrow screen.
 """
 
 from collections.abc import Iterator, Mapping
 
-from build_lib.page.critical_path import Entry, Span, in_state, longest_chain, sign, spans, state
+from build_lib.page.critical_path import Entry, Span, critical_path_of, in_state, sign, spans, state
 from build_lib.page.markup import Markup, join, tag
 from build_lib.units import seconds
 
@@ -14,14 +14,14 @@ _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 360
 _LEGEND = (
     ("built", "built"),
     ("failed", "failed ✗"),
-    ("needs", "waited for what it stands on"),
-    ("place", "waited for a place"),
-    ("chain", "longest chain"),
+    ("needs", "waited for a dependency"),
+    ("slot", "waited for a free slot"),
+    ("critical", "critical path"),
 )
 
 
 def timeline(run: Entry, numbers: Mapping[str, int]) -> Markup:
-    """The rows, then the services that have none, and why; `numbers` are the services' own in the page."""
+    """The rows, then the services that have none, and why; `numbers` are the services' numbers in the page."""
     found, services = spans(run), {service["name"]: service for service in run["services"]}
     scale = _Scale(run, found)
     rows = [scale.step(step) for step in run["steps"]]
@@ -36,21 +36,22 @@ class _Scale:
     def __init__(self, run: Entry, found: Mapping[str, Span]) -> None:
         self.length = max([run["seconds"], *(span.ended for span in found.values()), 0.001])
         self.first = min((span.ready for span in found.values()), default=0.0)
-        self.chain = longest_chain(run)[0]
+        self.critical = critical_path_of(run)[0]
         self.jobs = run["jobs"]
         smallest = next((tick for tick in _TICKS if self.length / tick <= _MOST_TICKS), self.length / _MOST_TICKS)
         self.ticks = [smallest * number for number in range(1, int(self.length / smallest) + 1)]
 
     def row(self, service: Entry, span: Span, number: int) -> Markup:
-        """A service that was built, or could not be."""
+        """The row of a service whose build began."""
         what, took, waits = sign(service), seconds(span.ended - span.began), list(self._waits(span))
         told = [f"{service['name']} {state(service)}: began at {seconds(span.began)}, took {took}", *waits]
+        on_critical_path = service["name"] in self.critical
         svg = self._svg(
             "; ".join(told),
             self.bar("needs", self.first, span.ready, y=13, height=2),
-            self.bar("place", span.ready, span.ready + span.waited, y=9, height=10),
+            self.bar("slot", span.ready, span.ready + span.waited, y=9, height=10),
             self.bar(what.style, span.began, span.ended),
-            self.bar("chain", span.began, span.ended, y=24, height=3) if service["name"] in self.chain else Markup(),
+            self.bar("critical", span.began, span.ended, y=24, height=3) if on_critical_path else Markup(),
         )
         link = tag("a", service["name"], href=f"#service-{number}")
         name = tag("span", tag("span", what.symbol, aria_hidden="true"), " ", link)
@@ -62,23 +63,23 @@ class _Scale:
         if span.after:
             yield f"waited for {span.after}"
         if span.waited:
-            yield f"waited {seconds(span.waited)} for one of {self.jobs} places"
+            yield f"waited {seconds(span.waited)} for a free slot ({self.jobs} in all)"
 
     def step(self, step: Entry) -> Markup:
-        """One of build-all's steps."""
+        """The row of one of build-all's steps."""
         began, took, name = step["began"], step["seconds"], f"step {step['number']}: {step['title']}"
         told = f"{name}, began at {seconds(began)}, took {seconds(took)}"
         svg = self._svg(told, self.bar("step", began, began + took))
         return tag("li", tag("span", name), svg, tag("span", seconds(took)), class_="stage")
 
     def axis(self) -> Markup:
-        """The row that says which time is where."""
+        """The row of times below which the bars are drawn."""
         marks = [tag("text", seconds(tick), x=self._at(tick), y=12) for tick in self.ticks if tick < self.length * 0.95]
         return tag("li", tag("svg", *marks, width="100%", height=16), class_="axis", aria_hidden="true")
 
     def bar(self, style: str, began: float, ended: float, *, y: float = 5, height: float = 18) -> Markup:
-        """What lasted from one moment to another; however short, it can be seen."""
-        if ended <= began and style in ("needs", "place"):
+        """A bar from one moment to another, wide enough to be visible; none for a wait of no length."""
+        if ended <= began and style in ("needs", "slot"):
             return Markup()
         width = f"{max(100 * (ended - began) / self.length, 0.3):.3f}%"
         return tag("rect", x=self._at(began), y=y, width=width, height=height, class_=style)
@@ -93,8 +94,8 @@ class _Scale:
 
 
 def _legend() -> Markup:
-    """Which bar means what."""
-    heights = {"needs": (7, 2), "place": (3, 10), "chain": (7, 3)}
+    """What each kind of bar means."""
+    heights = {"needs": (7, 2), "slot": (3, 10), "critical": (7, 3)}
     items = []
     for style, words in _LEGEND:
         y, height = heights.get(style, (1, 14))
@@ -107,23 +108,20 @@ def _nothing(run: Entry, found: Mapping[str, Span]) -> Iterator[Markup]:
     if not run["services"]:
         yield tag("p", "There are no services to build.")
     elif not found:
-        yield tag("p", "No service's build began.")
+        yield tag("p", "No build was started.")
 
 
 def _skipped(run: Entry, numbers: Mapping[str, int]) -> Iterator[Markup]:
-    """What was not built, and why."""
+    """The services that were not built, and why."""
     items = [
-        tag("li", _link(entry, numbers), f": stands on {', '.join(entry['blocked_by'])}")
+        tag("li", _link(entry, numbers), f": depends on {', '.join(entry['blocked_by'])}")
         for entry in in_state(run, "blocked")
     ]
     if items:
         yield join(tag("h3", f"Blocked: {len(items)}"), tag("ul", *items))
     for words, entries in (
-        (
-            "Not begun, for the run ended before",
-            in_state(run, "not begun"),
-        ),
-        ("Up to date, and left as they are", in_state(run, "up to date")),
+        ("Not begun when the run ended", in_state(run, "not begun")),
+        ("Up to date", in_state(run, "up to date")),
     ):
         if entries:
             yield tag("h3", f"{words}: {len(entries)}")

@@ -42,7 +42,7 @@ def test_only_what_changed_and_what_stands_on_it_is_built_again(
     (project / "src/base/data").write_text("2")
     done = inv("build-all", **two)
     assert "base: to build: context changed: data\n" in done.stdout
-    assert "app: to build: stands on base, which is rebuilt\n" in done.stdout
+    assert "app: to build: depends on base, which is rebuilt\n" in done.stdout
     assert "alone: up to date\n" in done.stdout
     tiny_image(engine, tiny, machine, newer="yes")
     done = inv("build-all", **two)
@@ -61,7 +61,7 @@ def test_force_builds_the_named_service_again(two: dict[str, str], inv: Inv) -> 
 
 def test_an_image_that_this_tool_did_not_build_is_built(two: dict[str, str], inv: Inv, tiny: str, prefix: str) -> None:
     subprocess.run(["docker", "tag", tiny, f"{prefix}base:v1"], check=True)
-    assert "base: to build: the image there is was not built by this tool" in inv("build-all", **two).stdout
+    assert "base: to build: the existing image was not built by this tool" in inv("build-all", **two).stdout
 
 
 def test_a_failure_shows_the_end_of_the_log_and_blocks_what_stands_on_it(
@@ -163,13 +163,14 @@ def test_buildx_knows_additional_contexts(
 def test_a_backend_that_is_not_here_is_refused_with_how_to_get_it(two: dict[str, str], inv: Inv) -> None:
     done = inv("build-all", PATH="/nowhere", BUILDER_BACKEND="buildx", **two)
     assert done.returncode == 1
-    assert "error: BUILDER_BACKEND is 'buildx', and no docker CLI on the PATH has that\n  next: install" in done.stderr
+    said = "error: BUILDER_BACKEND is 'buildx', but no docker CLI on the PATH supports it\n  next: install"
+    assert said in done.stderr
 
 
 def test_no_deps_builds_the_named_service_alone(two: dict[str, str], project: Path, inv: Inv) -> None:
     done = inv("build", "-s", "app", "--no-deps", **two)
     assert done.returncode == 1
-    assert "error: app stands on base, which is not built\n  next: ./inv build -s base" in done.stderr
+    assert "error: app depends on base, which is not built\n  next: ./inv build -s base" in done.stderr
     assert inv("build", "-s", "base", **two).returncode == 0
     (project / "src/base/data").write_text("newer")
     done = inv("build", "-s", "app", "--no-deps", **two)

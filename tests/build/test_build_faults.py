@@ -265,7 +265,8 @@ def test_of_two_runs_at_once_the_second_says_who_is_at_work(each: Site, pause: P
         second = each.inv(*command)
         assert second.returncode == 1
         assert second.stderr == (
-            f"error: build-all, process {process.pid}, is at work here\n  next: try again when it has ended\n"
+            f"error: another build-all (pid {process.pid}) is running in this repository\n"
+            "  next: try again when it has ended\n"
         )
     assert not (each.project / ".build/last-run.json").exists()
     pause.end()
@@ -379,7 +380,7 @@ def test_a_run_that_is_killed_between_a_build_and_its_record_is_not_believed(
     finally:
         process.kill()
         ended(process)
-    assert each.to_build() == {"aaa": "the run that built it was cut off"}
+    assert each.to_build() == {"aaa": "the run that built it was interrupted"}
     each.service("aaa", "COPY data /")
     each.builds("aaa")
 
@@ -420,14 +421,14 @@ def _churn(directory: Path, stop: threading.Event) -> None:
 def _gone(site: Site) -> str:
     path = site.project / "src/bbb/Dockerfile"
     path.unlink()
-    return f"error: bbb cannot be built: there is no {path} any more\n"
+    return f"error: bbb cannot be built: {path} no longer exists\n"
 
 
 def _without_context(site: Site) -> str:
     path = site.project / "src/bbb"
     (path / "Dockerfile").unlink()
     path.rmdir()
-    return f"error: bbb cannot be built: there is no {path} any more\n"
+    return f"error: bbb cannot be built: {path} no longer exists\n"
 
 
 def _invalid(site: Site) -> str:

@@ -36,7 +36,7 @@ def test_a_run_is_told_with_its_failures_its_skips_and_the_plan_s_tests(tmp_path
     text = suite.document(suite.read(junit))
     lines = text.splitlines()
     assert "after a run of all tests" in lines[2]
-    assert "of the tests that `pytest -k one` chose" in suite.document(suite.read(junit), ["-k", "one"])
+    assert "of the tests that `pytest -k one` selects" in suite.document(suite.read(junit), ["-k", "one"])
     assert lines[4].startswith("1 passed, 2 failed, 1 skipped; ")
     assert any(line.startswith("| `test_some::test_plan_1_one` |") and "| passed |" in line for line in lines)
     assert any(line.startswith("| test_plan_2 |") and "did not run" in line for line in lines)

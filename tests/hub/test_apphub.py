@@ -170,7 +170,7 @@ def test_step_3_is_not_needed_in_unified_mode(job: Job) -> None:
     assert "nothing to build" in done.stdout
     assert "not needed: apphub is built with slurm-build's packages" in done.stdout
     copied = job.inv("copy-slurm", mode="unified")
-    assert copied.stdout.startswith("nothing to do: apphub has all"), copied.stderr
+    assert re.match(r"nothing to do: [1-9]\d* packages already present in apphub\n", copied.stdout), copied.stderr
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -187,8 +187,8 @@ def test_a_change_of_apphub_leaves_slurm_alone_and_one_of_slurm_installs_nothing
         done = job.inv("build-all", mode=mode)
         assert done.returncode == 0, done.stderr
         assert "slurm-build: to build: context changed: collect-packages" in done.stdout
-        wanted = "apphub: to build: stands on slurm-build" if mode == "unified" else "apphub: to build: context changed"
-        assert wanted in done.stdout
+        reason = "depends on slurm-build" if mode == "unified" else "context changed"
+        assert f"apphub: to build: {reason}" in done.stdout
         log = (job.project / ".build/logs/apphub.log").read_text()
         assert "Unpacking nginx" not in log
     finally:
@@ -205,7 +205,7 @@ def test_a_change_of_the_indexer_makes_the_index_anew_and_leaves_nginx_alone(job
         done = job.inv("build-all", mode="copy")
         assert done.returncode == 0, done.stderr
         assert "apphub-indexer: to build: context changed: apphub-publish" in done.stdout
-        assert "apphub: to build: stands on apphub-indexer, which is rebuilt" in done.stdout
+        assert "apphub: to build: depends on apphub-indexer, which is rebuilt" in done.stdout
         assert "packages copied and read back" in done.stdout
         for name, package in (("apphub", "nginx"), ("apphub-indexer", "apt-utils")):
             assert f"Unpacking {package}" not in (job.project / f".build/logs/{name}.log").read_text()

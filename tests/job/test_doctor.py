@@ -35,13 +35,13 @@ def test_settings_that_are_none_and_a_password_that_others_may_read(machine: Set
     env = project / ".env"
     env.write_text("IMAGE_TAGG=v1\n")
     items = found(inv)
-    assert (items[".env"]["level"], items[".env"]["detail"]) == ("warning", "IMAGE_TAGG is no setting")
-    assert items[".env"]["mend"] == "did you mean IMAGE_TAG?"
+    assert (items[".env"]["level"], items[".env"]["detail"]) == ("warning", "IMAGE_TAGG is not a setting")
+    assert items[".env"]["fix"] == "did you mean IMAGE_TAG?"
     password = secrets.token_urlsafe(12)
     env.write_text(f"PRIVATE_REGISTRY_USERNAME=user\nPRIVATE_REGISTRY_PASSWORD={password}\n")
     env.chmod(0o644)
     items = found(inv, code=1)
-    assert (items[".env"]["level"], items[".env"]["mend"]) == ("bad", f"chmod 600 {env}")
+    assert (items[".env"]["level"], items[".env"]["fix"]) == ("bad", f"chmod 600 {env}")
     assert password not in str(items)
     env.write_text("PRIVATE_REGISTRY_USERNAME=user\n")
     assert found(inv, PRIVATE_REGISTRY_PASSWORD=password)[".env"]["level"] == "good", "it is not in the file"
@@ -53,7 +53,7 @@ def test_settings_that_are_none_and_a_password_that_others_may_read(machine: Set
 def test_no_engine_is_bad_and_the_rest_is_looked_at(project: Path, inv: Inv) -> None:
     items = found(inv, code=1, DOCKER_HOST="unix:///nowhere.sock")
     assert items["engine"]["level"] == "bad"
-    assert "./inv engine-up" in items["engine"]["mend"]
+    assert "./inv engine-up" in items["engine"]["fix"]
     assert "services" in items
 
 
@@ -84,7 +84,7 @@ def test_a_wrong_password_and_a_wrong_clock(machine: Settings, project: Path, pr
     with proxied(private.host, refused) as proxy:
         items = found(inv, code=1, PRIVATE_REGISTRY=f"{proxy.host}/p", **login)
         assert items["private registry"]["detail"] == f"{proxy.host} refused the login as 'user'"
-        assert f"docker login {proxy.host}" in items["private registry"]["mend"]
+        assert f"docker login {proxy.host}" in items["private registry"]["fix"]
         assert password not in str(items)
     late = Fault(method="GET", path="/v2/", status=200, headers={"Date": "Wed, 01 Jan 2020 00:00:00 GMT"})
     with proxied(private.host, late) as proxy:
@@ -104,5 +104,5 @@ def test_what_cannot_be_understood_is_bad_with_its_place(machine: Settings, proj
 def test_for_people_each_line_says_how_it_is_and_what_to_do(machine: Settings, project: Path, inv: Inv) -> None:
     done = inv("doctor")
     assert done.returncode == 0, done.stderr
-    assert "warning  .env: there is none; the defaults count\n         next: cp .env.example .env\n" in done.stdout
+    assert "warning  .env: no such file; the defaults apply\n         next: cp .env.example .env\n" in done.stdout
     assert "\x1b" not in done.stdout

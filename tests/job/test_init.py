@@ -85,7 +85,7 @@ def test_what_is_there_is_never_overwritten(name: str, tmp_path: Path, inv: Inv)
     (other / name).write_text("mine\n")
     done = inv("init", "--path", str(other))
     assert done.returncode == 1
-    assert f"{other / name} is there already, with another content; nothing was written" in done.stderr
+    assert f"{other / name} already exists with different content; nothing was written" in done.stderr
     assert [path.name for path in other.iterdir()] == [name]
     assert (other / name).read_text() == "mine\n"
 
@@ -93,4 +93,4 @@ def test_what_is_there_is_never_overwritten(name: str, tmp_path: Path, inv: Inv)
 def test_a_path_that_is_no_directory_is_refused(tmp_path: Path, inv: Inv) -> None:
     done = inv("init", "--path", str(tmp_path / "nowhere"))
     assert done.returncode == 1
-    assert "is no directory" in done.stderr
+    assert "is not a directory" in done.stderr

@@ -103,7 +103,8 @@ def test_choosing_a_service_shows_what_it_needs_and_what_needs_it(tab: Tab, repo
     tab.open(report.as_uri())
     assert tab.value(CHOSEN) == ""
     tab.click(".node[data-service='1']")
-    assert tab.value(CHOSEN).startswith("python-base needs base; it is needed by api, worker, notebook, ingest.")
+    said = "python-base depends on base; its dependents are api, worker, notebook, ingest."
+    assert tab.value(CHOSEN).startswith(said)
     bright = "[...document.querySelectorAll('.node:not(.dim) .name')].map(name => name.textContent).sort()"
     assert tab.value(bright) == ["api", "base", "ingest", "notebook", "python-base", "worker"]
     assert tab.value("document.querySelectorAll('.graph path.lit').length") == 5
@@ -117,7 +118,7 @@ def test_a_service_is_chosen_with_the_keyboard_alone(tab: Tab, report: Path) -> 
     tab.open(report.as_uri())
     tab.value("document.querySelector('.node[data-service=\"3\"]').focus()")
     tab.press("Enter")
-    assert tab.value(CHOSEN).startswith("apphub needs slurm-build, base; no other service needs it.")
+    assert tab.value(CHOSEN).startswith("apphub depends on slurm-build, base; it has no dependents.")
     assert tab.value(HASH) == ""
     tab.press("Escape")
     assert tab.value(CHOSEN) == ""
@@ -198,7 +199,7 @@ def test_a_screen_reader_is_told_what_things_are(tab: Tab, report: Path) -> None
         ("rowheader", "slurm-build"),
         ("image", "slurm-build built: began at 1 min 3 s, took 6 min 38 s; waited for base"),
         ("group", "Dependency graph"),
-        ("link", "apphub: built, 9.4 s; stands on slurm-build"),
+        ("link", "apphub: built, 9.4 s; depends on slurm-build"),
         ("link", "log of slurm-exporter"),
     } <= found
     assert not {role for role, name in found if role in ("link", "button", "image", "table", "heading") and not name}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import build_lib
-from build_lib.page.critical_path import longest_chain, spans, stopped_by
+from build_lib.page.critical_path import critical_path_of, spans, stopped_by
 from build_lib.page.graph_drawing import drawing
 from build_lib.page.markup import clean, escape
 from build_lib.page.run_page import run_page
@@ -28,7 +28,7 @@ def _interrupted() -> dict[str, Any]:
 
 
 def _outside() -> dict[str, Any]:
-    """A run of `build --no-deps`: what the service stands on has no part in it."""
+    """A run of `build --no-deps`: what the service depends on has no part in it."""
     return run([built("apphub", 0.0, 3.0, "slurm-build")], command="build", seconds=3.0, tag="dev")
 
 
@@ -89,7 +89,7 @@ def test_what_failed_and_why_comes_first() -> None:
         'slurm-exporter cannot be built#9 ERROR: process "/bin/sh -c dpkg-buildpackage -b -uc" did not complete '
         "successfully: exit code: 2",
         "vault-sync is not built: it needs hashicorp/vault:1.18",
-        "hashicorp/vault:1.18 could not be had for vault-sync",
+        "hashicorp/vault:1.18 is not available from any source (needed by vault-sync)",
         "1 of 6 images are missing: hashicorp/vault:1.18",
     ]
     titles = [section.one("h2").text for section in document.all("section")]
@@ -97,9 +97,9 @@ def test_what_failed_and_why_comes_first() -> None:
     facts = dict(zip([x.text for x in document.all("dt")], [x.text for x in document.all("dd")], strict=True))
     assert facts["Time"] == "8 min 27 s"
     assert facts["Services"] == "9 built, 3 up to date, 2 failed, 1 blocked"
-    assert facts["Longest chain"] == "8 min 5 s: base (44 s) → slurm-build (6 min 38 s) → slurm-exporter (43 s)"
-    assert facts["Waited for a place"] == "1 service, 39 s in all, with 4 at once"
-    assert facts["Dependency images"] == "2 there already, 3 fetched, 1 not to be had"
+    assert facts["Critical path"] == "8 min 5 s: base (44 s) → slurm-build (6 min 38 s) → slurm-exporter (43 s)"
+    assert facts["Waited for a free slot"] == "1 service, 39 s in all, with 4 at once"
+    assert facts["Dependency images"] == "2 already present, 3 fetched, 1 not available"
 
 
 def test_a_failure_has_its_next_step_its_log_and_what_it_stopped() -> None:
@@ -154,7 +154,7 @@ def test_states_are_told_by_symbol_and_word() -> None:
 def test_each_state_has_its_place_in_the_graph(state: str) -> None:
     node = _read(run([service("a", state), service("b", "built", "a")])).all("a", class_="node")[0]
     assert [text.text for text in node.all("text")] == ["a", f"{STATES[state]} {state}"]
-    assert node.attributes["aria-label"] == f"a: {state}; stands on no other service"
+    assert node.attributes["aria-label"] == f"a: {state}; depends on no other service"
 
 
 def test_the_timeline_tells_what_ran_when_and_what_waited_for_what() -> None:
@@ -162,22 +162,22 @@ def test_the_timeline_tells_what_ran_when_and_what_waited_for_what() -> None:
     titles = [svg.one("title").text for svg in timeline.all("svg", role="img")]
     assert titles[0] == "step 0: prefetch, began at 0.0 s, took 18 s"
     assert "slurm-build built: began at 1 min 3 s, took 6 min 38 s; waited for base" in titles
-    waits = "waited for python-base; waited 39 s for one of 4 places"
+    waits = "waited for python-base; waited 39 s for a free slot (4 in all)"
     assert f"ingest built: began at 2 min 53 s, took 1 min 1 s; {waits}" in titles
     assert waits in [note.text for note in timeline.all("small")]
-    assert [len(timeline.all("rect", class_=style)) for style in ("failed", "chain", "place")] == [3, 4, 2]
+    assert [len(timeline.all("rect", class_=style)) for style in ("failed", "critical", "slot")] == [3, 4, 2]
 
 
 def test_the_timeline_tells_what_was_skipped_and_why() -> None:
     text = _read(realistic()).one("section", id="timeline").text
-    assert "Blocked: 1dashboard: stands on slurm-exporter" in text
-    assert "Up to date, and left as they are: 3gatewaymetricsdocs" in text
+    assert "Blocked: 1dashboard: depends on slurm-exporter" in text
+    assert "Up to date: 3gatewaymetricsdocs" in text
 
 
 def test_what_was_at_work_when_the_run_was_interrupted_is_told_from_what_had_not_begun() -> None:
     document = _read(_interrupted())
     timeline = document.one("section", id="timeline")
-    assert "Not begun, for the run ended before: 1later" in timeline.text
+    assert "Not begun when the run ended: 1later" in timeline.text
     assert [svg.one("title").text for svg in timeline.all("svg", role="img")] == [
         "begun interrupted: began at 10 s, took 20 s"
     ]
@@ -199,10 +199,10 @@ def test_bars_stay_within_the_timeline_and_can_be_seen() -> None:
     ("name", "section", "words"),
     [
         ("empty", "timeline", "There are no services to build."),
-        ("empty", "graph", "No service stands on another one."),
+        ("empty", "graph", "No service depends on another."),
         ("empty", "services", "There are no services to build."),
         ("empty", "images", "This run looked for no dependency images."),
-        ("nothing to do", "timeline", "No service's build began."),
+        ("nothing to do", "timeline", "No build was started."),
     ],
 )
 def test_what_is_empty_is_said_in_words(name: str, section: str, words: str) -> None:
@@ -225,14 +225,14 @@ def test_the_table_of_services_has_images_sizes_reasons_and_logs() -> None:
         "Size": "214.0 MB",
         "Took": "44 s",
         "Why": "base image debian:bookworm-slim is newer",
-        "Stands on": "debian:bookworm-slim",
+        "Depends on": "debian:bookworm-slim",
         "Log": "log",
     }
-    stands_on = _read(_outside()).one("td", data_title="Stands on")
+    depends_on = _read(_outside()).one("td", data_title="Depends on")
     links = [link.attributes["href"] for link in _read(realistic()).one("tr", id="service-6").all("a")]
     assert links == ["#image-1", "#image-2", "./logs/frontend.log"]
-    assert stands_on.text == "slurm-build"
-    assert not stands_on.all("a")  # it has no row to lead to
+    assert depends_on.text == "slurm-build"
+    assert not depends_on.all("a")  # it has no row to lead to
 
 
 def test_the_table_of_dependency_images_has_sources_and_tries() -> None:
@@ -242,9 +242,9 @@ def test_the_table_of_dependency_images_has_sources_and_tries() -> None:
     assert (cells[3]["Size"], cells[3]["Took"], cells[3]["Tries"]) == ("104.0 MB", "12 s", "4")
     assert cells[3]["Refused by"] == "mirror.example: 503 Service Unavailable, 3 times"
     assert cells[0]["Needed by"].startswith(
-        "4 places: base, notebook, gateway and 1 morebase FROM, src/base/Dockerfile:3"
+        "4 uses: base, notebook, gateway and 1 morebase FROM, src/base/Dockerfile:3"
     )
-    assert [cell["From"] for cell in cells[2:6:3]] == ["there already", "✗ nowhere"]
+    assert [cell["From"] for cell in cells[2:6:3]] == ["already present", "✗ not available"]
     assert cells[4]["Needed by"] == "compose run, docker-compose.yml:31"
 
 
@@ -272,8 +272,8 @@ def test_the_longest_chain_is_that_of_seconds_not_of_services() -> None:
     record = run(
         [built("a", 0, 1), built("b", 1, 1, "a"), built("c", 2, 1, "b"), built("x", 0, 9), built("y", 9, 1, "x")]
     )
-    assert longest_chain(record) == (["x", "y"], 10)
-    assert longest_chain(run([service("a", "up to date")])) == ([], 0)
+    assert critical_path_of(record) == (["x", "y"], 10)
+    assert critical_path_of(run([service("a", "up to date")])) == ([], 0)
 
 
 def test_a_failure_stops_what_stands_on_it_whatever_the_order() -> None:
@@ -417,5 +417,5 @@ def test_text_can_be_told_from_its_ground(place: int) -> None:
     for ground in ("paper", "panel", "bad-panel", "mark"):
         for ink in ("ink", "soft", "link", "good", "bad", "held"):
             assert _ratio(palette[ink], palette[ground]) >= 4.5, (ink, ground)
-    for bar in ("good-bar", "bad-bar", "chain", "step"):
+    for bar in ("good-bar", "bad-bar", "critical", "step"):
         assert _ratio(palette[bar], palette["paper"]) >= 3, bar

@@ -14,7 +14,7 @@ def run(services: Sequence[dict[str, Any]] = (), **values: Any) -> dict[str, Any
         "tag": "v0.3.6-dev",
         "engine": "20.10.24",
         "platform": "linux/amd64",
-        "builder": "BuildKit by docker 20.10.24",
+        "builder": "BuildKit in docker 20.10.24",
         "jobs": 4,
         "result": "done",
         "steps": [],
@@ -48,7 +48,7 @@ def service(name: str, state: str = "built", *needs: str, **values: Any) -> dict
 
 
 def dependency(image: str, source: str | None = "registry-1.docker.io", **values: Any) -> dict[str, Any]:
-    """A dependency image; without a source, one that could not be had."""
+    """A dependency image; without a source, one that is not available."""
     return {
         "image": image,
         "source": source,
@@ -68,7 +68,7 @@ def built(name: str, began: float, took: float, *needs: str, **values: Any) -> d
 
 
 def realistic() -> dict[str, Any]:
-    """A run of fifteen services in which one failed, and an image could not be had."""
+    """A run of fifteen services in which one failed, and an image was not available."""
     debian = {"base_images": ["debian:bookworm-slim"]}
     tail = [
         "#9 41.22 checking for munge installation... no",
@@ -81,23 +81,24 @@ def realistic() -> dict[str, Any]:
     lacking = "vault-sync is not built: it needs hashicorp/vault:1.18"
     services = [
         built("base", 18.6, 44.1, size=214_000_000, reason="base image debian:bookworm-slim is newer", **debian),
-        built("python-base", 62.8, 71.4, "base", size=391_000_000, reason="stands on base, which is rebuilt"),
-        built("slurm-build", 62.8, 398.2, "base", size=1_240_000_000, reason="stands on base, which is rebuilt"),
-        built("apphub", 461.2, 9.4, "slurm-build", size=162_000_000, reason="stands on slurm-build, which is rebuilt"),
+        built("python-base", 62.8, 71.4, "base", size=391_000_000, reason="depends on base, which is rebuilt"),
+        built("slurm-build", 62.8, 398.2, "base", size=1_240_000_000, reason="depends on base, which is rebuilt"),
+        built("apphub", 461.2, 9.4, "slurm-build", size=162_000_000, reason="depends on slurm-build, which is rebuilt"),
         service("slurm-exporter", "failed", "slurm-build", began=461.3, seconds=43.0, error=error, hint=hint, tail=tail,
-                log="logs/slurm-exporter.log", reason="stands on slurm-build, which is rebuilt"),
+                log="logs/slurm-exporter.log", reason="depends on slurm-build, which is rebuilt"),
         service("dashboard", "blocked", "slurm-exporter", "frontend", blocked_by=["slurm-exporter"],
                 reason="context changed: panels/jobs.json"),
         built("frontend", 18.6, 96.7, size=88_400_000, reason="context changed: src/App.tsx, 14 more",
               base_images=["node:22-slim", "nginx:1.27-alpine"]),
-        built("api", 134.3, 38.8, "python-base", size=447_000_000, reason="stands on python-base, which is rebuilt"),
-        built("worker", 134.3, 52.0, "python-base", size=902_000_000, reason="stands on python-base, which is rebuilt"),
+        built("api", 134.3, 38.8, "python-base", size=447_000_000, reason="depends on python-base, which is rebuilt"),
+        built("worker", 134.3, 52.0, "python-base", size=902_000_000,
+              reason="depends on python-base, which is rebuilt"),
         built("notebook", 134.3, 120.5, "python-base", size=2_730_000_000, reason="context changed: environment.yml"),
         built("ingest", 173.2, 61.2, "frontend", "python-base", size=471_000_000, reason="missing"),
         service("gateway", "up to date", size=54_100_000, base_images=["nginx:1.27-alpine"]),
         service("metrics", "up to date", size=48_700_000, base_images=["prom/prometheus:v2.55.1"]),
         service("docs", "up to date", size=31_200_000, base_images=["nginx:1.27-alpine"]),
-        service("vault-sync", "failed", error=lacking, hint="./inv prefetch brings images in", began=18.6, seconds=0.1,
+        service("vault-sync", "failed", error=lacking, hint="./inv prefetch", began=18.6, seconds=0.1,
                 reason="missing", base_images=["hashicorp/vault:1.18"]),
     ]  # fmt: skip
     refused = [
@@ -134,7 +135,7 @@ def realistic() -> dict[str, Any]:
         packages="57 packages copied from slurm-build to apphub",
         failures=[
             {"message": error, "hint": hint},
-            {"message": lacking, "hint": "./inv prefetch brings images in"},
+            {"message": lacking, "hint": "./inv prefetch"},
             {"message": "1 of 6 images are missing: hashicorp/vault:1.18", "hint": "PRIVATE_REGISTRY in .env helps"},
         ],
     )

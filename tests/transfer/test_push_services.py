@@ -69,7 +69,7 @@ def test_what_is_not_built_as_its_files_are_is_refused_and_the_rest_pushed(
     needs(project, "new", tiny)
     done = inv("push", *target, **two)
     assert done.returncode == 1
-    assert "app: not pushed: app is not pushed, for it is out of date: Dockerfile changed" in done.stdout
+    assert "app: not pushed: app is not pushed because it is out of date: Dockerfile changed" in done.stdout
     assert "new: not pushed: new is not built" in done.stdout
     assert "  next: ./inv build -s new, or ./inv build-all push\n" in done.stderr
     assert "2 of 3 services are not in the registry: app, new" in done.stderr
