@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from build_lib.lazy import attach
 
 if TYPE_CHECKING:
-    from build_lib.console.report import Console as Console
-    from build_lib.console.report import failure as failure
+    from build_lib.console.output import Console as Console
+    from build_lib.console.output import failure as failure
 else:
     __getattr__ = attach(__name__, __file__)

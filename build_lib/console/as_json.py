@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # as in report
+if TYPE_CHECKING:  # as in output
     from collections.abc import Sequence
 
     from build_lib.graph import Outcome

@@ -1,4 +1,4 @@
-"""Bundles in words, for people and for programs: what `report` prints of them."""
+"""Bundles in words, for people and for programs: what `output` prints of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from build_lib.units import number, size
 
-if TYPE_CHECKING:  # as in report
+if TYPE_CHECKING:  # as in output
     from collections.abc import Iterator, Mapping
 
     from build_lib.bundle import Listing, Loaded, Saved, Verified

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from colorama import Fore, Style, just_fix_windows_console
 
-from build_lib.console import as_json, bundle_text
+from build_lib.console import as_json, bundle
 from build_lib.console.progress import Bars
 from build_lib.errors import BuildError, Incomplete, Unavailable
 from build_lib.units import number, printable, seconds, size
@@ -368,10 +368,10 @@ class Console:
         """
         self._close_bars()
         if self.json:
-            _document(bundle_text.saved_json(saved))
+            _document(bundle.saved_json(saved))
         else:
-            self._table(("IMAGE", "FROM", "SIZE", "DIGEST"), bundle_text.saved_rows(saved))
-            for text in bundle_text.saved_lines(saved, dry=self.dry):
+            self._table(("IMAGE", "FROM", "SIZE", "DIGEST"), bundle.saved_rows(saved))
+            for text in bundle.saved_lines(saved, dry=self.dry):
                 self.line(text)
         self.problems(repository)
         self._hints(saved.outcomes)
@@ -396,9 +396,9 @@ class Console:
         """
         self._close_bars()
         if self.json:
-            _document([bundle_text.loaded_json(outcome) for outcome in outcomes])
+            _document([bundle.loaded_json(outcome) for outcome in outcomes])
         else:
-            rows = [bundle_text.loaded_row(outcome, dry=self.dry) for outcome in outcomes]
+            rows = [bundle.loaded_row(outcome, dry=self.dry) for outcome in outcomes]
             self._table(("IMAGE", "RESULT", "NEW", "NAME THERE"), rows)
         self._hints(outcomes)
         failed = [outcome.name for outcome in outcomes if not outcome.done]
@@ -409,11 +409,11 @@ class Console:
         """A bundle is as it was written."""
         self._close_bars()
         if self.json:
-            _document(bundle_text.verified_json(verified))
+            _document(bundle.verified_json(verified))
             return
         rows = [(item.name, size(item.size), item.digest) for item in verified.listing.images]
         self._table(("IMAGE", "SIZE", "DIGEST"), rows)
-        for text in bundle_text.verified_lines(verified):
+        for text in bundle.verified_lines(verified):
             self.line(text)
 
     def inventory(self, base: Base, path: Path) -> None:
