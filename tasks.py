@@ -140,7 +140,7 @@ def graph(ctx: Context, service: Sequence[str] | None = None, format: str = "tex
     """
     settings, console = _load(ctx)
     repository = lib.repository.discover(settings)
-    console.document(lib.repository.graph_picture.draw(repository.chosen(service or ()), format, settings))
+    console.text(lib.repository.graph_picture.draw(repository.chosen(service or ()), format, settings))
     console.problems(repository)
 
 

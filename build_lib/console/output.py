@@ -15,7 +15,7 @@ from colorama import Fore, Style, just_fix_windows_console
 
 from build_lib.console import as_json, bundle
 from build_lib.console.progress import Bars
-from build_lib.errors import BuildError, Incomplete, Unavailable
+from build_lib.errors import BuildError, Incomplete, Refusal, Unavailable
 from build_lib.units import number, printable, seconds, size
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
@@ -53,17 +53,76 @@ class Console:
             print(text, file=self._stream, flush=True)
 
     def step(self, number: int, title: str) -> None:
-        """The heading of one of build-all's steps."""
+        """Print the heading of one of build-all's steps."""
         self.line(self._paint(f"step {number}/{_LAST_STEP}: {title}", Style.BRIGHT))
 
     def on_start(self, name: str) -> None:
-        """A piece of work began."""
+        """Print that a piece of work began."""
         self.line(f"  {name} ...")
 
     def on_progress(self, progress: Progress) -> None:
-        """Bytes came in: bars at a terminal, nothing elsewhere."""
+        """Draw a bar for the bytes of each image at a terminal; print nothing elsewhere."""
         if self._bars:
             self._bars.show(progress)
+
+    def end_progress(self) -> None:
+        """Remove the bars."""
+        if self._bars:
+            self._bars.close()
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print columns, each as wide as its widest cell."""
+        widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+        for row in (head, *rows):
+            self.line(_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    def document(self, content: Any) -> None:
+        """Print the JSON document of a command, on stdout."""
+        print(jsonlib.dumps(content, indent=2, ensure_ascii=False))
+
+    def text(self, text: str) -> None:
+        """Print a text unchanged, on stdout."""
+        print(text)
+
+    def refusals(self, refusals: Sequence[Refusal]) -> None:
+        """Print why each source did not give an image."""
+        for refusal in refusals:
+            self.line(f"    not from {refusal.source}: {refusal.reason}")
+
+    def reason(self, error: BuildError | None) -> None:
+        """Print why an image failed: what each source said, or else the message of the failure."""
+        if isinstance(error, Unavailable):
+            self.refusals(error.refusals)
+        elif error is not None:
+            self.line(f"    {error.message}")
+
+    def hints(self, outcomes: Sequence[Outcome[Any]]) -> None:
+        """Print the next steps after failures on stderr, each once."""
+        for hint in dict.fromkeys(item.error.hint for item in outcomes if item.error and item.error.hint):
+            _next(hint)
+
+    def can_ask(self) -> bool:
+        """Return whether a user sits at a terminal."""
+        return sys.stdin.isatty() and sys.stdout.isatty()
+
+    def ask(self, question: str) -> bool:
+        """Return whether the user answers yes."""
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+    def good(self, text: str) -> str:
+        """Return the text in green where colours are wanted."""
+        return self._paint(text, Fore.GREEN)
+
+    def bad(self, text: str) -> str:
+        """Return the text in red where colours are wanted."""
+        return self._paint(text, Fore.RED)
+
+    def below(self, path: Path) -> str:
+        """Return the path, relative to the repository where it is in it."""
+        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
+
+    def _paint(self, text: str, style: str) -> str:
+        return f"{style}{text}{Style.RESET_ALL}" if self._colored else text
 
     def on_fetched(self, outcome: Outcome[Fetched]) -> None:
         """An image was brought in, or was not."""
@@ -71,28 +130,27 @@ class Console:
 
         if outcome.value is not None:
             self.line(
-                f"  {outcome.name}: {self._good('from ' + outcome.value.source)}, {seconds(outcome.value.seconds)}"
+                f"  {outcome.name}: {self.good('from ' + outcome.value.source)}, {seconds(outcome.value.seconds)}"
             )
         else:
-            self.line(f"  {outcome.name}: {self._bad('not brought in')}")
-        for refusal in prefetch.refusals(outcome):
-            self.line(f"    not from {refusal.source}: {refusal.reason}")
+            self.line(f"  {outcome.name}: {self.bad('not brought in')}")
+        self.refusals(prefetch.refusals(outcome))
 
     def on_built(self, outcome: Outcome[Built]) -> None:
         """A service came out, or did not."""
         from build_lib.repository import fingerprint  # noqa: PLC0415  # see above
 
         if outcome.value is None:
-            self.line(f"  {outcome.name}: {self._bad(_fate(outcome))}")
+            self.line(f"  {outcome.name}: {self.bad(_fate(outcome))}")
         elif outcome.value.reason:
-            self.line(f"  {outcome.name}: {self._good('built')}, {seconds(outcome.value.seconds)}")
+            self.line(f"  {outcome.name}: {self.good('built')}, {seconds(outcome.value.seconds)}")
             if outcome.value.changed:
                 self.line(f"    {fingerprint.unsure(outcome.value.changed)}: the next run builds it again")
 
     def checked(self, checks: Mapping[str, Check]) -> None:
         """What is to be built, and why."""
         for name, check in checks.items():
-            self.line(f"  {name}: {'to build: ' + check.reason if check.reason else self._good('up to date')}")
+            self.line(f"  {name}: {'to build: ' + check.reason if check.reason else self.good('up to date')}")
 
     def building(self, builder: str, jobs: int) -> None:
         """What builds, and how many services at once."""
@@ -104,7 +162,7 @@ class Console:
             self.line(f"would {'install and ' if up.installed else ''}start a Docker Engine at {up.address}")
             return
         done = "installed and started" if up.installed else "started" if up.started else "already there, used as it is"
-        self.line(f"Docker Engine {up.version} at {up.address}: {self._good(done)}")
+        self.line(f"Docker Engine {up.version} at {up.address}: {self.good(done)}")
 
     def engine_down(self, ended: Started | None) -> None:
         """Whether an engine was ended."""
@@ -128,15 +186,15 @@ class Console:
         """
         from build_lib.transfer import prefetch  # noqa: PLC0415  # see above
 
-        self._close_bars()
+        self.end_progress()
         here = sum(1 for outcome in outcomes if outcome.value is not None and outcome.value.was_here)
         if here:
             self.line(f"  {here} of them in the engine already")
         if self.json:
-            _document([prefetch.described(outcome) for outcome in outcomes])
+            self.document([prefetch.described(outcome) for outcome in outcomes])
         elif here < len(outcomes):
             rows = [_fetched_row(item) for item in outcomes if item.value is None or not item.value.was_here]
-            self._table(("  IMAGE", "FROM", "SIZE", "AFTER", "TRIES"), rows)
+            self.table(("  IMAGE", "FROM", "SIZE", "AFTER", "TRIES"), rows)
         lacking = [outcome.name for outcome in outcomes if not outcome.done]
         if lacking:
             hint = "reachable registries that have them, or PRIVATE_REGISTRY in .env, help"
@@ -149,14 +207,12 @@ class Console:
             Incomplete: no source has an image.
         """
         if self.json:
-            _document([as_json.plan(name, asked) for name, asked in plan.items()])
+            self.document([as_json.plan(name, asked) for name, asked in plan.items()])
         for name, asked in {} if self.json else plan.items():
             source = next((source for source, refusal in asked if not refusal), None)
             there = "there" if source == "engine" else f"would come from {source}"
-            self.line(f"  {name}: {there if source else self._bad('nobody has it')}")
-            for other, refusal in asked:
-                if refusal:
-                    self.line(f"    not from {other}: {refusal}")
+            self.line(f"  {name}: {there if source else self.bad('nobody has it')}")
+            self.refusals([Refusal(source=source, reason=reason) for source, reason in asked if reason])
         lacking = [name for name, asked in plan.items() if all(refusal for _, refusal in asked)]
         if lacking:
             raise Incomplete(f"{len(lacking)} of {len(plan)} images are to be had from no source: {', '.join(lacking)}")
@@ -165,18 +221,18 @@ class Console:
         """What there is to build."""
         found = repository.services.values()
         if self.json:
-            _document([as_json.service(service) for service in found])
+            self.document([as_json.service(service) for service in found])
             return
         rows = [
             (
                 service.name,
                 str(service.image),
-                self._below(service.dockerfile) + (f" ({service.target})" if service.target else ""),
+                self.below(service.dockerfile) + (f" ({service.target})" if service.target else ""),
                 ", ".join((*service.needs, *(str(image) for image in service.base_images))) or "-",
             )
             for service in found
         ]
-        self._table(("SERVICE", "IMAGE", "DOCKERFILE", "STANDS ON"), rows)
+        self.table(("SERVICE", "IMAGE", "DOCKERFILE", "STANDS ON"), rows)
 
     def dependencies(self, found: Sequence[Dependency], *, plain: bool = False) -> None:
         """Every dependency image, who needs it, and where; `plain`, its name alone."""
@@ -185,7 +241,7 @@ class Console:
                 self.line(str(item.image))
             return
         if self.json:
-            _document([as_json.dependency(item) for item in found])
+            self.document([as_json.dependency(item) for item in found])
             return
         rows = [
             (
@@ -197,11 +253,7 @@ class Console:
             for item in found
             for place, need in enumerate(item.needs)
         ]
-        self._table(("IMAGE", "KIND", "NEEDED BY", "WHERE"), rows)
-
-    def document(self, text: str) -> None:
-        """A text as it is, for people or programs."""
-        print(text)
+        self.table(("IMAGE", "KIND", "NEEDED BY", "WHERE"), rows)
 
     def status(self, checks: Mapping[str, Check]) -> None:
         """What is built, and what would be rebuilt and why."""
@@ -211,9 +263,9 @@ class Console:
             for name, check in checks.items()
         ]
         if self.json:
-            _document([dict(zip(head, row, strict=True)) for row in rows])
+            self.document([dict(zip(head, row, strict=True)) for row in rows])
             return
-        self._table(tuple(title.upper() for title in head[:-1]), [row[:-1] for row in rows])
+        self.table(tuple(title.upper() for title in head[:-1]), [row[:-1] for row in rows])
         for name, *_, error in rows:
             if error:
                 self.line(f"last time: {error}" if name in error else f"last time: {name}: {error}")
@@ -225,12 +277,8 @@ class Console:
     def on_pushed(self, outcome: Outcome[Pushed]) -> None:
         """An image is in the private registry, or could not be brought there."""
         if outcome.value is None:
-            self.line(f"  {outcome.name}: {self._bad('not pushed')}")
-            if isinstance(outcome.error, Unavailable):
-                for refusal in outcome.error.refusals:
-                    self.line(f"    not from {refusal.source}: {refusal.reason}")
-            elif outcome.error is not None:
-                self.line(f"    {outcome.error.message}")
+            self.line(f"  {outcome.name}: {self.bad('not pushed')}")
+            self.reason(outcome.error)
 
     def pushed(self, outcomes: Sequence[Outcome[Pushed]], repository: Repository) -> None:
         """The end of a push: every image with its digest and its bytes.
@@ -239,10 +287,10 @@ class Console:
             Incomplete: an image is not in the private registry.
         """
         if self.json:
-            _document([as_json.pushed(outcome) for outcome in outcomes])
+            self.document([as_json.pushed(outcome) for outcome in outcomes])
         elif outcomes:
             rows = [self._pushed_row(outcome) for outcome in outcomes]
-            self._table(("IMAGE", "RESULT", "FROM", "MOVED", "SAVED", "DIGEST"), rows)
+            self.table(("IMAGE", "RESULT", "FROM", "MOVED", "SAVED", "DIGEST"), rows)
         else:
             self.line("no dependency images")
         self._end_of_push("images", outcomes, repository)
@@ -250,9 +298,9 @@ class Console:
     def on_shipped(self, outcome: Outcome[PushedService]) -> None:
         """A service is in the private registry, or could not be brought there."""
         if outcome.value is not None:
-            self.line(f"  {outcome.name}: {self._good(self._shipped_result(outcome.value))}")
+            self.line(f"  {outcome.name}: {self.good(self._shipped_result(outcome.value))}")
         elif outcome.error is not None:
-            self.line(f"  {outcome.name}: {self._bad('not pushed')}: {outcome.error.message}")
+            self.line(f"  {outcome.name}: {self.bad('not pushed')}: {outcome.error.message}")
 
     def shipped(self, outcomes: Sequence[Outcome[PushedService]], repository: Repository) -> None:
         """The end of a push: every service with its place and digest.
@@ -261,7 +309,7 @@ class Console:
             Incomplete: a service is not in the private registry.
         """
         if self.json:
-            _document([as_json.shipped(outcome) for outcome in outcomes])
+            self.document([as_json.shipped(outcome) for outcome in outcomes])
         else:
             rows = [
                 (outcome.name, self._shipped_result(outcome.value), str(outcome.value.place), outcome.value.digest)
@@ -269,7 +317,7 @@ class Console:
                 else (outcome.name, "failed", "", "")
                 for outcome in outcomes
             ]
-            self._table(("SERVICE", "RESULT", "PLACE", "DIGEST"), rows)
+            self.table(("SERVICE", "RESULT", "PLACE", "DIGEST"), rows)
         self._end_of_push("services", outcomes, repository)
 
     def _shipped_result(self, shipped: PushedService) -> str:
@@ -277,7 +325,7 @@ class Console:
 
     def _end_of_push(self, what: str, outcomes: Sequence[Outcome[Any]], repository: Repository) -> None:
         failed = [outcome for outcome in outcomes if not outcome.done]
-        self._hints(outcomes)
+        self.hints(outcomes)
         self.problems(repository)
         if failed:
             names = ", ".join(outcome.name for outcome in failed)
@@ -288,7 +336,7 @@ class Console:
         for path in initialized.there:
             self.line(f"{path}: there already")
         for path in initialized.written:
-            self.line(f"{path}: {'would be written' if self.dry else self._good('written')}")
+            self.line(f"{path}: {'would be written' if self.dry else self.good('written')}")
         self.line("next: cp .env.example .env; inv --list; inv doctor; and .env and .build/ into .gitignore")
 
     def examined(self, findings: Sequence[Finding]) -> None:
@@ -298,8 +346,8 @@ class Console:
             Incomplete: something is bad.
         """
         if self.json:
-            _document([asdict(finding) for finding in findings])
-        painted = {"good": self._good("good   "), "warning": "warning", "bad": self._bad("bad    ")}
+            self.document([asdict(finding) for finding in findings])
+        painted = {"good": self.good("good   "), "warning": "warning", "bad": self.bad("bad    ")}
         for finding in [] if self.json else findings:
             self.line(f"{painted[finding.level]}  {finding.what}: {finding.detail}")
             if finding.mend:
@@ -320,13 +368,13 @@ class Console:
         if not leftovers:
             self.line("nothing to remove")
             return False
-        rows = [(item.kind, self._below(Path(item.name)), size(item.size), item.why) for item in leftovers]
-        self._table(("KIND", "NAME", "SIZE", "WHY"), rows)
+        rows = [(item.kind, self.below(Path(item.name)), size(item.size), item.why) for item in leftovers]
+        self.table(("KIND", "NAME", "SIZE", "WHY"), rows)
         if self.dry or yes:
             return not self.dry
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        if not self.can_ask():
             raise BuildError("nothing was removed, for there is nobody to ask", hint="./inv clean --yes")
-        return input(f"Remove these {len(leftovers)}? [y/N] ").strip().lower() in ("y", "yes")
+        return self.ask(f"Remove these {len(leftovers)}?")
 
     def removed(self, leftovers: Sequence[Leftover], failures: Sequence[BuildError]) -> None:
         """What became of that.
@@ -353,12 +401,8 @@ class Console:
     def on_gathered(self, outcome: Outcome[Collected]) -> None:
         """An image for a bundle was found, or was not."""
         if outcome.error is not None:
-            self.line(f"  {outcome.name}: {self._bad('not to be had')}")
-            if isinstance(outcome.error, Unavailable):
-                for refusal in outcome.error.refusals:
-                    self.line(f"    not from {refusal.source}: {refusal.reason}")
-            else:
-                self.line(f"    {outcome.error.message}")
+            self.line(f"  {outcome.name}: {self.bad('not to be had')}")
+            self.reason(outcome.error)
 
     def saved(self, saved: Saved, repository: Repository) -> None:
         """A bundle was written, or would be.
@@ -366,15 +410,15 @@ class Console:
         Raises:
             Incomplete: an image is not in it.
         """
-        self._close_bars()
+        self.end_progress()
         if self.json:
-            _document(bundle.saved_json(saved))
+            self.document(bundle.saved_json(saved))
         else:
-            self._table(("IMAGE", "FROM", "SIZE", "DIGEST"), bundle.saved_rows(saved))
+            self.table(("IMAGE", "FROM", "SIZE", "DIGEST"), bundle.saved_rows(saved))
             for text in bundle.saved_lines(saved, dry=self.dry):
                 self.line(text)
         self.problems(repository)
-        self._hints(saved.outcomes)
+        self.hints(saved.outcomes)
         missing = saved.listing.missing
         if missing:
             raise Incomplete(
@@ -385,7 +429,7 @@ class Console:
     def on_loaded(self, outcome: Outcome[Loaded]) -> None:
         """An image of a bundle is there, or could not be brought there."""
         if outcome.error is not None:
-            self.line(f"  {outcome.name}: {self._bad('not loaded')}")
+            self.line(f"  {outcome.name}: {self.bad('not loaded')}")
             self.line(f"    {outcome.error.message}")
 
     def loaded(self, outcomes: Sequence[Outcome[Loaded]]) -> None:
@@ -394,25 +438,25 @@ class Console:
         Raises:
             Incomplete: an image is not there.
         """
-        self._close_bars()
+        self.end_progress()
         if self.json:
-            _document([bundle.loaded_json(outcome) for outcome in outcomes])
+            self.document([bundle.loaded_json(outcome) for outcome in outcomes])
         else:
             rows = [bundle.loaded_row(outcome, dry=self.dry) for outcome in outcomes]
-            self._table(("IMAGE", "RESULT", "NEW", "NAME THERE"), rows)
-        self._hints(outcomes)
+            self.table(("IMAGE", "RESULT", "NEW", "NAME THERE"), rows)
+        self.hints(outcomes)
         failed = [outcome.name for outcome in outcomes if not outcome.done]
         if failed:
             raise Incomplete(f"{len(failed)} of {len(outcomes)} images are not loaded: {', '.join(failed)}")
 
     def verified(self, verified: Verified) -> None:
         """A bundle is as it was written."""
-        self._close_bars()
+        self.end_progress()
         if self.json:
-            _document(bundle.verified_json(verified))
+            self.document(bundle.verified_json(verified))
             return
         rows = [(item.name, size(item.size), item.digest) for item in verified.listing.images]
-        self._table(("IMAGE", "SIZE", "DIGEST"), rows)
+        self.table(("IMAGE", "SIZE", "DIGEST"), rows)
         for text in bundle.verified_lines(verified):
             self.line(text)
 
@@ -421,21 +465,12 @@ class Console:
         layers = len({digest for _, each in base.images for digest in (*each.layers, *each.diff_ids)})
         names = len({name for name, _ in base.images})
         if self.json:
-            _document({"file": str(path), "of": base.kind, "name": base.name, "images": names, "layers": layers})
+            self.document({"file": str(path), "of": base.kind, "name": base.name, "images": names, "layers": layers})
             return
         written = "would be written: " if self.dry else ""
         self.line(f"{path}: {written}{names} images, {layers} layers of {base.name}")
         if not self.dry:
             self.line(f"  next, where there is a network: ./inv deps-save --since {path.name}")
-
-    def _hints(self, outcomes: Sequence[Outcome[Any]]) -> None:
-        """The next steps after failures, each once."""
-        for hint in dict.fromkeys(item.error.hint for item in outcomes if item.error and item.error.hint):
-            _next(hint)
-
-    def _close_bars(self) -> None:
-        if self._bars:
-            self._bars.close()
 
     def mirrors(self, probes: Sequence[Probe]) -> None:
         """What each mirror answered.
@@ -449,14 +484,14 @@ class Console:
         ]
         head = ("mirror", "state", "time", "problem")
         if self.json:
-            _document(
+            self.document(
                 [
                     {"mirror": str(probe.mirror), "seconds": round(probe.seconds, 3), "problem": probe.problem}
                     for probe in probes
                 ]
             )
         else:
-            self._table(tuple(title.upper() for title in head), rows)
+            self.table(tuple(title.upper() for title in head), rows)
         wrong = [str(probe.mirror) for probe in probes if probe.problem]
         if wrong:
             raise Incomplete(f"{len(wrong)} of {len(probes)} mirrors do not serve: {', '.join(wrong)}")
@@ -474,7 +509,7 @@ class Console:
     def registry_up(self, up: LocalRegistry) -> None:
         """Where the local registry is, and how to use it."""
         done = "would be started" if self.dry else "started" if up.started else "already there"
-        self.line(f"registry at {up.host}: {self._good(done)}")
+        self.line(f"registry at {up.host}: {self.good(done)}")
         if up.login_file is not None:
             self.line(f"  login: PRIVATE_REGISTRY_USERNAME and PRIVATE_REGISTRY_PASSWORD are in {up.login_file}")
         self.line(f"  try it: ./inv deps-push -r {up.host}/aihpc")
@@ -493,15 +528,13 @@ class Console:
             Incomplete: something failed, or could not be understood.
         """
         for outcome in result.outcomes:
-            done = (
-                self._good(f"built, {seconds(outcome.value.seconds)}") if outcome.value else self._bad(_fate(outcome))
-            )
+            done = self.good(f"built, {seconds(outcome.value.seconds)}") if outcome.value else self.bad(_fate(outcome))
             kept = outcome.value is not None and not outcome.value.reason
             self.line(f"  {outcome.name}: {'up to date' if kept else done}")
         for error in result.failures:
             failure(error)
         if result.report:
-            self.line(f"report: {self._below(result.report)}")
+            self.line(f"report: {self.below(result.report)}")
         self.problems(repository)
         if result.failures:
             raise Incomplete(f"{len(result.failures)} failed, see above", hint="")
@@ -513,38 +546,20 @@ class Console:
             Incomplete: there is something.
         """
         for problem in repository.problems:
-            _stderr(printable(f"problem: {self._where(problem)}: {problem.reason}"))
+            stderr_line(printable(f"problem: {self._where(problem)}: {problem.reason}"))
         if repository.problems:
             raise Incomplete(f"{number(len(repository.problems), 'place')} could not be understood, see above")
 
     def _where(self, problem: Problem) -> str:
-        path = self._below(problem.path)
+        path = self.below(problem.path)
         return f"{path}:{problem.line}" if problem.line else path
-
-    def _below(self, path: Path) -> str:
-        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
-
-    def _table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Columns as wide as their widest cell."""
-        widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-        for row in (head, *rows):
-            self.line(_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-    def _paint(self, text: str, style: str) -> str:
-        return f"{style}{text}{Style.RESET_ALL}" if self._colored else text
-
-    def _good(self, text: str) -> str:
-        return self._paint(text, Fore.GREEN)
-
-    def _bad(self, text: str) -> str:
-        return self._paint(text, Fore.RED)
 
 
 def failure(error: BuildError) -> None:
     """An expected failure and its next step, on stderr; bars that are still drawn make room for it."""
     for bars in Bars.made:
         bars.close()
-    _stderr(f"error: {error.message}")
+    stderr_line(f"error: {error.message}")
     if error.hint:
         _next(error.hint)
 
@@ -552,7 +567,7 @@ def failure(error: BuildError) -> None:
 def _next(hint: str) -> None:
     """The next step, as it is typed here: installed, the library has no wrapper beside it."""
     wrapped = (Path(__file__).resolve().parents[2] / "inv").is_file()
-    _stderr(f"  next: {hint if wrapped else hint.replace('./inv ', 'inv ')}")
+    stderr_line(f"  next: {hint if wrapped else hint.replace('./inv ', 'inv ')}")
 
 
 def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:
@@ -560,12 +575,9 @@ def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:
     return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
-def _stderr(text: str) -> None:
+def stderr_line(text: str) -> None:
+    """Print one line on stderr, at once."""
     print(text, file=sys.stderr, flush=True)
-
-
-def _document(content: Any) -> None:
-    print(jsonlib.dumps(content, indent=2, ensure_ascii=False))
 
 
 def _fate(outcome: Outcome[Built]) -> str:
