@@ -63,7 +63,7 @@ def engine_up(ctx: Context) -> None:
         inv engine-up build-all
     """
     settings, console = _load(ctx)
-    console.engine_up(lib.machine.daemon.up(settings, dry=console.dry))
+    lib.console.machine.engine_up(console, lib.machine.daemon.up(settings, dry=console.dry))
 
 
 @task
@@ -76,7 +76,7 @@ def engine_down(ctx: Context) -> None:
         inv engine-down
     """
     settings, console = _load(ctx)
-    console.engine_down(lib.machine.daemon.down(settings, dry=console.dry))
+    lib.console.machine.engine_down(console, lib.machine.daemon.down(settings, dry=console.dry))
 
 
 @task(help=_help("tag", "json"))
@@ -462,9 +462,9 @@ def mirrors(ctx: Context, write: bool = False, image: str | None = None, json: b
         inv mirrors --write
     """
     settings, console = _load(ctx, json=json)
-    console.mirrors(lib.transfer.mirrors.probe(settings, image or ""))
+    lib.console.mirrors.probed(console, lib.transfer.mirrors.probe(settings, image or ""))
     if write:
-        console.mirrors_written(lib.transfer.mirrors.write(settings, dry=console.dry))
+        lib.console.mirrors.written(console, lib.transfer.mirrors.write(settings, dry=console.dry))
 
 
 @task(help={"password": "let nobody in without the login that .build/registry/login then has"})
@@ -478,7 +478,9 @@ def registry_up(ctx: Context, password: bool = False) -> None:
         inv registry-up --password
     """
     settings, console = _load(ctx)
-    console.registry_up(lib.machine.local_registry.up(settings, password=password, dry=console.dry))
+    lib.console.machine.registry_up(
+        console, lib.machine.local_registry.up(settings, password=password, dry=console.dry)
+    )
 
 
 @task
@@ -491,7 +493,7 @@ def registry_down(ctx: Context) -> None:
         inv registry-down
     """
     settings, console = _load(ctx)
-    console.registry_down(ended=lib.machine.local_registry.down(settings, dry=console.dry))
+    lib.console.machine.registry_down(console, ended=lib.machine.local_registry.down(settings, dry=console.dry))
 
 
 @task(help=_help("registry", "json"))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from build_lib.lazy import attach
 
 if TYPE_CHECKING:
+    from build_lib.console import machine as machine
+    from build_lib.console import mirrors as mirrors
     from build_lib.console.output import Console as Console
     from build_lib.console.output import failure as failure
 else:

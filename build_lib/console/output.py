@@ -25,11 +25,10 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.graph import Outcome
     from build_lib.hub import Copied
     from build_lib.job import Finding, Initialized, Leftover, Result
-    from build_lib.machine import LocalRegistry, Started, Up
     from build_lib.registry import Progress, Pushed
     from build_lib.repository import Dependency, Repository
     from build_lib.settings import Settings
-    from build_lib.transfer import Fetched, Probe, PushedService, Written
+    from build_lib.transfer import Fetched, PushedService
 
 _LAST_STEP = 5
 _GAP = "  "  # between the columns of a table
@@ -155,22 +154,6 @@ class Console:
     def building(self, builder: str, jobs: int) -> None:
         """What builds, and how many services at once."""
         self.line(f"  by {builder}, {jobs} at once")
-
-    def engine_up(self, up: Up) -> None:
-        """Which engine there is now."""
-        if self.dry and up.started:
-            self.line(f"would {'install and ' if up.installed else ''}start a Docker Engine at {up.address}")
-            return
-        done = "installed and started" if up.installed else "started" if up.started else "already there, used as it is"
-        self.line(f"Docker Engine {up.version} at {up.address}: {self.good(done)}")
-
-    def engine_down(self, ended: Started | None) -> None:
-        """Whether an engine was ended."""
-        self.line(
-            f"Docker Engine {'would be ' if self.dry else ''}ended"
-            if ended
-            else "engine-up started no engine that still runs: nothing to end"
-        )
 
     def prefetching(self, wanted: Sequence[Dependency], *, caller: str) -> None:
         """The heading of a prefetch, which is build-all's step 0."""
@@ -471,55 +454,6 @@ class Console:
         self.line(f"{path}: {written}{names} images, {layers} layers of {base.name}")
         if not self.dry:
             self.line(f"  next, where there is a network: ./inv deps-save --since {path.name}")
-
-    def mirrors(self, probes: Sequence[Probe]) -> None:
-        """What each mirror answered.
-
-        Raises:
-            Incomplete: one of them does not serve.
-        """
-        rows = [
-            (str(probe.mirror), "" if probe.problem else "serves", seconds(probe.seconds), probe.problem or "-")
-            for probe in probes
-        ]
-        head = ("mirror", "state", "time", "problem")
-        if self.json:
-            self.document(
-                [
-                    {"mirror": str(probe.mirror), "seconds": round(probe.seconds, 3), "problem": probe.problem}
-                    for probe in probes
-                ]
-            )
-        else:
-            self.table(tuple(title.upper() for title in head), rows)
-        wrong = [str(probe.mirror) for probe in probes if probe.problem]
-        if wrong:
-            raise Incomplete(f"{len(wrong)} of {len(probes)} mirrors do not serve: {', '.join(wrong)}")
-
-    def mirrors_written(self, written: Written) -> None:
-        """What became of the engine's mirror settings."""
-        if not written.changed:
-            self.line(f"{written.path} has them already")
-            return
-        self.line(f"{written.path}{' would have' if self.dry else ''}: registry-mirrors {', '.join(written.after)}")
-        if written.kept and not self.dry:
-            self.line(f"  as it was: {written.kept}")
-        self.line("  the engine reads it after: systemctl reload docker, or kill -HUP of dockerd")
-
-    def registry_up(self, up: LocalRegistry) -> None:
-        """Where the local registry is, and how to use it."""
-        done = "would be started" if self.dry else "started" if up.started else "already there"
-        self.line(f"registry at {up.host}: {self.good(done)}")
-        if up.login_file is not None:
-            self.line(f"  login: PRIVATE_REGISTRY_USERNAME and PRIVATE_REGISTRY_PASSWORD are in {up.login_file}")
-        self.line(f"  try it: ./inv deps-push -r {up.host}/aihpc")
-
-    def registry_down(self, *, ended: bool) -> None:
-        """Whether the local registry was ended."""
-        if not ended:
-            self.line("registry-up started no registry that still runs: nothing to end")
-        else:
-            self.line("registry would be ended" if self.dry else "registry ended")
 
     def result(self, result: Result, repository: Repository) -> None:
         """The end of a build: what came of each service, then each failure.
