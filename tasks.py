@@ -507,7 +507,7 @@ def doctor(ctx: Context, registry: str | None = None, json: bool = False) -> Non
         inv doctor --json
     """
     settings, console = _load(ctx, json=json, registry=registry)
-    console.examined(lib.job.doctor.examine(settings))
+    lib.console.doctor.examined(console, lib.job.doctor.examine(settings))
 
 
 @task(
@@ -531,8 +531,8 @@ def clean(ctx: Context, keep: int = 1, yes: bool = False) -> None:
     with lib.job.clean.connected(settings) as engine:
         wanted = lib.repository.dependencies.find(repository, settings)
         leftovers = lib.job.clean.find(repository, wanted, engine, settings, keep=keep)
-        if console.may_remove(leftovers, engine_is_there=engine is not None, yes=yes):
-            console.removed(leftovers, lib.job.clean.remove(leftovers, engine, settings))
+        if lib.console.clean.may_remove(console, leftovers, engine_is_there=engine is not None, yes=yes):
+            lib.console.clean.removed(console, leftovers, lib.job.clean.remove(leftovers, engine, settings))
 
 
 @task(help={"path": "the repository; the current directory unless told"})
@@ -545,7 +545,7 @@ def init(ctx: Context, path: str = ".") -> None:
         inv init --path ../other
     """
     _, console = _load(ctx)
-    console.initialized(lib.job.init.initialize(Path(path).resolve(), dry=console.dry))
+    lib.console.init.initialized(console, lib.job.init.initialize(Path(path).resolve(), dry=console.dry))
 
 
 @task(help={"report": "write docs/test-report.md anew"})

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from build_lib.lazy import attach
 
 if TYPE_CHECKING:
+    from build_lib.console import clean as clean
+    from build_lib.console import doctor as doctor
+    from build_lib.console import init as init
     from build_lib.console import machine as machine
     from build_lib.console import mirrors as mirrors
     from build_lib.console.output import Console as Console

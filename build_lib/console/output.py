@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -24,7 +22,7 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.compose import Problem
     from build_lib.graph import Outcome
     from build_lib.hub import Copied
-    from build_lib.job import Finding, Initialized, Leftover, Result
+    from build_lib.job import Result
     from build_lib.registry import Progress, Pushed
     from build_lib.repository import Dependency, Repository
     from build_lib.settings import Settings
@@ -313,63 +311,6 @@ class Console:
         if failed:
             names = ", ".join(outcome.name for outcome in failed)
             raise Incomplete(f"{len(failed)} of {len(outcomes)} {what} are not in the registry: {names}")
-
-    def initialized(self, initialized: Initialized) -> None:
-        """What a repository got, and how to go on there."""
-        for path in initialized.there:
-            self.line(f"{path}: there already")
-        for path in initialized.written:
-            self.line(f"{path}: {'would be written' if self.dry else self.good('written')}")
-        self.line("next: cp .env.example .env; inv --list; inv doctor; and .env and .build/ into .gitignore")
-
-    def examined(self, findings: Sequence[Finding]) -> None:
-        """What doctor found.
-
-        Raises:
-            Incomplete: something is bad.
-        """
-        if self.json:
-            self.document([asdict(finding) for finding in findings])
-        painted = {"good": self.good("good   "), "warning": "warning", "bad": self.bad("bad    ")}
-        for finding in [] if self.json else findings:
-            self.line(f"{painted[finding.level]}  {finding.what}: {finding.detail}")
-            if finding.mend:
-                self.line(f"         next: {finding.mend}")
-        counts = Counter(finding.level for finding in findings)
-        if counts["bad"]:
-            raise Incomplete(f"{counts['bad']} bad, {counts['warning']} to look at, {counts['good']} good")
-        self.line(f"{counts['warning'] or 'nothing'} to look at, {counts['good']} good")
-
-    def may_remove(self, leftovers: Sequence[Leftover], *, engine_is_there: bool, yes: bool) -> bool:
-        """Show what would be removed, and ask at a terminal.
-
-        Raises:
-            BuildError: there is no terminal to ask at.
-        """
-        if not engine_is_there:
-            self.line("no Docker Engine answers: only files are looked for")
-        if not leftovers:
-            self.line("nothing to remove")
-            return False
-        rows = [(item.kind, self.below(Path(item.name)), size(item.size), item.why) for item in leftovers]
-        self.table(("KIND", "NAME", "SIZE", "WHY"), rows)
-        if self.dry or yes:
-            return not self.dry
-        if not self.can_ask():
-            raise BuildError("nothing was removed, for there is nobody to ask", hint="./inv clean --yes")
-        return self.ask(f"Remove these {len(leftovers)}?")
-
-    def removed(self, leftovers: Sequence[Leftover], failures: Sequence[BuildError]) -> None:
-        """What became of that.
-
-        Raises:
-            Incomplete: something is still there.
-        """
-        for error in failures:
-            failure(error)
-        self.line(f"removed {len(leftovers) - len(failures)}")
-        if failures:
-            raise Incomplete(f"{len(failures)} of {len(leftovers)} could not be removed, see above")
 
     def _pushed_row(self, outcome: Outcome[Pushed]) -> tuple[str, ...]:
         pushed = outcome.value
