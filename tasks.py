@@ -166,14 +166,13 @@ def prefetch(
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
     wanted = lib.repository.dependencies.find(repository, settings, service or ())
-    console.prefetching(wanted, caller=ctx.get("caller", ""))
+    report = lib.console.PrefetchReport(console)
+    report.begin(wanted, caller=ctx.get("caller", ""))
     with lib.engine.Engine.connect(settings) as engine:
         if console.dry:
-            console.sources(lib.transfer.prefetch.plan(wanted, engine, settings))
+            report.end_dry(lib.transfer.prefetch.plan(wanted, engine, settings))
         else:
-            console.prefetched(
-                lib.transfer.prefetch.prefetch(wanted, engine, settings, listener=console, fail_fast=fail_fast)
-            )
+            report.end(lib.transfer.prefetch.prefetch(wanted, engine, settings, report, fail_fast=fail_fast))
 
 
 @task(

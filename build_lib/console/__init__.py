@@ -15,5 +15,6 @@ if TYPE_CHECKING:
     from build_lib.console import mirrors as mirrors
     from build_lib.console.output import Console as Console
     from build_lib.console.output import failure as failure
+    from build_lib.console.prefetch import PrefetchReport as PrefetchReport
 else:
     __getattr__ = attach(__name__, __file__)

@@ -5,21 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # as in output
-    from collections.abc import Sequence
-
     from build_lib.graph import Outcome
     from build_lib.registry import Pushed
     from build_lib.repository import Dependency, Service
     from build_lib.transfer import PushedService
-
-
-def plan(name: str, asked: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """An image, and what each source says of it."""
-    return {
-        "image": name,
-        "source": next((source for source, refusal in asked if not refusal), None),
-        "refusals": [{"source": source, "reason": refusal} for source, refusal in asked if refusal],
-    }
 
 
 def pushed(outcome: Outcome[Pushed]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.registry import Progress, Pushed
     from build_lib.repository import Dependency, Repository
     from build_lib.settings import Settings
-    from build_lib.transfer import Fetched, PushedService
+    from build_lib.transfer import PushedService
 
 _LAST_STEP = 5
 _GAP = "  "  # between the columns of a table
@@ -121,18 +121,6 @@ class Console:
     def _paint(self, text: str, style: str) -> str:
         return f"{style}{text}{Style.RESET_ALL}" if self._colored else text
 
-    def on_fetched(self, outcome: Outcome[Fetched]) -> None:
-        """An image was brought in, or was not."""
-        from build_lib.transfer import prefetch  # noqa: PLC0415  # see above
-
-        if outcome.value is not None:
-            self.line(
-                f"  {outcome.name}: {self.good('from ' + outcome.value.source)}, {seconds(outcome.value.seconds)}"
-            )
-        else:
-            self.line(f"  {outcome.name}: {self.bad('not brought in')}")
-        self.refusals(prefetch.refusals(outcome))
-
     def on_built(self, outcome: Outcome[Built]) -> None:
         """A service came out, or did not."""
         from build_lib.repository import fingerprint  # noqa: PLC0415  # see above
@@ -152,51 +140,6 @@ class Console:
     def building(self, builder: str, jobs: int) -> None:
         """What builds, and how many services at once."""
         self.line(f"  by {builder}, {jobs} at once")
-
-    def prefetching(self, wanted: Sequence[Dependency], *, caller: str) -> None:
-        """The heading of a prefetch, which is build-all's step 0."""
-        if caller == "build-all":
-            self.step(0, "prefetch")
-        self.line(f"  {number(len(wanted), 'dependency image')}")
-
-    def prefetched(self, outcomes: Sequence[Outcome[Fetched]]) -> None:
-        """The end of a prefetch.
-
-        Raises:
-            Incomplete: an image could not be brought in.
-        """
-        from build_lib.transfer import prefetch  # noqa: PLC0415  # see above
-
-        self.end_progress()
-        here = sum(1 for outcome in outcomes if outcome.value is not None and outcome.value.was_here)
-        if here:
-            self.line(f"  {here} of them in the engine already")
-        if self.json:
-            self.document([prefetch.described(outcome) for outcome in outcomes])
-        elif here < len(outcomes):
-            rows = [_fetched_row(item) for item in outcomes if item.value is None or not item.value.was_here]
-            self.table(("  IMAGE", "FROM", "SIZE", "AFTER", "TRIES"), rows)
-        lacking = [outcome.name for outcome in outcomes if not outcome.done]
-        if lacking:
-            hint = "reachable registries that have them, or PRIVATE_REGISTRY in .env, help"
-            raise Incomplete(f"{len(lacking)} of {len(outcomes)} images are missing: {', '.join(lacking)}", hint=hint)
-
-    def sources(self, plan: Mapping[str, Sequence[tuple[str, str]]]) -> None:
-        """From where each image would come, and what each source says.
-
-        Raises:
-            Incomplete: no source has an image.
-        """
-        if self.json:
-            self.document([as_json.plan(name, asked) for name, asked in plan.items()])
-        for name, asked in {} if self.json else plan.items():
-            source = next((source for source, refusal in asked if not refusal), None)
-            there = "there" if source == "engine" else f"would come from {source}"
-            self.line(f"  {name}: {there if source else self.bad('nobody has it')}")
-            self.refusals([Refusal(source=source, reason=reason) for source, reason in asked if reason])
-        lacking = [name for name, asked in plan.items() if all(refusal for _, refusal in asked)]
-        if lacking:
-            raise Incomplete(f"{len(lacking)} of {len(plan)} images are to be had from no source: {', '.join(lacking)}")
 
     def services(self, repository: Repository) -> None:
         """What there is to build."""
@@ -467,12 +410,3 @@ def _state(check: Check) -> str:
     if not check.built:
         return "missing"
     return "out of date" if check.reason else "built"
-
-
-def _fetched_row(outcome: Outcome[Fetched]) -> tuple[str, ...]:
-    from build_lib.transfer import prefetch  # noqa: PLC0415  # see above
-
-    fetched = outcome.value
-    if fetched is None:
-        return (f"  {outcome.name}", "nowhere", "-", "-", str(prefetch.tries(outcome) or "-"))
-    return (f"  {outcome.name}", fetched.source, size(fetched.size), seconds(fetched.seconds), str(fetched.tries))
