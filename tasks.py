@@ -89,8 +89,7 @@ def services(ctx: Context, tag: str | None = None, json: bool = False) -> None:
     """
     settings, console = _load(ctx, json=json, tag=tag)
     repository = lib.repository.discover(settings)
-    console.services(repository)
-    console.problems(repository)
+    lib.console.overview.services(console, repository)
 
 
 @task(help=_help("tag", "service", "kind", "plain", "json"), iterable=["service"])
@@ -111,8 +110,8 @@ def deps(
     """
     settings, console = _load(ctx, json=json, tag=tag)
     repository = lib.repository.discover(settings)
-    console.dependencies(lib.repository.dependencies.find(repository, settings, service or (), kind=kind), plain=plain)
-    console.problems(repository)
+    found = lib.repository.dependencies.find(repository, settings, service or (), kind=kind)
+    lib.console.overview.deps(console, found, repository, plain=plain)
 
 
 @task(help=_help("tag", "json"))
@@ -126,8 +125,8 @@ def status(ctx: Context, tag: str | None = None, json: bool = False) -> None:
     settings, console = _load(ctx, json=json, tag=tag)
     repository = lib.repository.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
-        console.status(lib.build.check(repository.services, engine, settings))
-    console.problems(repository)
+        checks = lib.build.check(repository.services, engine, settings)
+    lib.console.overview.status(console, checks, repository)
 
 
 @task(help=_help("service") | {"format": "text, mermaid, dot or svg (by graphviz)"}, iterable=["service"])
@@ -140,8 +139,8 @@ def graph(ctx: Context, service: Sequence[str] | None = None, format: str = "tex
     """
     settings, console = _load(ctx)
     repository = lib.repository.discover(settings)
-    console.text(lib.repository.graph_picture.draw(repository.chosen(service or ()), format, settings))
-    console.problems(repository)
+    picture = lib.repository.graph_picture.draw(repository.chosen(service or ()), format, settings)
+    lib.console.overview.graph(console, picture, repository)
 
 
 @task(help=_help("tag", "registry", "service", "jobs", "fail_fast", "json"), iterable=["service"])

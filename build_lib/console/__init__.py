@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from build_lib.console import init as init
     from build_lib.console import machine as machine
     from build_lib.console import mirrors as mirrors
+    from build_lib.console import overview as overview
     from build_lib.console.output import Console as Console
     from build_lib.console.output import failure as failure
     from build_lib.console.prefetch import PrefetchReport as PrefetchReport

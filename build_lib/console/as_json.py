@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # as in output
     from build_lib.graph import Outcome
     from build_lib.registry import Pushed
-    from build_lib.repository import Dependency, Service
     from build_lib.transfer import PushedService
 
 
@@ -36,25 +35,3 @@ def shipped(outcome: Outcome[PushedService]) -> dict[str, Any]:
         "digest": (shipped.digest or None) if shipped else None,
         "error": None if shipped or not outcome.error else outcome.error.message,
     }
-
-
-def service(service: Service) -> dict[str, Any]:
-    """What there is to build."""
-    return {
-        "name": service.name,
-        "image": str(service.image),
-        "context": str(service.context),
-        "dockerfile": str(service.dockerfile),
-        "target": service.target,
-        "args": dict(service.args),
-        "needs": list(service.needs),
-        "base_images": [str(image) for image in service.base_images],
-    }
-
-
-def dependency(item: Dependency) -> dict[str, Any]:
-    """An outside image, who needs it, and where."""
-    needs = [
-        {"needed_by": need.needed_by, "kind": need.kind, "path": need.path, "line": need.line} for need in item.needs
-    ]
-    return {"image": str(item.image), "build": item.for_build, "needs": needs}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.hub import Copied
     from build_lib.job import Result
     from build_lib.registry import Progress, Pushed
-    from build_lib.repository import Dependency, Repository
+    from build_lib.repository import Repository
     from build_lib.settings import Settings
     from build_lib.transfer import PushedService
 
@@ -140,59 +140,6 @@ class Console:
     def building(self, builder: str, jobs: int) -> None:
         """What builds, and how many services at once."""
         self.line(f"  by {builder}, {jobs} at once")
-
-    def services(self, repository: Repository) -> None:
-        """What there is to build."""
-        found = repository.services.values()
-        if self.json:
-            self.document([as_json.service(service) for service in found])
-            return
-        rows = [
-            (
-                service.name,
-                str(service.image),
-                self.below(service.dockerfile) + (f" ({service.target})" if service.target else ""),
-                ", ".join((*service.needs, *(str(image) for image in service.base_images))) or "-",
-            )
-            for service in found
-        ]
-        self.table(("SERVICE", "IMAGE", "DOCKERFILE", "STANDS ON"), rows)
-
-    def dependencies(self, found: Sequence[Dependency], *, plain: bool = False) -> None:
-        """Every dependency image, who needs it, and where; `plain`, its name alone."""
-        if plain:
-            for item in found:
-                self.line(str(item.image))
-            return
-        if self.json:
-            self.document([as_json.dependency(item) for item in found])
-            return
-        rows = [
-            (
-                str(item.image) if place == 0 else "",
-                need.kind,
-                need.needed_by,
-                f"{need.path}:{need.line}" if need.line else need.path or "settings",
-            )
-            for item in found
-            for place, need in enumerate(item.needs)
-        ]
-        self.table(("IMAGE", "KIND", "NEEDED BY", "WHERE"), rows)
-
-    def status(self, checks: Mapping[str, Check]) -> None:
-        """What is built, and what would be rebuilt and why."""
-        head = ("service", "image", "state", "reason", "error")
-        rows = [
-            (name, str(check.service.image), _state(check), check.reason, check.failed if check.reason else "")
-            for name, check in checks.items()
-        ]
-        if self.json:
-            self.document([dict(zip(head, row, strict=True)) for row in rows])
-            return
-        self.table(tuple(title.upper() for title in head[:-1]), [row[:-1] for row in rows])
-        for name, *_, error in rows:
-            if error:
-                self.line(f"last time: {error}" if name in error else f"last time: {name}: {error}")
 
     def copied(self, copied: Copied) -> None:
         """What became of the Slurm packages."""
@@ -402,11 +349,3 @@ def _fate(outcome: Outcome[Built]) -> str:
     if outcome.blocked_by:
         return f"not built, for it stands on {', '.join(outcome.blocked_by)}"
     return "failed" if outcome.error else "not begun"
-
-
-def _state(check: Check) -> str:
-    if check.failed and check.reason:
-        return "failed last time"
-    if not check.built:
-        return "missing"
-    return "out of date" if check.reason else "built"
