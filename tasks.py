@@ -200,20 +200,21 @@ def build(
     """
     settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
+    report = lib.console.BuildReport(console)
     with lib.engine.Engine.connect(settings) as engine:
         result = lib.job.build(
             repository,
             service or (),
             engine,
             settings,
-            console,
+            report,
             force=force,
             no_deps=no_deps,
             pull=pull,
             fail_fast=fail_fast,
             dry=console.dry,
         )
-    console.result(result, repository)
+    report.end(result, repository)
 
 
 @task(pre=[prefetch], help=_help("tag", "registry", "jobs", "force", "fail_fast"))
@@ -236,12 +237,13 @@ def build_all(
     """
     settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
+    report = lib.console.BuildReport(console)
     with lib.engine.Engine.connect(settings) as engine:
         result = lib.job.build_all(
-            repository, engine, settings, console, force=force, fail_fast=fail_fast, dry=console.dry
+            repository, engine, settings, report, force=force, fail_fast=fail_fast, dry=console.dry
         )
-    console.step(5, "report")
-    console.result(result, repository)
+    report.step(5, "report")
+    report.end(result, repository)
 
 
 @task(help=_help("tag"))
@@ -257,7 +259,7 @@ def copy_slurm(ctx: Context, tag: str | None = None) -> None:
     settings, console = _load(ctx, tag=tag)
     repository = lib.repository.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
-        console.copied(lib.hub.copy_slurm.copy(repository, engine, settings, dry=console.dry))
+        lib.console.build.copied(console, lib.hub.copy_slurm.copy(repository, engine, settings, dry=console.dry))
 
 
 @task(help=_help("tag", "registry", "service", "jobs", "force", "create_project", "json"), iterable=["service"])

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from build_lib.lazy import attach
 
 if TYPE_CHECKING:
+    from build_lib.console import build as build
     from build_lib.console import clean as clean
     from build_lib.console import doctor as doctor
     from build_lib.console import init as init
     from build_lib.console import machine as machine
     from build_lib.console import mirrors as mirrors
     from build_lib.console import overview as overview
+    from build_lib.console.build import BuildReport as BuildReport
     from build_lib.console.output import Console as Console
     from build_lib.console.output import failure as failure
     from build_lib.console.prefetch import PrefetchReport as PrefetchReport

@@ -14,15 +14,12 @@ from colorama import Fore, Style, just_fix_windows_console
 from build_lib.console import as_json, bundle
 from build_lib.console.progress import Bars
 from build_lib.errors import BuildError, Incomplete, Refusal, Unavailable
-from build_lib.units import number, printable, seconds, size
+from build_lib.units import number, printable, size
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
-    from build_lib.build import Built, Check
     from build_lib.bundle import Base, Collected, Loaded, Saved, Verified
     from build_lib.compose import Problem
     from build_lib.graph import Outcome
-    from build_lib.hub import Copied
-    from build_lib.job import Result
     from build_lib.registry import Progress, Pushed
     from build_lib.repository import Repository
     from build_lib.settings import Settings
@@ -120,30 +117,6 @@ class Console:
 
     def _paint(self, text: str, style: str) -> str:
         return f"{style}{text}{Style.RESET_ALL}" if self._colored else text
-
-    def on_built(self, outcome: Outcome[Built]) -> None:
-        """A service came out, or did not."""
-        from build_lib.repository import fingerprint  # noqa: PLC0415  # see above
-
-        if outcome.value is None:
-            self.line(f"  {outcome.name}: {self.bad(_fate(outcome))}")
-        elif outcome.value.reason:
-            self.line(f"  {outcome.name}: {self.good('built')}, {seconds(outcome.value.seconds)}")
-            if outcome.value.changed:
-                self.line(f"    {fingerprint.unsure(outcome.value.changed)}: the next run builds it again")
-
-    def checked(self, checks: Mapping[str, Check]) -> None:
-        """What is to be built, and why."""
-        for name, check in checks.items():
-            self.line(f"  {name}: {'to build: ' + check.reason if check.reason else self.good('up to date')}")
-
-    def building(self, builder: str, jobs: int) -> None:
-        """What builds, and how many services at once."""
-        self.line(f"  by {builder}, {jobs} at once")
-
-    def copied(self, copied: Copied) -> None:
-        """What became of the Slurm packages."""
-        self.line(f"would be {copied.summary}" if self.dry and copied.changed else copied.summary)
 
     def on_pushed(self, outcome: Outcome[Pushed]) -> None:
         """An image is in the private registry, or could not be brought there."""
@@ -286,24 +259,6 @@ class Console:
         if not self.dry:
             self.line(f"  next, where there is a network: ./inv deps-save --since {path.name}")
 
-    def result(self, result: Result, repository: Repository) -> None:
-        """The end of a build: what came of each service, then each failure.
-
-        Raises:
-            Incomplete: something failed, or could not be understood.
-        """
-        for outcome in result.outcomes:
-            done = self.good(f"built, {seconds(outcome.value.seconds)}") if outcome.value else self.bad(_fate(outcome))
-            kept = outcome.value is not None and not outcome.value.reason
-            self.line(f"  {outcome.name}: {'up to date' if kept else done}")
-        for error in result.failures:
-            failure(error)
-        if result.report:
-            self.line(f"report: {self.below(result.report)}")
-        self.problems(repository)
-        if result.failures:
-            raise Incomplete(f"{len(result.failures)} failed, see above", hint="")
-
     def problems(self, repository: Repository) -> None:
         """What could not be understood in the repository's files.
 
@@ -343,9 +298,3 @@ def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:
 def stderr_line(text: str) -> None:
     """Print one line on stderr, at once."""
     print(text, file=sys.stderr, flush=True)
-
-
-def _fate(outcome: Outcome[Built]) -> str:
-    if outcome.blocked_by:
-        return f"not built, for it stands on {', '.join(outcome.blocked_by)}"
-    return "failed" if outcome.error else "not begun"
