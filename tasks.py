@@ -283,18 +283,19 @@ def push(
     """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
+    report = lib.console.PushReport(console)
     with lib.engine.Engine.connect(settings) as engine:
         outcomes = lib.job.push(
             repository,
             service or (),
             engine,
             settings,
-            console,
+            report,
             force=force,
             create_project=create_project,
             dry=console.dry,
         )
-    console.shipped(outcomes, repository)
+    report.end(outcomes, repository)
 
 
 @task(
@@ -323,16 +324,17 @@ def deps_push(
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
     wanted = lib.repository.dependencies.find(repository, settings, service or ())
+    report = lib.console.DepsPushReport(console)
     outcomes = lib.transfer.deps_push.push(
         wanted,
         settings,
         lambda: lib.engine.Engine.connect(settings),
-        console,
+        report,
         platforms=platform or (),
         create_project=create_project,
         dry=console.dry,
     )
-    console.pushed(outcomes, repository)
+    report.end(outcomes, repository)
 
 
 @task(

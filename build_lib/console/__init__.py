@@ -19,5 +19,7 @@ if TYPE_CHECKING:
     from build_lib.console.output import Console as Console
     from build_lib.console.output import failure as failure
     from build_lib.console.prefetch import PrefetchReport as PrefetchReport
+    from build_lib.console.push import DepsPushReport as DepsPushReport
+    from build_lib.console.push import PushReport as PushReport
 else:
     __getattr__ = attach(__name__, __file__)

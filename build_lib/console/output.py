@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from colorama import Fore, Style, just_fix_windows_console
 
-from build_lib.console import as_json, bundle
+from build_lib.console import bundle
 from build_lib.console.progress import Bars
 from build_lib.errors import BuildError, Incomplete, Refusal, Unavailable
 from build_lib.units import number, printable, size
@@ -20,10 +20,9 @@ if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK
     from build_lib.bundle import Base, Collected, Loaded, Saved, Verified
     from build_lib.compose import Problem
     from build_lib.graph import Outcome
-    from build_lib.registry import Progress, Pushed
+    from build_lib.registry import Progress
     from build_lib.repository import Repository
     from build_lib.settings import Settings
-    from build_lib.transfer import PushedService
 
 _LAST_STEP = 5
 _GAP = "  "  # between the columns of a table
@@ -117,73 +116,6 @@ class Console:
 
     def _paint(self, text: str, style: str) -> str:
         return f"{style}{text}{Style.RESET_ALL}" if self._colored else text
-
-    def on_pushed(self, outcome: Outcome[Pushed]) -> None:
-        """An image is in the private registry, or could not be brought there."""
-        if outcome.value is None:
-            self.line(f"  {outcome.name}: {self.bad('not pushed')}")
-            self.reason(outcome.error)
-
-    def pushed(self, outcomes: Sequence[Outcome[Pushed]], repository: Repository) -> None:
-        """The end of a push: every image with its digest and its bytes.
-
-        Raises:
-            Incomplete: an image is not in the private registry.
-        """
-        if self.json:
-            self.document([as_json.pushed(outcome) for outcome in outcomes])
-        elif outcomes:
-            rows = [self._pushed_row(outcome) for outcome in outcomes]
-            self.table(("IMAGE", "RESULT", "FROM", "MOVED", "SAVED", "DIGEST"), rows)
-        else:
-            self.line("no dependency images")
-        self._end_of_push("images", outcomes, repository)
-
-    def on_shipped(self, outcome: Outcome[PushedService]) -> None:
-        """A service is in the private registry, or could not be brought there."""
-        if outcome.value is not None:
-            self.line(f"  {outcome.name}: {self.good(self._shipped_result(outcome.value))}")
-        elif outcome.error is not None:
-            self.line(f"  {outcome.name}: {self.bad('not pushed')}: {outcome.error.message}")
-
-    def shipped(self, outcomes: Sequence[Outcome[PushedService]], repository: Repository) -> None:
-        """The end of a push: every service with its place and digest.
-
-        Raises:
-            Incomplete: a service is not in the private registry.
-        """
-        if self.json:
-            self.document([as_json.shipped(outcome) for outcome in outcomes])
-        else:
-            rows = [
-                (outcome.name, self._shipped_result(outcome.value), str(outcome.value.place), outcome.value.digest)
-                if outcome.value
-                else (outcome.name, "failed", "", "")
-                for outcome in outcomes
-            ]
-            self.table(("SERVICE", "RESULT", "PLACE", "DIGEST"), rows)
-        self._end_of_push("services", outcomes, repository)
-
-    def _shipped_result(self, shipped: PushedService) -> str:
-        return "would be pushed" if self.dry and shipped.result == "pushed" else shipped.result
-
-    def _end_of_push(self, what: str, outcomes: Sequence[Outcome[Any]], repository: Repository) -> None:
-        failed = [outcome for outcome in outcomes if not outcome.done]
-        self.hints(outcomes)
-        self.problems(repository)
-        if failed:
-            names = ", ".join(outcome.name for outcome in failed)
-            raise Incomplete(f"{len(failed)} of {len(outcomes)} {what} are not in the registry: {names}")
-
-    def _pushed_row(self, outcome: Outcome[Pushed]) -> tuple[str, ...]:
-        pushed = outcome.value
-        if pushed is None:
-            return (outcome.name, "failed", "", "", "", "")
-        if pushed.result == "pushed":
-            result = "would be pushed by the engine" if self.dry else "pushed by the engine, new digest"
-            return (outcome.name, result, "engine", "", "", pushed.digest)
-        result = "would be copied" if self.dry and pushed.result == "copied" else pushed.result
-        return (outcome.name, result, pushed.source, size(pushed.moved), size(pushed.saved), pushed.digest)
 
     def on_gathered(self, outcome: Outcome[Collected]) -> None:
         """An image for a bundle was found, or was not."""
