@@ -366,19 +366,20 @@ def deps_save(
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
     names = repository.chosen(service or ()) if with_services else ()
+    report = lib.console.SaveReport(console)
     saved = lib.bundle.save(
         lib.repository.dependencies.find(repository, settings, service or ()),
         [repository.services[name].image for name in names],
         settings,
         lambda: lib.engine.Engine.connect(settings),
-        console,
+        report,
         path=_path(file) or lib.bundle.default_path(settings),
         platforms=platform or (),
         since=_path(since),
         part_size=lib.bundle.part_size(split) if split else None,
         dry=console.dry,
     )
-    console.saved(saved, repository)
+    report.end(saved, repository)
 
 
 @task(help=_help("tag", "jobs", "file", "json") | {"registry": "load into this registry, not into the engine"})
@@ -400,13 +401,14 @@ def deps_load(
     """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     path = _path(file) or lib.bundle.default_path(settings)
+    report = lib.console.LoadReport(console)
     if registry is None:
         outcomes = lib.bundle.into_engine(
-            path, settings, lambda: lib.engine.Engine.connect(settings), console, dry=console.dry
+            path, settings, lambda: lib.engine.Engine.connect(settings), report, dry=console.dry
         )
     else:
-        outcomes = lib.bundle.into_registry(path, settings, console, release=tag, dry=console.dry)
-    console.loaded(outcomes)
+        outcomes = lib.bundle.into_registry(path, settings, report, release=tag, dry=console.dry)
+    report.end(outcomes)
 
 
 @task(
@@ -431,7 +433,7 @@ def deps_inventory(ctx: Context, registry: str | None = None, file: str | None =
     else:
         base = lib.bundle.inventory.of_registry(lib.repository.discover(settings), settings)
     path = _path(file) or lib.bundle.inventory.default_path(settings)
-    console.inventory(base, lib.bundle.inventory.write(base, path, dry=console.dry))
+    lib.console.bundle.inventory(console, base, lib.bundle.inventory.write(base, path, dry=console.dry))
 
 
 @task(help=_help("tag", "jobs", "file", "json"))
@@ -444,7 +446,8 @@ def deps_verify(
         inv deps-verify -f deps.tar
     """
     settings, console = _load(ctx, json=json, tag=tag, jobs=jobs)
-    console.verified(lib.bundle.verify(_path(file) or lib.bundle.default_path(settings), settings, console))
+    path = _path(file) or lib.bundle.default_path(settings)
+    lib.console.bundle.verified(console, lib.bundle.verify(path, settings, console))
 
 
 @task(

@@ -9,6 +9,7 @@ from build_lib.lazy import attach
 
 if TYPE_CHECKING:
     from build_lib.console import build as build
+    from build_lib.console import bundle as bundle
     from build_lib.console import clean as clean
     from build_lib.console import doctor as doctor
     from build_lib.console import init as init
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from build_lib.console import mirrors as mirrors
     from build_lib.console import overview as overview
     from build_lib.console.build import BuildReport as BuildReport
+    from build_lib.console.bundle import LoadReport as LoadReport
+    from build_lib.console.bundle import SaveReport as SaveReport
     from build_lib.console.output import Console as Console
     from build_lib.console.output import failure as failure
     from build_lib.console.prefetch import PrefetchReport as PrefetchReport

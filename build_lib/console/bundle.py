@@ -1,35 +1,139 @@
-"""Bundles in words, for people and for programs: what `output` prints of them."""
+"""What `deps-save`, `deps-load`, `deps-verify` and `deps-inventory` print."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from build_lib.errors import Incomplete
 from build_lib.units import number, size
 
 if TYPE_CHECKING:  # as in output
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-    from build_lib.bundle import Listing, Loaded, Saved, Verified
+    from build_lib.bundle import Base, Collected, Listing, Loaded, Saved, Verified
+    from build_lib.console.output import Console
     from build_lib.graph import Outcome
+    from build_lib.registry import Progress
+    from build_lib.repository import Repository
 
 
-def saved_rows(saved: Saved) -> list[tuple[str, str, str, str]]:
-    """The images of a bundle: name, source, size, digest."""
+class SaveReport:
+    """Prints how a bundle is written: each image that is looked up, and what the bundle has."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def on_start(self, name: str) -> None:
+        """Print that an image is looked up."""
+        self._console.on_start(name)
+
+    def on_gathered(self, outcome: Outcome[Collected]) -> None:
+        """Print why an image is not available."""
+        if outcome.error is not None:
+            self._console.line(f"  {outcome.name}: {self._console.bad('not to be had')}")
+            self._console.reason(outcome.error)
+
+    def on_progress(self, progress: Progress) -> None:
+        """Draw how far the downloads are."""
+        self._console.on_progress(progress)
+
+    def end(self, saved: Saved, repository: Repository) -> None:
+        """Print the images of the bundle, and where it is.
+
+        Raises:
+            Incomplete: an image is not in it, or something could not be understood in the repository's files.
+        """
+        self._console.end_progress()
+        if self._console.json:
+            self._console.document(_saved_json(saved))
+        else:
+            self._console.table(("IMAGE", "FROM", "SIZE", "DIGEST"), _saved_rows(saved))
+            for text in _saved_lines(saved, dry=self._console.dry):
+                self._console.line(text)
+        self._console.problems(repository)
+        self._console.hints(saved.outcomes)
+        missing = saved.listing.missing
+        if missing:
+            raise Incomplete(
+                f"{len(missing)} of {len(saved.outcomes)} images are not in the bundle: {', '.join(missing)}",
+                hint="the others can be loaded as they are",
+            )
+
+
+class LoadReport:
+    """Prints how a bundle is loaded: each image that fails, and the table of all."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def on_progress(self, progress: Progress) -> None:
+        """Draw how much of the bundle is checked."""
+        self._console.on_progress(progress)
+
+    def on_loaded(self, outcome: Outcome[Loaded]) -> None:
+        """Print why an image is not loaded."""
+        if outcome.error is not None:
+            self._console.line(f"  {outcome.name}: {self._console.bad('not loaded')}")
+            self._console.line(f"    {outcome.error.message}")
+
+    def end(self, outcomes: Sequence[Outcome[Loaded]]) -> None:
+        """Print what became of each image, and its name where it is now.
+
+        Raises:
+            Incomplete: an image is not loaded.
+        """
+        self._console.end_progress()
+        if self._console.json:
+            self._console.document([_loaded_json(outcome) for outcome in outcomes])
+        else:
+            rows = [_loaded_row(outcome, dry=self._console.dry) for outcome in outcomes]
+            self._console.table(("IMAGE", "RESULT", "NEW", "NAME THERE"), rows)
+        self._console.hints(outcomes)
+        failed = [outcome.name for outcome in outcomes if not outcome.done]
+        if failed:
+            raise Incomplete(f"{len(failed)} of {len(outcomes)} images are not loaded: {', '.join(failed)}")
+
+
+def verified(console: Console, verified: Verified) -> None:
+    """Print what a bundle has, every byte of which is as it was written."""
+    console.end_progress()
+    if console.json:
+        console.document(_verified_json(verified))
+        return
+    rows = [(item.name, size(item.size), item.digest) for item in verified.listing.images]
+    console.table(("IMAGE", "SIZE", "DIGEST"), rows)
+    for text in _verified_lines(verified):
+        console.line(text)
+
+
+def inventory(console: Console, base: Base, path: Path) -> None:
+    """Print where an inventory is, and how much is in it."""
+    layers = len({digest for _, each in base.images for digest in (*each.layers, *each.diff_ids)})
+    names = len({name for name, _ in base.images})
+    if console.json:
+        console.document({"file": str(path), "of": base.kind, "name": base.name, "images": names, "layers": layers})
+        return
+    written = "would be written: " if console.dry else ""
+    console.line(f"{path}: {written}{names} images, {layers} layers of {base.name}")
+    if not console.dry:
+        console.line(f"  next, where there is a network: ./inv deps-save --since {path.name}")
+
+
+def _saved_rows(saved: Saved) -> list[tuple[str, str, str, str]]:
     rows = [(item.name, item.source, size(item.size), item.digest or "new") for item in saved.listing.images]
     return rows + [(name, "nowhere", "", "") for name in saved.listing.missing]
 
 
-def saved_lines(saved: Saved, *, dry: bool) -> Iterator[str]:
-    """The bundle itself."""
+def _saved_lines(saved: Saved, *, dry: bool) -> Iterator[str]:
     yield f"{saved.path}: {'would be ' if dry else ''}{number(len(saved.listing.images), 'image')}, {size(saved.size)}"
     if saved.parts not in ((), (saved.path,)):
         first, last = saved.parts[0].name, saved.parts[-1].name
         yield f"  take along {first} to {last} ({len(saved.parts)} parts), and {saved.path.name}.sha256"
-    yield from _about(saved.listing)
+    yield from _listing_lines(saved.listing)
 
 
-def saved_json(saved: Saved) -> dict[str, Any]:
-    """All of it."""
+def _saved_json(saved: Saved) -> dict[str, Any]:
     return {
         "file": str(saved.path),
         "parts": [str(part) for part in saved.parts],
@@ -39,8 +143,7 @@ def saved_json(saved: Saved) -> dict[str, Any]:
     }
 
 
-def loaded_row(outcome: Outcome[Loaded], *, dry: bool) -> tuple[str, ...]:
-    """What became of an image: result, bytes that were new, its name there."""
+def _loaded_row(outcome: Outcome[Loaded], *, dry: bool) -> tuple[str, ...]:
     loaded = outcome.value
     if loaded is None:
         return (outcome.name, "failed", "", "")
@@ -48,8 +151,7 @@ def loaded_row(outcome: Outcome[Loaded], *, dry: bool) -> tuple[str, ...]:
     return (outcome.name, result, size(loaded.size), str(loaded.names[-1]))
 
 
-def loaded_json(outcome: Outcome[Loaded]) -> dict[str, Any]:
-    """The same."""
+def _loaded_json(outcome: Outcome[Loaded]) -> dict[str, Any]:
     loaded = outcome.value
     return {
         "image": outcome.name,
@@ -61,20 +163,18 @@ def loaded_json(outcome: Outcome[Loaded]) -> dict[str, Any]:
     }
 
 
-def verified_lines(verified: Verified) -> Iterator[str]:
-    """What a bundle is, every byte of which is right."""
+def _verified_lines(verified: Verified) -> Iterator[str]:
     listing = verified.listing
     what = "a delta, right as far as it goes" if listing.since else "whole"
     parts = f" in {len(verified.parts)} parts" if len(verified.parts) > 1 else ""
     images = f"{number(len(listing.images), 'image')} of {listing.release}"
     yield f"{verified.path}: {what}: {images}, {size(verified.size)}{parts}"
-    yield from _about(listing)
+    yield from _listing_lines(listing)
     if listing.missing:
         yield f"  not to be had when it was made: {', '.join(listing.missing)}"
 
 
-def verified_json(verified: Verified) -> dict[str, Any]:
-    """The same."""
+def _verified_json(verified: Verified) -> dict[str, Any]:
     return {
         "file": str(verified.path),
         "parts": [str(part) for part in verified.parts],
@@ -84,7 +184,8 @@ def verified_json(verified: Verified) -> dict[str, Any]:
     }
 
 
-def _about(listing: Listing) -> Iterator[str]:
+def _listing_lines(listing: Listing) -> Iterator[str]:
+    """What the site has to know: which layers a delta leaves out, and what `docker load` does not take."""
     if listing.since:
         left_out = sum(item.size for item in listing.left_out)
         yield f"  a delta against {listing.since}: {number(len(listing.left_out), 'layer')} left out, {size(left_out)}"
@@ -95,7 +196,7 @@ def _about(listing: Listing) -> Iterator[str]:
         yield "    deps-load -r brings them into a registry; skopeo and podman read them"
 
 
-def _listing_json(listing: Listing) -> Mapping[str, Any]:
+def _listing_json(listing: Listing) -> dict[str, Any]:
     return {
         "release": listing.release,
         "images": [

@@ -11,13 +11,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 from colorama import Fore, Style, just_fix_windows_console
 
-from build_lib.console import bundle
 from build_lib.console.progress import Bars
 from build_lib.errors import BuildError, Incomplete, Refusal, Unavailable
-from build_lib.units import number, printable, size
+from build_lib.units import number, printable
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
-    from build_lib.bundle import Base, Collected, Loaded, Saved, Verified
     from build_lib.compose import Problem
     from build_lib.graph import Outcome
     from build_lib.registry import Progress
@@ -116,80 +114,6 @@ class Console:
 
     def _paint(self, text: str, style: str) -> str:
         return f"{style}{text}{Style.RESET_ALL}" if self._colored else text
-
-    def on_gathered(self, outcome: Outcome[Collected]) -> None:
-        """An image for a bundle was found, or was not."""
-        if outcome.error is not None:
-            self.line(f"  {outcome.name}: {self.bad('not to be had')}")
-            self.reason(outcome.error)
-
-    def saved(self, saved: Saved, repository: Repository) -> None:
-        """A bundle was written, or would be.
-
-        Raises:
-            Incomplete: an image is not in it.
-        """
-        self.end_progress()
-        if self.json:
-            self.document(bundle.saved_json(saved))
-        else:
-            self.table(("IMAGE", "FROM", "SIZE", "DIGEST"), bundle.saved_rows(saved))
-            for text in bundle.saved_lines(saved, dry=self.dry):
-                self.line(text)
-        self.problems(repository)
-        self.hints(saved.outcomes)
-        missing = saved.listing.missing
-        if missing:
-            raise Incomplete(
-                f"{len(missing)} of {len(saved.outcomes)} images are not in the bundle: {', '.join(missing)}",
-                hint="the others can be loaded as they are",
-            )
-
-    def on_loaded(self, outcome: Outcome[Loaded]) -> None:
-        """An image of a bundle is there, or could not be brought there."""
-        if outcome.error is not None:
-            self.line(f"  {outcome.name}: {self.bad('not loaded')}")
-            self.line(f"    {outcome.error.message}")
-
-    def loaded(self, outcomes: Sequence[Outcome[Loaded]]) -> None:
-        """The end of a load.
-
-        Raises:
-            Incomplete: an image is not there.
-        """
-        self.end_progress()
-        if self.json:
-            self.document([bundle.loaded_json(outcome) for outcome in outcomes])
-        else:
-            rows = [bundle.loaded_row(outcome, dry=self.dry) for outcome in outcomes]
-            self.table(("IMAGE", "RESULT", "NEW", "NAME THERE"), rows)
-        self.hints(outcomes)
-        failed = [outcome.name for outcome in outcomes if not outcome.done]
-        if failed:
-            raise Incomplete(f"{len(failed)} of {len(outcomes)} images are not loaded: {', '.join(failed)}")
-
-    def verified(self, verified: Verified) -> None:
-        """A bundle is as it was written."""
-        self.end_progress()
-        if self.json:
-            self.document(bundle.verified_json(verified))
-            return
-        rows = [(item.name, size(item.size), item.digest) for item in verified.listing.images]
-        self.table(("IMAGE", "SIZE", "DIGEST"), rows)
-        for text in bundle.verified_lines(verified):
-            self.line(text)
-
-    def inventory(self, base: Base, path: Path) -> None:
-        """An inventory was written, or would be."""
-        layers = len({digest for _, each in base.images for digest in (*each.layers, *each.diff_ids)})
-        names = len({name for name, _ in base.images})
-        if self.json:
-            self.document({"file": str(path), "of": base.kind, "name": base.name, "images": names, "layers": layers})
-            return
-        written = "would be written: " if self.dry else ""
-        self.line(f"{path}: {written}{names} images, {layers} layers of {base.name}")
-        if not self.dry:
-            self.line(f"  next, where there is a network: ./inv deps-save --since {path.name}")
 
     def problems(self, repository: Repository) -> None:
         """What could not be understood in the repository's files.
