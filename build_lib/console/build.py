@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from build_lib.console.output import Console, failure
+from build_lib.console.problems import problems
 from build_lib.errors import Incomplete
 from build_lib.repository import fingerprint
 from build_lib.units import seconds
@@ -69,7 +70,7 @@ class BuildReport:
             failure(error)
         if result.report:
             self._console.line(f"report: {self._console.below(result.report)}")
-        self._console.problems(repository)
+        problems(self._console, repository)
         if result.failures:
             raise Incomplete(f"{len(result.failures)} failed, see above", hint="")
 

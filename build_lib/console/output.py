@@ -1,4 +1,7 @@
-"""Every printed line: what people read, and what programs read with --json."""
+"""What all commands share: lines, tables, colours and bars for people, the JSON document for programs, failures.
+
+The only module that prints. What a command says stands in the module of its group.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,11 @@ from typing import IO, TYPE_CHECKING, Any
 from colorama import Fore, Style, just_fix_windows_console
 
 from build_lib.console.progress import Bars
-from build_lib.errors import BuildError, Incomplete, Refusal, Unavailable
-from build_lib.units import number, printable
+from build_lib.errors import BuildError, Refusal, Unavailable
 
 if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
-    from build_lib.compose import Problem
     from build_lib.graph import Outcome
     from build_lib.registry import Progress
-    from build_lib.repository import Repository
     from build_lib.settings import Settings
 
 _LAST_STEP = 5
@@ -27,7 +27,7 @@ _GAP = "  "  # between the columns of a table
 
 
 class Console:
-    """Prints the course of a run and its end: to stdout, or to stderr where stdout belongs to a JSON document."""
+    """Prints for people: to stdout, or to stderr where stdout belongs to a JSON document."""
 
     def __init__(self, settings: Settings, *, json: bool = False, dry: bool = False) -> None:
         just_fix_windows_console()
@@ -39,12 +39,12 @@ class Console:
         self._bars = Bars(self._stream) if self._colored else None
 
     def line(self, text: str) -> None:
-        """One line, at once, also into a pipe."""
+        """Print one line, at once, also into a pipe."""
         with self._bars.hidden() if self._bars else nullcontext():
             print(text, file=self._stream, flush=True)
 
     def step(self, number: int, title: str) -> None:
-        """Print the heading of one of build-all's steps."""
+        """Print the heading of a step of build-all."""
         self.line(self._paint(f"step {number}/{_LAST_STEP}: {title}", Style.BRIGHT))
 
     def on_start(self, name: str) -> None:
@@ -115,24 +115,9 @@ class Console:
     def _paint(self, text: str, style: str) -> str:
         return f"{style}{text}{Style.RESET_ALL}" if self._colored else text
 
-    def problems(self, repository: Repository) -> None:
-        """What could not be understood in the repository's files.
-
-        Raises:
-            Incomplete: there is something.
-        """
-        for problem in repository.problems:
-            stderr_line(printable(f"problem: {self._where(problem)}: {problem.reason}"))
-        if repository.problems:
-            raise Incomplete(f"{number(len(repository.problems), 'place')} could not be understood, see above")
-
-    def _where(self, problem: Problem) -> str:
-        path = self.below(problem.path)
-        return f"{path}:{problem.line}" if problem.line else path
-
 
 def failure(error: BuildError) -> None:
-    """An expected failure and its next step, on stderr; bars that are still drawn make room for it."""
+    """Print an expected failure and its next step on stderr; bars that are still drawn make room for it."""
     for bars in Bars.made:
         bars.close()
     stderr_line(f"error: {error.message}")
@@ -140,17 +125,17 @@ def failure(error: BuildError) -> None:
         _next(error.hint)
 
 
+def stderr_line(text: str) -> None:
+    """Print one line on stderr, at once."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def _next(hint: str) -> None:
-    """The next step, as it is typed here: installed, the library has no wrapper beside it."""
+    """Print the next step, as it is typed here: installed, the library has no wrapper beside it."""
     wrapped = (Path(__file__).resolve().parents[2] / "inv").is_file()
     stderr_line(f"  next: {hint if wrapped else hint.replace('./inv ', 'inv ')}")
 
 
 def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:
-    """Whether colours are wanted: at a terminal that knows them, unless NO_COLOR says no (no-color.org)."""
+    """Return whether colours are wanted: at a terminal that knows them, unless NO_COLOR says no (no-color.org)."""
     return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
-
-
-def stderr_line(text: str) -> None:
-    """Print one line on stderr, at once."""
-    print(text, file=sys.stderr, flush=True)

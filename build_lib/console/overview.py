@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from build_lib.console.problems import problems
+
 if TYPE_CHECKING:  # as in output
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -25,7 +27,7 @@ def services(console: Console, repository: Repository) -> None:
     else:
         rows = [_service_row(console, service) for service in found]
         console.table(("SERVICE", "IMAGE", "DOCKERFILE", "STANDS ON"), rows)
-    console.problems(repository)
+    problems(console, repository)
 
 
 def deps(console: Console, found: Sequence[Dependency], repository: Repository, *, plain: bool = False) -> None:
@@ -38,7 +40,7 @@ def deps(console: Console, found: Sequence[Dependency], repository: Repository, 
     else:
         rows = [row for item in found for row in _dependency_rows(item)]
         console.table(("IMAGE", "KIND", "NEEDED BY", "WHERE"), rows)
-    console.problems(repository)
+    problems(console, repository)
 
 
 def status(console: Console, checks: Mapping[str, Check], repository: Repository) -> None:
@@ -51,13 +53,13 @@ def status(console: Console, checks: Mapping[str, Check], repository: Repository
         for name, *_, error in rows:
             if error:
                 console.line(f"last time: {error}" if name in error else f"last time: {name}: {error}")
-    console.problems(repository)
+    problems(console, repository)
 
 
 def graph(console: Console, picture: str, repository: Repository) -> None:
     """Print the picture of what depends on what."""
     console.text(picture)
-    console.problems(repository)
+    problems(console, repository)
 
 
 def _service_row(console: Console, service: Service) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from build_lib.console.output import Console
+from build_lib.console.problems import problems
 from build_lib.errors import Incomplete
 from build_lib.units import size
 
@@ -84,7 +85,7 @@ class DepsPushReport:
 def _end(console: Console, what: str, outcomes: Sequence[Outcome[Any]], repository: Repository) -> None:
     failed = [outcome for outcome in outcomes if not outcome.done]
     console.hints(outcomes)
-    console.problems(repository)
+    problems(console, repository)
     if failed:
         names = ", ".join(outcome.name for outcome in failed)
         raise Incomplete(f"{len(failed)} of {len(outcomes)} {what} are not in the registry: {names}")
