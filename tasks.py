@@ -63,7 +63,7 @@ def engine_up(ctx: Context) -> None:
         inv engine-up build-all
     """
     settings, console = _load(ctx)
-    console.engine_up(lib.machine.daemon.up(settings, dry=console.dry))
+    lib.console.machine.engine_up(console, lib.machine.daemon.up(settings, dry=console.dry))
 
 
 @task
@@ -76,7 +76,7 @@ def engine_down(ctx: Context) -> None:
         inv engine-down
     """
     settings, console = _load(ctx)
-    console.engine_down(lib.machine.daemon.down(settings, dry=console.dry))
+    lib.console.machine.engine_down(console, lib.machine.daemon.down(settings, dry=console.dry))
 
 
 @task(help=_help("tag", "json"))
@@ -89,8 +89,7 @@ def services(ctx: Context, tag: str | None = None, json: bool = False) -> None:
     """
     settings, console = _load(ctx, json=json, tag=tag)
     repository = lib.repository.discover(settings)
-    console.services(repository)
-    console.problems(repository)
+    lib.console.overview.services(console, repository)
 
 
 @task(help=_help("tag", "service", "kind", "plain", "json"), iterable=["service"])
@@ -111,8 +110,8 @@ def deps(
     """
     settings, console = _load(ctx, json=json, tag=tag)
     repository = lib.repository.discover(settings)
-    console.dependencies(lib.repository.dependencies.find(repository, settings, service or (), kind=kind), plain=plain)
-    console.problems(repository)
+    found = lib.repository.dependencies.find(repository, settings, service or (), kind=kind)
+    lib.console.overview.deps(console, found, repository, plain=plain)
 
 
 @task(help=_help("tag", "json"))
@@ -126,8 +125,8 @@ def status(ctx: Context, tag: str | None = None, json: bool = False) -> None:
     settings, console = _load(ctx, json=json, tag=tag)
     repository = lib.repository.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
-        console.status(lib.build.check(repository.services, engine, settings))
-    console.problems(repository)
+        checks = lib.build.check(repository.services, engine, settings)
+    lib.console.overview.status(console, checks, repository)
 
 
 @task(help=_help("service") | {"format": "text, mermaid, dot or svg (by graphviz)"}, iterable=["service"])
@@ -140,8 +139,8 @@ def graph(ctx: Context, service: Sequence[str] | None = None, format: str = "tex
     """
     settings, console = _load(ctx)
     repository = lib.repository.discover(settings)
-    console.document(lib.repository.graph_picture.draw(repository.chosen(service or ()), format, settings))
-    console.problems(repository)
+    picture = lib.repository.graph_picture.draw(repository.chosen(service or ()), format, settings)
+    lib.console.overview.graph(console, picture, repository)
 
 
 @task(help=_help("tag", "registry", "service", "jobs", "fail_fast", "json"), iterable=["service"])
@@ -166,14 +165,13 @@ def prefetch(
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
     wanted = lib.repository.dependencies.find(repository, settings, service or ())
-    console.prefetching(wanted, caller=ctx.get("caller", ""))
+    report = lib.console.PrefetchReport(console)
+    report.begin(wanted, caller=ctx.get("caller", ""))
     with lib.engine.Engine.connect(settings) as engine:
         if console.dry:
-            console.sources(lib.transfer.prefetch.plan(wanted, engine, settings))
+            report.end_dry(lib.transfer.prefetch.plan(wanted, engine, settings))
         else:
-            console.prefetched(
-                lib.transfer.prefetch.prefetch(wanted, engine, settings, listener=console, fail_fast=fail_fast)
-            )
+            report.end(lib.transfer.prefetch.prefetch(wanted, engine, settings, report, fail_fast=fail_fast))
 
 
 @task(
@@ -202,20 +200,21 @@ def build(
     """
     settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
+    report = lib.console.BuildReport(console)
     with lib.engine.Engine.connect(settings) as engine:
         result = lib.job.build(
             repository,
             service or (),
             engine,
             settings,
-            console,
+            report,
             force=force,
             no_deps=no_deps,
             pull=pull,
             fail_fast=fail_fast,
             dry=console.dry,
         )
-    console.result(result, repository)
+    report.end(result, repository)
 
 
 @task(pre=[prefetch], help=_help("tag", "registry", "jobs", "force", "fail_fast"))
@@ -238,12 +237,13 @@ def build_all(
     """
     settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
+    report = lib.console.BuildReport(console)
     with lib.engine.Engine.connect(settings) as engine:
         result = lib.job.build_all(
-            repository, engine, settings, console, force=force, fail_fast=fail_fast, dry=console.dry
+            repository, engine, settings, report, force=force, fail_fast=fail_fast, dry=console.dry
         )
-    console.step(5, "report")
-    console.result(result, repository)
+    report.step(5, "report")
+    report.end(result, repository)
 
 
 @task(help=_help("tag"))
@@ -259,7 +259,7 @@ def copy_slurm(ctx: Context, tag: str | None = None) -> None:
     settings, console = _load(ctx, tag=tag)
     repository = lib.repository.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
-        console.copied(lib.hub.copy_slurm.copy(repository, engine, settings, dry=console.dry))
+        lib.console.build.copied(console, lib.hub.copy_slurm.copy(repository, engine, settings, dry=console.dry))
 
 
 @task(
@@ -287,18 +287,19 @@ def push(
     """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
+    report = lib.console.PushReport(console)
     with lib.engine.Engine.connect(settings) as engine:
         outcomes = lib.job.push(
             repository,
             service or (),
             engine,
             settings,
-            console,
+            report,
             force=force,
             create_project=create_project,
             dry=console.dry,
         )
-    console.shipped(outcomes, repository)
+    report.end(outcomes, repository)
 
 
 @task(
@@ -327,16 +328,17 @@ def deps_push(
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
     wanted = lib.repository.dependencies.find(repository, settings, service or ())
+    report = lib.console.DepsPushReport(console)
     outcomes = lib.transfer.deps_push.push(
         wanted,
         settings,
         lambda: lib.engine.Engine.connect(settings),
-        console,
+        report,
         platforms=platform or (),
         create_project=create_project,
         dry=console.dry,
     )
-    console.pushed(outcomes, repository)
+    report.end(outcomes, repository)
 
 
 @task(
@@ -368,19 +370,20 @@ def deps_save(
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
     names = repository.chosen(service or ()) if with_services else ()
+    report = lib.console.SaveReport(console)
     saved = lib.bundle.save(
         lib.repository.dependencies.find(repository, settings, service or ()),
         [repository.services[name].image for name in names],
         settings,
         lambda: lib.engine.Engine.connect(settings),
-        console,
+        report,
         path=_path(file) or lib.bundle.default_path(settings),
         platforms=platform or (),
         since=_path(since),
         part_size=lib.bundle.part_size(split) if split else None,
         dry=console.dry,
     )
-    console.saved(saved, repository)
+    report.end(saved, repository)
 
 
 @task(help=_help("tag", "jobs", "file", "json") | {"registry": "load into this registry, not into the engine"})
@@ -402,13 +405,14 @@ def deps_load(
     """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     path = _path(file) or lib.bundle.default_path(settings)
+    report = lib.console.LoadReport(console)
     if registry is None:
         outcomes = lib.bundle.into_engine(
-            path, settings, lambda: lib.engine.Engine.connect(settings), console, dry=console.dry
+            path, settings, lambda: lib.engine.Engine.connect(settings), report, dry=console.dry
         )
     else:
-        outcomes = lib.bundle.into_registry(path, settings, console, release=tag, dry=console.dry)
-    console.loaded(outcomes)
+        outcomes = lib.bundle.into_registry(path, settings, report, release=tag, dry=console.dry)
+    report.end(outcomes)
 
 
 @task(
@@ -433,7 +437,7 @@ def deps_inventory(ctx: Context, registry: str | None = None, file: str | None =
     else:
         base = lib.bundle.inventory.of_registry(lib.repository.discover(settings), settings)
     path = _path(file) or lib.bundle.inventory.default_path(settings)
-    console.inventory(base, lib.bundle.inventory.write(base, path, dry=console.dry))
+    lib.console.bundle.inventory(console, base, lib.bundle.inventory.write(base, path, dry=console.dry))
 
 
 @task(help=_help("tag", "jobs", "file", "json"))
@@ -446,7 +450,8 @@ def deps_verify(
         inv deps-verify -f deps.tar
     """
     settings, console = _load(ctx, json=json, tag=tag, jobs=jobs)
-    console.verified(lib.bundle.verify(_path(file) or lib.bundle.default_path(settings), settings, console))
+    path = _path(file) or lib.bundle.default_path(settings)
+    lib.console.bundle.verified(console, lib.bundle.verify(path, settings, console))
 
 
 @task(
@@ -466,9 +471,9 @@ def mirrors(ctx: Context, write: bool = False, image: str | None = None, json: b
         inv mirrors --write
     """
     settings, console = _load(ctx, json=json)
-    console.mirrors(lib.transfer.mirrors.probe(settings, image or ""))
+    lib.console.mirrors.probed(console, lib.transfer.mirrors.probe(settings, image or ""))
     if write:
-        console.mirrors_written(lib.transfer.mirrors.write(settings, dry=console.dry))
+        lib.console.mirrors.written(console, lib.transfer.mirrors.write(settings, dry=console.dry))
 
 
 @task(help={"password": "require a login, which is written to .build/registry/login"})
@@ -482,7 +487,9 @@ def registry_up(ctx: Context, password: bool = False) -> None:
         inv registry-up --password
     """
     settings, console = _load(ctx)
-    console.registry_up(lib.machine.local_registry.up(settings, password=password, dry=console.dry))
+    lib.console.machine.registry_up(
+        console, lib.machine.local_registry.up(settings, password=password, dry=console.dry)
+    )
 
 
 @task
@@ -495,7 +502,7 @@ def registry_down(ctx: Context) -> None:
         inv registry-down
     """
     settings, console = _load(ctx)
-    console.registry_down(ended=lib.machine.local_registry.down(settings, dry=console.dry))
+    lib.console.machine.registry_down(console, ended=lib.machine.local_registry.down(settings, dry=console.dry))
 
 
 @task(help=_help("registry", "json"))
@@ -509,7 +516,7 @@ def doctor(ctx: Context, registry: str | None = None, json: bool = False) -> Non
         inv doctor --json
     """
     settings, console = _load(ctx, json=json, registry=registry)
-    console.examined(lib.job.doctor.examine(settings))
+    lib.console.doctor.examined(console, lib.job.doctor.examine(settings))
 
 
 @task(
@@ -534,8 +541,8 @@ def clean(ctx: Context, keep: int = 1, yes: bool = False) -> None:
     with lib.job.clean.connected(settings) as engine:
         wanted = lib.repository.dependencies.find(repository, settings)
         leftovers = lib.job.clean.find(repository, wanted, engine, settings, keep=keep)
-        if console.may_remove(leftovers, engine_is_there=engine is not None, yes=yes):
-            console.removed(leftovers, lib.job.clean.remove(leftovers, engine, settings))
+        if lib.console.clean.may_remove(console, leftovers, engine_is_there=engine is not None, yes=yes):
+            lib.console.clean.removed(console, leftovers, lib.job.clean.remove(leftovers, engine, settings))
 
 
 @task(help={"path": "the repository (default: the current directory)"})
@@ -548,7 +555,7 @@ def init(ctx: Context, path: str = ".") -> None:
         inv init --path ../other
     """
     _, console = _load(ctx)
-    console.initialized(lib.job.init.initialize(Path(path).resolve(), dry=console.dry))
+    lib.console.init.initialized(console, lib.job.init.initialize(Path(path).resolve(), dry=console.dry))
 
 
 @task(help={"report": "rewrite docs/test-report.md"})

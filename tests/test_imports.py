@@ -170,3 +170,15 @@ def test_completing_a_command_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "build_lib tasks\n"
+
+
+def test_a_failure_is_told_without_what_it_may_be_about() -> None:
+    """Of other people's packages: a wrong flag is not to wait for the Docker SDK."""
+    code = (
+        "import sys; before = set(sys.modules); from build_lib import console, errors;"
+        "console.failure(errors.BuildError('it failed', hint='this'));"
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "build_lib colorama\n"
+    assert done.stderr.startswith("error: it failed\n  next: this")

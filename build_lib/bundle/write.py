@@ -39,6 +39,13 @@ class Saved:
     outcomes: tuple[Outcome[Collected], ...]  # of every image that was wanted
 
 
+class CheckListener(Protocol):
+    """Who hears how far the check of a bundle is; called in the thread that called verify."""
+
+    def on_progress(self, progress: Progress) -> None:
+        """Some more of the bundle is checked."""
+
+
 class Listener(Protocol):
     """Who hears of the course of it; called in the thread that called save."""
 
@@ -227,7 +234,7 @@ class Verified:
     listing: Listing
 
 
-def verify(path: Path, settings: Settings, listener: Listener) -> Verified:
+def verify(path: Path, settings: Settings, listener: CheckListener) -> Verified:
     """Check every byte of a bundle; without an engine, without a network.
 
     Raises:

@@ -1,6 +1,10 @@
 """Every printed line: for people, at a terminal or in a pipe, and with --json for programs.
 
 In: values of the other packages. Out: text on stdout and stderr; `Incomplete` where the exit code has to be 1.
+
+`Console` is what all commands share, and each module beside it has the text and the JSON of a group of commands. Where
+the library tells the course of its work, the module has a class, made with the console: it is the listener, and its
+`end` prints the result. Where there is only a result, the module has a function that takes the console and prints it.
 """
 
 from typing import TYPE_CHECKING
@@ -8,7 +12,21 @@ from typing import TYPE_CHECKING
 from build_lib.lazy import attach
 
 if TYPE_CHECKING:
-    from build_lib.console.report import Console as Console
-    from build_lib.console.report import failure as failure
+    from build_lib.console import build as build
+    from build_lib.console import bundle as bundle
+    from build_lib.console import clean as clean
+    from build_lib.console import doctor as doctor
+    from build_lib.console import init as init
+    from build_lib.console import machine as machine
+    from build_lib.console import mirrors as mirrors
+    from build_lib.console import overview as overview
+    from build_lib.console.build import BuildReport as BuildReport
+    from build_lib.console.bundle import LoadReport as LoadReport
+    from build_lib.console.bundle import SaveReport as SaveReport
+    from build_lib.console.output import Console as Console
+    from build_lib.console.output import failure as failure
+    from build_lib.console.prefetch import PrefetchReport as PrefetchReport
+    from build_lib.console.push import DepsPushReport as DepsPushReport
+    from build_lib.console.push import PushReport as PushReport
 else:
     __getattr__ = attach(__name__, __file__)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-if TYPE_CHECKING:  # as in report
+if TYPE_CHECKING:  # as in output
     from build_lib.registry import Progress
 
 

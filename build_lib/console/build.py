@@ -1,0 +1,93 @@
+"""What `build`, `build-all` and `copy-slurm` print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from build_lib.console.output import Console, failure
+from build_lib.console.problems import problems
+from build_lib.errors import Incomplete
+from build_lib.repository import fingerprint
+from build_lib.units import seconds
+
+if TYPE_CHECKING:  # as in output
+    from collections.abc import Mapping
+
+    from build_lib.build import Built, Check
+    from build_lib.graph import Outcome
+    from build_lib.hub import Copied
+    from build_lib.job import Result
+    from build_lib.repository import Repository
+
+
+class BuildReport:
+    """Prints a build: what is out of date, each service as it is built, and the end of all."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def step(self, number: int, title: str) -> None:
+        """Print the heading of a step of build-all."""
+        self._console.step(number, title)
+
+    def line(self, text: str) -> None:
+        """Print a line within a step."""
+        self._console.line(text)
+
+    def checked(self, checks: Mapping[str, Check]) -> None:
+        """Print which services are to be built, and why."""
+        for name, check in checks.items():
+            state = f"to build: {check.reason}" if check.reason else self._console.good("up to date")
+            self._console.line(f"  {name}: {state}")
+
+    def building(self, builder: str, jobs: int) -> None:
+        """Print what builds, and how many services at once."""
+        self._console.line(f"  by {builder}, {jobs} at once")
+
+    def on_start(self, name: str) -> None:
+        """Print that the build of a service begins."""
+        self._console.on_start(name)
+
+    def on_built(self, outcome: Outcome[Built]) -> None:
+        """Print how the build of a service ended; nothing of one that was up to date."""
+        built = outcome.value
+        if built is None:
+            self._console.line(f"  {outcome.name}: {self._console.bad(_why_not(outcome))}")
+        elif built.reason:
+            self._console.line(f"  {outcome.name}: {self._console.good('built')}, {seconds(built.seconds)}")
+            if built.changed:
+                self._console.line(f"    {fingerprint.unsure(built.changed)}: the next run builds it again")
+
+    def end(self, result: Result, repository: Repository) -> None:
+        """Print what came of each service, then each failure, and where the page about the run is.
+
+        Raises:
+            Incomplete: something failed, or could not be understood in the repository's files.
+        """
+        for outcome in result.outcomes:
+            self._console.line(f"  {outcome.name}: {self._ended(outcome)}")
+        for error in result.failures:
+            failure(error)
+        if result.report:
+            self._console.line(f"report: {self._console.below(result.report)}")
+        problems(self._console, repository)
+        if result.failures:
+            raise Incomplete(f"{len(result.failures)} failed, see above", hint="")
+
+    def _ended(self, outcome: Outcome[Built]) -> str:
+        if outcome.value is None:
+            return self._console.bad(_why_not(outcome))
+        if not outcome.value.reason:
+            return "up to date"
+        return self._console.good(f"built, {seconds(outcome.value.seconds)}")
+
+
+def copied(console: Console, copied: Copied) -> None:
+    """Print what became of the Slurm packages."""
+    console.line(f"would be {copied.summary}" if console.dry and copied.changed else copied.summary)
+
+
+def _why_not(outcome: Outcome[Built]) -> str:
+    if outcome.blocked_by:
+        return f"not built, for it stands on {', '.join(outcome.blocked_by)}"
+    return "failed" if outcome.error else "not begun"

@@ -1,0 +1,217 @@
+"""What `deps-save`, `deps-load`, `deps-verify` and `deps-inventory` print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from build_lib.console.problems import problems
+from build_lib.errors import Incomplete
+from build_lib.units import number, size
+
+if TYPE_CHECKING:  # as in output
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from build_lib.bundle import Base, Collected, Listing, Loaded, Saved, Verified
+    from build_lib.console.output import Console
+    from build_lib.graph import Outcome
+    from build_lib.registry import Progress
+    from build_lib.repository import Repository
+
+
+class SaveReport:
+    """Prints how a bundle is written: each image that is looked up, and what the bundle has."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def on_start(self, name: str) -> None:
+        """Print that an image is looked up."""
+        self._console.on_start(name)
+
+    def on_gathered(self, outcome: Outcome[Collected]) -> None:
+        """Print why an image is not available."""
+        if outcome.error is not None:
+            self._console.line(f"  {outcome.name}: {self._console.bad('not to be had')}")
+            self._console.reason(outcome.error)
+
+    def on_progress(self, progress: Progress) -> None:
+        """Draw how far the downloads are."""
+        self._console.on_progress(progress)
+
+    def end(self, saved: Saved, repository: Repository) -> None:
+        """Print the images of the bundle, and where it is.
+
+        Raises:
+            Incomplete: an image is not in it, or something could not be understood in the repository's files.
+        """
+        self._console.end_progress()
+        if self._console.json:
+            self._console.document(_saved_json(saved))
+        else:
+            self._console.table(("IMAGE", "FROM", "SIZE", "DIGEST"), _saved_rows(saved))
+            for text in _saved_lines(saved, dry=self._console.dry):
+                self._console.line(text)
+        problems(self._console, repository)
+        self._console.hints(saved.outcomes)
+        missing = saved.listing.missing
+        if missing:
+            raise Incomplete(
+                f"{len(missing)} of {len(saved.outcomes)} images are not in the bundle: {', '.join(missing)}",
+                hint="the others can be loaded as they are",
+            )
+
+
+class LoadReport:
+    """Prints how a bundle is loaded: each image that fails, and the table of all."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def on_progress(self, progress: Progress) -> None:
+        """Draw how much of the bundle is checked."""
+        self._console.on_progress(progress)
+
+    def on_loaded(self, outcome: Outcome[Loaded]) -> None:
+        """Print why an image is not loaded."""
+        if outcome.error is not None:
+            self._console.line(f"  {outcome.name}: {self._console.bad('not loaded')}")
+            self._console.line(f"    {outcome.error.message}")
+
+    def end(self, outcomes: Sequence[Outcome[Loaded]]) -> None:
+        """Print what became of each image, and its name where it is now.
+
+        Raises:
+            Incomplete: an image is not loaded.
+        """
+        self._console.end_progress()
+        if self._console.json:
+            self._console.document([_loaded_json(outcome) for outcome in outcomes])
+        else:
+            rows = [_loaded_row(outcome, dry=self._console.dry) for outcome in outcomes]
+            self._console.table(("IMAGE", "RESULT", "NEW", "NAME THERE"), rows)
+        self._console.hints(outcomes)
+        failed = [outcome.name for outcome in outcomes if not outcome.done]
+        if failed:
+            raise Incomplete(f"{len(failed)} of {len(outcomes)} images are not loaded: {', '.join(failed)}")
+
+
+def verified(console: Console, verified: Verified) -> None:
+    """Print what a bundle has, every byte of which is as it was written."""
+    console.end_progress()
+    if console.json:
+        console.document(_verified_json(verified))
+        return
+    rows = [(item.name, size(item.size), item.digest) for item in verified.listing.images]
+    console.table(("IMAGE", "SIZE", "DIGEST"), rows)
+    for text in _verified_lines(verified):
+        console.line(text)
+
+
+def inventory(console: Console, base: Base, path: Path) -> None:
+    """Print where an inventory is, and how much is in it."""
+    layers = len({digest for _, each in base.images for digest in (*each.layers, *each.diff_ids)})
+    names = len({name for name, _ in base.images})
+    if console.json:
+        console.document({"file": str(path), "of": base.kind, "name": base.name, "images": names, "layers": layers})
+        return
+    written = "would be written: " if console.dry else ""
+    console.line(f"{path}: {written}{names} images, {layers} layers of {base.name}")
+    if not console.dry:
+        console.line(f"  next, where there is a network: ./inv deps-save --since {path.name}")
+
+
+def _saved_rows(saved: Saved) -> list[tuple[str, str, str, str]]:
+    rows = [(item.name, item.source, size(item.size), item.digest or "new") for item in saved.listing.images]
+    return rows + [(name, "nowhere", "", "") for name in saved.listing.missing]
+
+
+def _saved_lines(saved: Saved, *, dry: bool) -> Iterator[str]:
+    yield f"{saved.path}: {'would be ' if dry else ''}{number(len(saved.listing.images), 'image')}, {size(saved.size)}"
+    if saved.parts not in ((), (saved.path,)):
+        first, last = saved.parts[0].name, saved.parts[-1].name
+        yield f"  take along {first} to {last} ({len(saved.parts)} parts), and {saved.path.name}.sha256"
+    yield from _listing_lines(saved.listing)
+
+
+def _saved_json(saved: Saved) -> dict[str, Any]:
+    return {
+        "file": str(saved.path),
+        "parts": [str(part) for part in saved.parts],
+        "bytes": saved.size,
+        "bytes_fetched": saved.fetched,
+        **_listing_json(saved.listing),
+    }
+
+
+def _loaded_row(outcome: Outcome[Loaded], *, dry: bool) -> tuple[str, ...]:
+    loaded = outcome.value
+    if loaded is None:
+        return (outcome.name, "failed", "", "")
+    result = "would be loaded" if dry and loaded.result == "loaded" else loaded.result
+    return (outcome.name, result, size(loaded.size), str(loaded.names[-1]))
+
+
+def _loaded_json(outcome: Outcome[Loaded]) -> dict[str, Any]:
+    loaded = outcome.value
+    return {
+        "image": outcome.name,
+        "result": loaded.result if loaded else "failed",
+        "digest": loaded.digest if loaded else None,
+        "bytes_new": loaded.size if loaded else None,
+        "names": [str(name) for name in loaded.names] if loaded else [],
+        "error": outcome.error.message if outcome.error else None,
+    }
+
+
+def _verified_lines(verified: Verified) -> Iterator[str]:
+    listing = verified.listing
+    what = "a delta, right as far as it goes" if listing.since else "whole"
+    parts = f" in {len(verified.parts)} parts" if len(verified.parts) > 1 else ""
+    images = f"{number(len(listing.images), 'image')} of {listing.release}"
+    yield f"{verified.path}: {what}: {images}, {size(verified.size)}{parts}"
+    yield from _listing_lines(listing)
+    if listing.missing:
+        yield f"  not to be had when it was made: {', '.join(listing.missing)}"
+
+
+def _verified_json(verified: Verified) -> dict[str, Any]:
+    return {
+        "file": str(verified.path),
+        "parts": [str(part) for part in verified.parts],
+        "bytes": verified.size,
+        "state": "delta" if verified.listing.since else "whole",
+        **_listing_json(verified.listing),
+    }
+
+
+def _listing_lines(listing: Listing) -> Iterator[str]:
+    """What the site has to know: which layers a delta leaves out, and what `docker load` does not take."""
+    if listing.since:
+        left_out = sum(item.size for item in listing.left_out)
+        yield f"  a delta against {listing.since}: {number(len(listing.left_out), 'layer')} left out, {size(left_out)}"
+    odd = [item for item in listing.images if item.not_loaded]
+    if odd:
+        names = ", ".join(item.name for item in odd)
+        yield f"  not for docker load, which takes no {odd[0].not_loaded} into a classic store: {names}"
+        yield "    deps-load -r brings them into a registry; skopeo and podman read them"
+
+
+def _listing_json(listing: Listing) -> dict[str, Any]:
+    return {
+        "release": listing.release,
+        "images": [
+            {
+                "image": item.name,
+                "digest": item.digest or None,
+                "bytes": item.size,
+                "source": item.source,
+                "service": item.service,
+                "docker_load": not item.not_loaded,
+            }
+            for item in listing.images
+        ],
+        "missing": [{"image": name, "reason": reason} for name, reason in listing.missing.items()],
+        "since": listing.since or None,
+        "left_out": [{"digest": item.digest, "bytes": item.size, "held_by": item.held_by} for item in listing.left_out],
+    }

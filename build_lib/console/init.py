@@ -1,0 +1,18 @@
+"""What `init` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # as in output
+    from build_lib.console.output import Console
+    from build_lib.job import Initialized
+
+
+def initialized(console: Console, initialized: Initialized) -> None:
+    """Print which files the repository got, and how to go on there."""
+    for path in initialized.there:
+        console.line(f"{path}: there already")
+    for path in initialized.written:
+        console.line(f"{path}: {'would be written' if console.dry else console.good('written')}")
+    console.line("next: cp .env.example .env; inv --list; inv doctor; and .env and .build/ into .gitignore")

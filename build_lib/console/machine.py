@@ -1,0 +1,44 @@
+"""What `engine-up`, `engine-down`, `registry-up` and `registry-down` print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # as in output
+    from build_lib.console.output import Console
+    from build_lib.machine import LocalRegistry, Started, Up
+
+
+def engine_up(console: Console, up: Up) -> None:
+    """Print which engine answers, and whether it was started for that."""
+    if console.dry and up.started:
+        console.line(f"would {'install and ' if up.installed else ''}start a Docker Engine at {up.address}")
+        return
+    done = "installed and started" if up.installed else "started" if up.started else "already there, used as it is"
+    console.line(f"Docker Engine {up.version} at {up.address}: {console.good(done)}")
+
+
+def engine_down(console: Console, ended: Started | None) -> None:
+    """Print whether an engine was ended."""
+    console.line(
+        f"Docker Engine {'would be ' if console.dry else ''}ended"
+        if ended
+        else "engine-up started no engine that still runs: nothing to end"
+    )
+
+
+def registry_up(console: Console, up: LocalRegistry) -> None:
+    """Print where the local registry is, and how to use it."""
+    done = "would be started" if console.dry else "started" if up.started else "already there"
+    console.line(f"registry at {up.host}: {console.good(done)}")
+    if up.login_file is not None:
+        console.line(f"  login: PRIVATE_REGISTRY_USERNAME and PRIVATE_REGISTRY_PASSWORD are in {up.login_file}")
+    console.line(f"  try it: ./inv deps-push -r {up.host}/aihpc")
+
+
+def registry_down(console: Console, *, ended: bool) -> None:
+    """Print whether the local registry was ended."""
+    if not ended:
+        console.line("registry-up started no registry that still runs: nothing to end")
+    else:
+        console.line("registry would be ended" if console.dry else "registry ended")

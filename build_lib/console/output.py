@@ -1,0 +1,141 @@
+"""What all commands share: lines, tables, colours and bars for people, the JSON document for programs, failures.
+
+The only module that prints. What a command says stands in the module of its group.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from colorama import Fore, Style, just_fix_windows_console
+
+from build_lib.console.progress import Bars
+from build_lib.errors import BuildError, Refusal, Unavailable
+
+if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
+    from build_lib.graph import Outcome
+    from build_lib.registry import Progress
+    from build_lib.settings import Settings
+
+_LAST_STEP = 5
+_GAP = "  "  # between the columns of a table
+
+
+class Console:
+    """Prints for people: to stdout, or to stderr where stdout belongs to a JSON document."""
+
+    def __init__(self, settings: Settings, *, json: bool = False, dry: bool = False) -> None:
+        just_fix_windows_console()
+        self.json = json
+        self.dry = dry
+        self._stream = sys.stderr if json else sys.stdout
+        self._colored = _colored(self._stream, settings.environment)
+        self._root = settings.project_root
+        self._bars = Bars(self._stream) if self._colored else None
+
+    def line(self, text: str) -> None:
+        """Print one line, at once, also into a pipe."""
+        with self._bars.hidden() if self._bars else nullcontext():
+            print(text, file=self._stream, flush=True)
+
+    def step(self, number: int, title: str) -> None:
+        """Print the heading of a step of build-all."""
+        self.line(self._paint(f"step {number}/{_LAST_STEP}: {title}", Style.BRIGHT))
+
+    def on_start(self, name: str) -> None:
+        """Print that a piece of work began."""
+        self.line(f"  {name} ...")
+
+    def on_progress(self, progress: Progress) -> None:
+        """Draw a bar for the bytes of each image at a terminal; print nothing elsewhere."""
+        if self._bars:
+            self._bars.show(progress)
+
+    def end_progress(self) -> None:
+        """Remove the bars."""
+        if self._bars:
+            self._bars.close()
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print columns, each as wide as its widest cell."""
+        widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+        for row in (head, *rows):
+            self.line(_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    def document(self, content: Any) -> None:
+        """Print the JSON document of a command, on stdout."""
+        print(jsonlib.dumps(content, indent=2, ensure_ascii=False))
+
+    def text(self, text: str) -> None:
+        """Print a text unchanged, on stdout."""
+        print(text)
+
+    def refusals(self, refusals: Sequence[Refusal]) -> None:
+        """Print why each source did not give an image."""
+        for refusal in refusals:
+            self.line(f"    not from {refusal.source}: {refusal.reason}")
+
+    def reason(self, error: BuildError | None) -> None:
+        """Print why an image failed: what each source said, or else the message of the failure."""
+        if isinstance(error, Unavailable):
+            self.refusals(error.refusals)
+        elif error is not None:
+            self.line(f"    {error.message}")
+
+    def hints(self, outcomes: Sequence[Outcome[Any]]) -> None:
+        """Print the next steps after failures on stderr, each once."""
+        for hint in dict.fromkeys(item.error.hint for item in outcomes if item.error and item.error.hint):
+            _next(hint)
+
+    def can_ask(self) -> bool:
+        """Return whether a user sits at a terminal."""
+        return sys.stdin.isatty() and sys.stdout.isatty()
+
+    def ask(self, question: str) -> bool:
+        """Return whether the user answers yes."""
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+    def good(self, text: str) -> str:
+        """Return the text in green where colours are wanted."""
+        return self._paint(text, Fore.GREEN)
+
+    def bad(self, text: str) -> str:
+        """Return the text in red where colours are wanted."""
+        return self._paint(text, Fore.RED)
+
+    def below(self, path: Path) -> str:
+        """Return the path, relative to the repository where it is in it."""
+        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
+
+    def _paint(self, text: str, style: str) -> str:
+        return f"{style}{text}{Style.RESET_ALL}" if self._colored else text
+
+
+def failure(error: BuildError) -> None:
+    """Print an expected failure and its next step on stderr; bars that are still drawn make room for it."""
+    for bars in Bars.made:
+        bars.close()
+    stderr_line(f"error: {error.message}")
+    if error.hint:
+        _next(error.hint)
+
+
+def stderr_line(text: str) -> None:
+    """Print one line on stderr, at once."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _next(hint: str) -> None:
+    """Print the next step, as it is typed here: installed, the library has no wrapper beside it."""
+    wrapped = (Path(__file__).resolve().parents[2] / "inv").is_file()
+    stderr_line(f"  next: {hint if wrapped else hint.replace('./inv ', 'inv ')}")
+
+
+def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:
+    """Return whether colours are wanted: at a terminal that knows them, unless NO_COLOR says no (no-color.org)."""
+    return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"

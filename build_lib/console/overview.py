@@ -1,0 +1,110 @@
+"""What `services`, `deps`, `status` and `graph` print: what there is, what it needs, and what is out of date.
+
+Each ends with what could not be understood in the repository's files, and raises `Incomplete` if there is anything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from build_lib.console.problems import problems
+
+if TYPE_CHECKING:  # as in output
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from build_lib.build import Check
+    from build_lib.console.output import Console
+    from build_lib.repository import Dependency, Repository, Service
+
+_STATUS = ("service", "image", "state", "reason", "error")
+
+
+def services(console: Console, repository: Repository) -> None:
+    """Print the services, and what each depends on."""
+    found = repository.services.values()
+    if console.json:
+        console.document([_service_json(service) for service in found])
+    else:
+        rows = [_service_row(console, service) for service in found]
+        console.table(("SERVICE", "IMAGE", "DOCKERFILE", "STANDS ON"), rows)
+    problems(console, repository)
+
+
+def deps(console: Console, found: Sequence[Dependency], repository: Repository, *, plain: bool = False) -> None:
+    """Print every dependency image, who needs it, and where; with `plain`, its name alone."""
+    if plain:
+        for item in found:
+            console.line(str(item.image))
+    elif console.json:
+        console.document([_dependency_json(item) for item in found])
+    else:
+        rows = [row for item in found for row in _dependency_rows(item)]
+        console.table(("IMAGE", "KIND", "NEEDED BY", "WHERE"), rows)
+    problems(console, repository)
+
+
+def status(console: Console, checks: Mapping[str, Check], repository: Repository) -> None:
+    """Print what is built, what would be rebuilt and why, and what failed last time."""
+    rows = [_status_row(name, check) for name, check in checks.items()]
+    if console.json:
+        console.document([dict(zip(_STATUS, row, strict=True)) for row in rows])
+    else:
+        console.table([title.upper() for title in _STATUS[:-1]], [row[:-1] for row in rows])
+        for name, *_, error in rows:
+            if error:
+                console.line(f"last time: {error}" if name in error else f"last time: {name}: {error}")
+    problems(console, repository)
+
+
+def graph(console: Console, picture: str, repository: Repository) -> None:
+    """Print the picture of what depends on what."""
+    console.text(picture)
+    problems(console, repository)
+
+
+def _service_row(console: Console, service: Service) -> tuple[str, ...]:
+    dockerfile = console.below(service.dockerfile) + (f" ({service.target})" if service.target else "")
+    needs = ", ".join((*service.needs, *(str(image) for image in service.base_images)))
+    return (service.name, str(service.image), dockerfile, needs or "-")
+
+
+def _service_json(service: Service) -> dict[str, Any]:
+    return {
+        "name": service.name,
+        "image": str(service.image),
+        "context": str(service.context),
+        "dockerfile": str(service.dockerfile),
+        "target": service.target,
+        "args": dict(service.args),
+        "needs": list(service.needs),
+        "base_images": [str(image) for image in service.base_images],
+    }
+
+
+def _dependency_rows(item: Dependency) -> Iterator[tuple[str, ...]]:
+    """A row for each place that needs the image; the first one names it."""
+    name = str(item.image)
+    for need in item.needs:
+        where = f"{need.path}:{need.line}" if need.line else need.path or "settings"
+        yield (name, need.kind, need.needed_by, where)
+        name = ""
+
+
+def _dependency_json(item: Dependency) -> dict[str, Any]:
+    needs = [
+        {"needed_by": need.needed_by, "kind": need.kind, "path": need.path, "line": need.line} for need in item.needs
+    ]
+    return {"image": str(item.image), "build": item.for_build, "needs": needs}
+
+
+def _status_row(name: str, check: Check) -> tuple[str, ...]:
+    """The columns of `_STATUS`; a failure that is made good since is none."""
+    return (name, str(check.service.image), _state(check), check.reason, check.failed if check.reason else "")
+
+
+def _state(check: Check) -> str:
+    if check.failed and check.reason:
+        return "failed last time"
+    if not check.built:
+        return "missing"
+    return "out of date" if check.reason else "built"

@@ -1,0 +1,30 @@
+"""What could not be understood in a repository's files, for every command that reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from build_lib.console.output import Console, stderr_line
+from build_lib.errors import Incomplete
+from build_lib.units import number, printable
+
+if TYPE_CHECKING:  # as in output
+    from build_lib.compose import Problem
+    from build_lib.repository import Repository
+
+
+def problems(console: Console, repository: Repository) -> None:
+    """Print each problem with its file and line, on stderr.
+
+    Raises:
+        Incomplete: there is one.
+    """
+    for problem in repository.problems:
+        stderr_line(printable(f"problem: {_where(console, problem)}: {problem.reason}"))
+    if repository.problems:
+        raise Incomplete(f"{number(len(repository.problems), 'place')} could not be understood, see above")
+
+
+def _where(console: Console, problem: Problem) -> str:
+    path = console.below(problem.path)
+    return f"{path}:{problem.line}" if problem.line else path

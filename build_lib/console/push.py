@@ -1,0 +1,138 @@
+"""What `push` and `deps-push` print: services, and dependency images, on their way into the private registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from build_lib.console.output import Console
+from build_lib.console.problems import problems
+from build_lib.errors import Incomplete
+from build_lib.units import size
+
+if TYPE_CHECKING:  # as in output
+    from collections.abc import Sequence
+
+    from build_lib.graph import Outcome
+    from build_lib.registry import Pushed
+    from build_lib.repository import Repository
+    from build_lib.transfer import PushedService
+
+
+class PushReport:
+    """Prints a push of services: each as it is pushed, and the table of all."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def on_start(self, name: str) -> None:
+        """Print that the push of a service begins."""
+        self._console.on_start(name)
+
+    def on_shipped(self, outcome: Outcome[PushedService]) -> None:
+        """Print whether a service is in the registry, or why it is not."""
+        if outcome.value is not None:
+            result = _service_result(outcome.value, dry=self._console.dry)
+            self._console.line(f"  {outcome.name}: {self._console.good(result)}")
+        elif outcome.error is not None:
+            self._console.line(f"  {outcome.name}: {self._console.bad('not pushed')}: {outcome.error.message}")
+
+    def end(self, outcomes: Sequence[Outcome[PushedService]], repository: Repository) -> None:
+        """Print the place and the digest of every service.
+
+        Raises:
+            Incomplete: a service is not in the registry, or something could not be understood in the files.
+        """
+        if self._console.json:
+            self._console.document([_service_json(outcome) for outcome in outcomes])
+        else:
+            rows = [_service_row(outcome, dry=self._console.dry) for outcome in outcomes]
+            self._console.table(("SERVICE", "RESULT", "PLACE", "DIGEST"), rows)
+        _end(self._console, "services", outcomes, repository)
+
+
+class DepsPushReport:
+    """Prints a push of dependency images: each that is begun or fails, and the table of all."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def on_start(self, name: str) -> None:
+        """Print that an image is looked up."""
+        self._console.on_start(name)
+
+    def on_pushed(self, outcome: Outcome[Pushed]) -> None:
+        """Print why an image is not in the registry."""
+        if outcome.value is None:
+            self._console.line(f"  {outcome.name}: {self._console.bad('not pushed')}")
+            self._console.reason(outcome.error)
+
+    def end(self, outcomes: Sequence[Outcome[Pushed]], repository: Repository) -> None:
+        """Print the digest of every image, and how many bytes it took.
+
+        Raises:
+            Incomplete: an image is not in the registry, or something could not be understood in the files.
+        """
+        if self._console.json:
+            self._console.document([_image_json(outcome) for outcome in outcomes])
+        elif outcomes:
+            rows = [_image_row(outcome, dry=self._console.dry) for outcome in outcomes]
+            self._console.table(("IMAGE", "RESULT", "FROM", "MOVED", "SAVED", "DIGEST"), rows)
+        else:
+            self._console.line("no dependency images")
+        _end(self._console, "images", outcomes, repository)
+
+
+def _end(console: Console, what: str, outcomes: Sequence[Outcome[Any]], repository: Repository) -> None:
+    failed = [outcome for outcome in outcomes if not outcome.done]
+    console.hints(outcomes)
+    problems(console, repository)
+    if failed:
+        names = ", ".join(outcome.name for outcome in failed)
+        raise Incomplete(f"{len(failed)} of {len(outcomes)} {what} are not in the registry: {names}")
+
+
+def _service_row(outcome: Outcome[PushedService], *, dry: bool) -> tuple[str, ...]:
+    pushed = outcome.value
+    if pushed is None:
+        return (outcome.name, "failed", "", "")
+    return (outcome.name, _service_result(pushed, dry=dry), str(pushed.place), pushed.digest)
+
+
+def _service_result(pushed: PushedService, *, dry: bool) -> str:
+    return "would be pushed" if dry and pushed.result == "pushed" else pushed.result
+
+
+def _service_json(outcome: Outcome[PushedService]) -> dict[str, Any]:
+    pushed = outcome.value
+    return {
+        "service": outcome.name,
+        "result": pushed.result if pushed else "failed",
+        "place": str(pushed.place) if pushed else None,
+        "digest": (pushed.digest or None) if pushed else None,
+        "error": None if pushed or not outcome.error else outcome.error.message,
+    }
+
+
+def _image_row(outcome: Outcome[Pushed], *, dry: bool) -> tuple[str, ...]:
+    pushed = outcome.value
+    if pushed is None:
+        return (outcome.name, "failed", "", "", "", "")
+    if pushed.result == "pushed":
+        result = "would be pushed by the engine" if dry else "pushed by the engine, new digest"
+        return (outcome.name, result, "engine", "", "", pushed.digest)
+    result = "would be copied" if dry and pushed.result == "copied" else pushed.result
+    return (outcome.name, result, pushed.source, size(pushed.moved), size(pushed.saved), pushed.digest)
+
+
+def _image_json(outcome: Outcome[Pushed]) -> dict[str, Any]:
+    pushed = outcome.value
+    return {
+        "image": outcome.name,
+        "result": pushed.result if pushed else "failed",
+        "places": [str(place) for place in pushed.places] if pushed else [],
+        "source": pushed.source if pushed else None,
+        "digest": pushed.digest if pushed else None,
+        "bytes_moved": pushed.moved if pushed else None,
+        "bytes_saved": pushed.saved if pushed else None,
+        "error": None if pushed or not outcome.error else outcome.error.message,
+    }
