@@ -1,7 +1,7 @@
-"""Names and content at registries: the one path by which content moves.
+"""Registries: names are resolved to digests, and all content is downloaded and uploaded here.
 
-In: references, and settings for logins, certificates and retries. Out: digests, manifests byte for byte, blobs as
-streams or on disk, uploads. Wherever content comes from, its digest is checked here.
+In: references, and the settings for logins, certificates and retries. Out: digests, manifests byte for byte, blobs as
+streams or on disk, uploads. The digest of all content is checked here, whatever its source.
 """
 
 from typing import TYPE_CHECKING

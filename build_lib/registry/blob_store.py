@@ -1,4 +1,4 @@
-"""Blobs on disk by their digests, and the check that content is what its descriptor says."""
+"""Blobs on disk, stored by digest, and the check that content matches its descriptor."""
 
 import errno
 import fcntl
@@ -19,20 +19,20 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class WrongContent(BuildError):
-    """Bytes that are not those of their descriptor; nothing of them is kept."""
+    """Content that does not match its descriptor; none of it is kept."""
 
 
 class Truncated(BuildError):
-    """Content that ended too early, with no error of its own."""
+    """Content that ended too early, without an error from its source."""
 
 
 class _DiskFull(BuildError):
-    """There is no room for a blob."""
+    """There is not enough disk space for a blob."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far the downloads are, in bytes: those of each image that is coming in, and all."""
+    """The progress of the downloads in bytes, in total and for each image being downloaded."""
 
     done: int
     total: int
@@ -40,7 +40,7 @@ class Progress:
 
 
 class Check:
-    """Looks at content as it goes by."""
+    """Checks content against its descriptor while it is streamed."""
 
     def __init__(self, descriptor: Descriptor) -> None:
         self._digest = descriptor.digest
@@ -49,7 +49,7 @@ class Check:
         self.size = 0
 
     def passing(self, chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
-        """The chunks themselves, checked to their end; a generator of them is closed on every way out."""
+        """The chunks unchanged, checked up to their end. If `chunks` is a generator, it is always closed."""
         try:
             for chunk in filter(None, chunks):
                 self.add(chunk)
@@ -60,32 +60,33 @@ class Check:
         self.end()
 
     def add(self, chunk: bytes) -> None:
-        """Look at some more.
+        """Check the next chunk.
 
         Raises:
-            WrongContent: that is too much.
+            WrongContent: the content is longer than the descriptor says.
         """
         self.size += len(chunk)
         if self.size > self._limit:
-            raise WrongContent(f"other bytes than its digest: {self._digest} has {self._limit}B, and more came")
+            raise WrongContent(f"content does not match its digest: {self._digest} has {self._limit}B, but more came")
         self._hash.update(chunk)
 
     def end(self) -> None:
-        """That was all.
+        """Check the size and the digest after the last chunk.
 
         Raises:
-            WrongContent, Truncated: it is not what the descriptor says.
+            WrongContent: the digest differs from the descriptor's.
+            Truncated: the content is shorter than the descriptor says.
         """
-        # a number never stands alone here: it could be taken for an HTTP status
+        # sizes have no space before their unit: `retry` could take a number on its own for an HTTP status
         if self.size < self._limit:
             raise Truncated(f"unexpected EOF after {self.size}B of the {self._limit}B of {self._digest}")
         found = f"sha256:{self._hash.hexdigest()}"
         if found != self._digest:
-            raise WrongContent(f"other bytes than its digest: expected {self._digest}, got {found}")
+            raise WrongContent(f"content does not match its digest: expected {self._digest}, got {found}")
 
 
 class BlobStore:
-    """Blobs on disk by their digests, complete ones in `sha256` and begun ones in `partial`.
+    """Blobs on disk, stored by digest: complete ones in `sha256`, incomplete ones in `partial`.
 
     All methods may be called from several threads and processes at once.
     """
@@ -93,30 +94,30 @@ class BlobStore:
     def __init__(self, directory: Path, *, partial: Path | None = None) -> None:
         self.directory = directory
         self._complete = directory / "sha256"
-        self._partial = partial or directory / "partial"  # in the same file system
+        self._partial = partial or directory / "partial"  # on the same file system, so that a rename moves a blob
 
     @classmethod
     def of_layout(cls, directory: Path) -> "BlobStore":
-        """The blobs of an image layout, whose `blobs` directory may hold complete ones only."""
+        """The blob store of an image layout, whose `blobs` directory may only hold complete blobs."""
         return cls(directory / "blobs", partial=directory / "partial")
 
     def path(self, descriptor: Descriptor) -> Path:
-        """Where the blob is, once it is complete."""
+        """The path of the blob once it is complete."""
         return self._complete / hex_of(descriptor)
 
     def has(self, descriptor: Descriptor) -> bool:
-        """Whether it is complete. The size is looked at too: a power cut may have cut off what was written."""
+        """Whether the complete blob is present. Its size is checked too: a power failure may have truncated it."""
         return _size(self.path(descriptor)) == descriptor.size
 
     def partial_size(self, descriptor: Descriptor) -> int:
-        """How many bytes of a blob that is not complete are there."""
+        """The number of bytes that are present of an incomplete blob."""
         return _size(self._partial / hex_of(descriptor)) or 0
 
     def open(self, descriptor: Descriptor) -> IO[bytes]:
-        """The complete blob as a file.
+        """Open the complete blob for reading.
 
         Raises:
-            BuildError: it is not there.
+            BuildError: the blob is missing.
         """
         try:
             return self.path(descriptor).open("rb")
@@ -124,17 +125,17 @@ class BlobStore:
             raise BuildError(f"{descriptor.digest} is not in {self._complete.parent}") from None
 
     def chunks(self, descriptor: Descriptor) -> Iterator[bytes]:
-        """The complete blob's bytes, as `stream` wants them.
+        """The complete blob's bytes in chunks, as `image_layout.stream` expects them.
 
         Raises:
-            BuildError: it is not there.
+            BuildError: the blob is missing.
         """
         with self.open(descriptor) as file:
             while chunk := file.read(_CHUNK):
                 yield chunk
 
     def fetched(self, descriptor: Descriptor, read: Callable[[int], Iterable[bytes]]) -> IO[bytes]:
-        """The blob as a file, complete: as `fetch` does, also if another process removes it in between.
+        """Fetch the blob and open it for reading, even if another process removes it in between.
 
         Raises:
             BuildError: as for `fetch`.
@@ -146,25 +147,25 @@ class BlobStore:
                 continue
 
     def remove(self, descriptor: Descriptor) -> None:
-        """Remove the complete blob. Not there is no error, and who reads it may go on."""
+        """Remove the complete blob, if it is present. Files that are already open stay readable."""
         self.path(descriptor).unlink(missing_ok=True)
 
     def fetch(self, descriptor: Descriptor, read: Callable[[int], Iterable[bytes]]) -> Path:
-        """Make the blob complete, and say where it is; whoever else asks for it meanwhile waits.
+        """Fetch the blob unless it is complete, and return its path. Concurrent calls for the same blob wait.
 
-        `read` gives the bytes from an offset on. When it fails (BuildError), what came is kept, and the next
-        call goes on from there; when the disk is full, it is removed, for others may find room then.
+        `read` returns the bytes from an offset on. If it fails (BuildError), the bytes received so far are kept, and
+        the next call resumes from there. If the disk is full, they are removed to leave the space to other blobs.
 
         Raises:
-            WrongContent: there are more bytes than the descriptor says, or others.
-            Truncated: there are fewer.
-            BuildError: nothing can be written, or what `read` raises.
+            WrongContent: the content is longer than the descriptor says, or does not match its digest.
+            Truncated: the content is shorter than the descriptor says.
+            BuildError: the blob cannot be written, or whatever `read` raises.
         """
         begun = self._partial / hex_of(descriptor)
         while not self.has(descriptor):
             with self._opened(begun) as file:
-                fcntl.flock(file, fcntl.LOCK_EX)  # the kernel frees it with the file, however the holder ends
-                if _is_at(file, begun):  # else who held the lock completed or removed it
+                fcntl.flock(file, fcntl.LOCK_EX)  # released by the kernel, however the holder ends
+                if _is_at(file, begun):  # otherwise the previous holder completed or removed it
                     self._fill(descriptor, file, read)
         return self.path(descriptor)
 
@@ -178,7 +179,7 @@ class BlobStore:
 
     def _fill(self, descriptor: Descriptor, file: FileIO, read: Callable[[int], Iterable[bytes]]) -> None:
         begun = self._partial / hex_of(descriptor)
-        if self.has(descriptor):  # completed between the look and the lock
+        if self.has(descriptor):  # completed between the check and the lock
             begun.unlink()
             return
         try:
@@ -195,7 +196,7 @@ def _append_rest(descriptor: Descriptor, file: FileIO, read: Callable[[int], Ite
     file.seek(0)
     while chunk := file.read(_CHUNK):
         check.add(chunk)
-    if check.size == descriptor.size:  # also of an empty one: there is nothing to ask for
+    if check.size == descriptor.size:  # true of an empty blob too: nothing is requested
         check.end()
         return
     with closing(check.passing(read(check.size))) as chunks:
@@ -213,23 +214,23 @@ def _append(file: FileIO, chunk: bytes) -> None:
 
 
 def _check_room(begun: Path, needed: int) -> None:
-    """Refuse what will not fit before it takes the room of what does."""
+    """Refuse a blob that does not fit, before it takes the space that others could use."""
     disk = os.statvfs(begun.parent)
     free = disk.f_bavail * disk.f_frsize
     if disk.f_blocks and needed > free:
-        text = f"cannot write {begun}: {os.strerror(errno.ENOSPC)}: it takes {needed}B more, and {free}B are free"
-        raise _DiskFull(text, hint="make room there")
+        text = f"cannot write {begun}: {os.strerror(errno.ENOSPC)}: {needed}B more are needed, {free}B are free"
+        raise _DiskFull(text, hint="free up space there")
 
 
 def cannot_write(name: object, error: OSError) -> BuildError:
-    """A failure to write a file, by its name."""
+    """The error for a failure to write the file called `name`."""
     if error.errno in _FULL:
-        return _DiskFull(f"cannot write {name}: {error.strerror}", hint="make room there")
+        return _DiskFull(f"cannot write {name}: {error.strerror}", hint="free up space there")
     return BuildError(f"cannot write {name}: {error.strerror}")
 
 
 def hex_of(descriptor: Descriptor) -> str:
-    """The name of a blob's file in a layout."""
+    """The file name of a blob in an image layout."""
     return descriptor.digest.removeprefix("sha256:")
 
 
@@ -241,7 +242,7 @@ def _size(path: Path) -> int | None:
 
 
 def _is_at(file: FileIO, path: Path) -> bool:
-    """Whether the open file still bears this name."""
+    """Whether `path` is still the open file."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

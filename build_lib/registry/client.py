@@ -1,7 +1,7 @@
 """A client of the OCI distribution API: names to digests, manifests byte for byte, blobs as streams.
 
-The API is that of the distribution specification (spec.md). Each method is one that may be repeated: failures that may
-pass are tried again (`retry`), and a blob whose transfer breaks goes on where it stopped.
+The API is that of the distribution specification (spec.md). Every method may be repeated: temporary failures are
+retried (`retry`), and a blob whose transfer breaks is resumed where it stopped.
 """
 
 import hashlib
@@ -27,16 +27,16 @@ T = TypeVar("T")
 
 _ACCEPT = {"Accept": ", ".join(MEDIA_TYPES)}
 _MANIFEST_LIMIT = 4 << 20  # bytes; the specification's recommended limit for a registry
-_NO_MOUNT = (401, 403, 404, 405)  # a repository that the user may not read (go-containerregistry#1393)
+_NO_MOUNT = (401, 403, 404, 405)  # the user may not read the other repository (go-containerregistry#1393)
 _BINARY = {"Content-Type": "application/octet-stream"}
 
 
 class _WrongBytes(RegistryError, WrongContent):
-    """A blob came as a whole, and is not what its digest says."""
+    """A blob was received completely, but does not match its digest."""
 
 
 class _Source:
-    """Where the bytes of an upload come from; it has tries of its own, and when they are used up, it gave up."""
+    """The source of an upload's bytes. It retries by itself; the error after its last try is kept in `gave_up`."""
 
     def __init__(self, read: Callable[[], Iterable[bytes]]) -> None:
         self._read = read
@@ -49,7 +49,7 @@ class _Source:
         return self._opened[-1]
 
     def close(self) -> None:
-        """End what is read for an upload that ended before: it would be held open."""
+        """Close the reads of uploads that ended early; they would stay open."""
         while self._opened:
             self._opened.pop().close()
 
@@ -64,7 +64,7 @@ class _Source:
 
 
 class Registries:
-    """Every registry, as one run sees them. A `place` is a repository: a reference's tag or digest does not count."""
+    """All registries, for one run. A `place` is a repository: the tag or digest of the reference is ignored."""
 
     def __init__(self, settings: Settings, cancel: Cancel | None = None, *, connections: int = 16) -> None:
         self.session = Session(settings, connections)
@@ -80,19 +80,19 @@ class Registries:
         self.session.close()
 
     def resolve(self, image: Reference) -> Descriptor | None:
-        """What the name stands for there, by a HEAD; None if there is nothing of that name.
+        """Resolve a name to its descriptor by a HEAD request; None if the registry has no such image.
 
         Raises:
-            RegistryError: it cannot be told.
+            RegistryError: the registry cannot be asked, or gives no usable answer.
         """
         return self._retried(lambda: self._resolve(image))
 
     def manifest(self, place: Reference, name: str) -> Manifest:
-        """A manifest by its tag or its digest; its bytes are checked if it is a digest.
+        """The manifest with this tag or digest. If `name` is a digest, the bytes are checked against it.
 
         Raises:
-            RegistryError: there is none, or it has other bytes than its digest says.
-            InvalidManifest: it is of no known kind.
+            RegistryError: there is no such manifest, or it does not match its digest.
+            InvalidManifest: the manifest is of no known kind.
         """
         return self._retried(lambda: self._manifest(place, name))
 
@@ -106,10 +106,10 @@ class Registries:
         self._retried(lambda: self._put(place, f"manifests/{quote(name, safe=':')}", headers, manifest.body))
 
     def tags(self, place: Reference) -> tuple[str, ...]:
-        """All tags of a repository (spec.md, "Listing Tags"); none where there is no such repository.
+        """All tags of a repository (spec.md, "Listing Tags"); empty if there is no such repository.
 
         Raises:
-            RegistryError: it cannot be told.
+            RegistryError: the registry cannot be asked, or gives no usable answer.
         """
         found: list[str] = []
         path = _path(place, "tags/list")
@@ -119,16 +119,16 @@ class Registries:
         return tuple(dict.fromkeys(found))
 
     def has_blob(self, place: Reference, digest: str) -> bool:
-        """Whether the repository has the blob, by a HEAD."""
+        """Whether the repository has the blob, by a HEAD request."""
         return self._retried(lambda: self._has_blob(place, digest))
 
     def blob(self, place: Reference, blob: Descriptor, offset: int = 0) -> Iterator[bytes]:
-        """The blob's bytes from `offset` on, going on where a connection broke; of a whole blob, also checked.
+        """The blob's bytes from `offset` on, resumed where a connection broke. A whole blob is checked by its digest.
 
-        The last chunk comes only after the check: who copies it has nothing complete before.
+        The last chunk is yielded after the check, so that a copy is never complete before its content is verified.
 
         Raises:
-            RegistryError: it is not to be had, or its bytes are not those that its digest says.
+            RegistryError: the blob cannot be read, or does not match its digest.
         """
         digest = hashlib.sha256()
         held = b""
@@ -138,21 +138,22 @@ class Registries:
                 yield held
             held = chunk
         if not offset and f"sha256:{digest.hexdigest()}" != blob.digest:
-            raise _WrongBytes(f"{place.host} gave other bytes than its digest says for {blob.digest}")
+            raise _WrongBytes(f"{place.host} sent content that does not match its digest {blob.digest}")
         if held:
             yield held
 
     def put_blob(
         self, place: Reference, blob: Descriptor, read: Callable[[], Iterable[bytes]], *, mount: Reference | None = None
     ) -> bool:
-        """Bring a blob into a repository: by having the registry take it over from its repository `mount`, else sent.
+        """Put a blob into a repository: mount it from the repository `mount`, or else upload it.
 
-        Without `mount`, it is taken over from the repository itself: one request tells whether it is there, and begins
-        the upload if it is not. `read` gives its bytes from the beginning, and again for each try; what it raises is
-        not tried again, unless it is of wrong bytes. Whether it was there, or taken over.
+        Return whether it was mounted. Without `mount`, the blob is mounted from the repository itself: a single request
+        then checks whether it is already present, and begins the upload if it is not. `read` returns the bytes from the
+        beginning, and is called again for each try. Its errors are not retried, except for content that does not match
+        its digest.
 
         Raises:
-            RegistryError: the registry refused it, or `read` failed.
+            RegistryError: the registry refused the blob, or `read` failed.
         """
         with closing(_Source(read)) as source:
             return self._retried(
@@ -160,7 +161,7 @@ class Registries:
             )
 
     def _send(self, method: str, host: str, path: str, **options: Any) -> requests.Response:
-        with self.cancel.abandoned():  # a cancelled run does not wait for an answer
+        with self.cancel.abandoned():  # a cancelled run does not wait for the response
             return self.session.send(method, host, path, **options)
 
     def _retried(self, action: Callable[[], T], final: Callable[[BuildError], bool] = lambda _error: False) -> T:
@@ -175,7 +176,7 @@ class Registries:
             return None
         digest = answer.headers.get("Docker-Content-Digest", "")
         size = answer.headers.get("Content-Length", "")
-        if not is_sha256(digest) or not size.isdecimal():  # neither has to be there
+        if not is_sha256(digest) or not size.isdecimal():  # both headers are optional
             return self._manifest(image, name).descriptor
         media_type = answer.headers.get("Content-Type", "").partition(";")[0]
         return Descriptor(digest=digest, size=int(size), media_type=media_type)
@@ -189,18 +190,18 @@ class Registries:
             if len(body) > _MANIFEST_LIMIT:
                 raise RegistryError(f"{place.host}: the manifest {name} is larger than {_MANIFEST_LIMIT} bytes")
             if is_sha256(name) and digest_of(body) != name:
-                raise RegistryError(f"{place.host} gave other bytes than its digest says for {name}")
+                raise RegistryError(f"{place.host} sent content that does not match its digest {name}")
             return Manifest.read(body, answer.headers.get("Content-Type", ""))
 
     def _tags(self, place: Reference, path: str) -> tuple[list[str], str]:
-        """A page of tags, and where the next one is; "" after the last."""
+        """One page of tags, and the URL of the next page; "" after the last."""
         answer = self._send("GET", place.host, path, scopes=_scopes(place, "pull"), expect=(200, 404))
         if answer.status_code == 404:
             return [], ""
         try:
             tags = [str(tag) for tag in answer.json().get("tags") or ()]
         except (ValueError, AttributeError, TypeError):
-            raise RegistryError(f"{place.host} gave no list of tags for {place.path}") from None
+            raise RegistryError(f"{place.host} did not return a list of tags for {place.path}") from None
         return tags, answer.links.get("next", {}).get("url", "") if tags else ""
 
     def _put(self, place: Reference, rest: str, headers: dict[str, str], body: bytes) -> None:
@@ -213,7 +214,7 @@ class Registries:
         return self._send("HEAD", place.host, path, scopes=scopes, expect=(200, 404)).status_code == 200
 
     def _resumed(self, place: Reference, blob: Descriptor, offset: int) -> Iterator[bytes]:
-        """The bytes from `offset` on; as long as some come, a broken connection does not count as a try."""
+        """The bytes from `offset` on. A broken connection counts as a try only if it delivered no bytes."""
         failures = 0
         while offset < blob.size:
             try:
@@ -229,7 +230,7 @@ class Registries:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         path, scopes = _path(place, f"blobs/{blob.digest}"), _scopes(place, "pull")
         answer = self._send("GET", place.host, path, scopes=scopes, headers=headers, expect=(200, 206), stream=True)
-        skip = offset if answer.status_code == 200 else 0  # the registry has no ranges: from the beginning
+        skip = offset if answer.status_code == 200 else 0  # no support for ranges: it sends the blob from its beginning
         with self.cancel.abandoned(), answer, broken(place.host):
             for chunk in answer.raw.stream(CHUNK, decode_content=False):
                 self.cancel.sleep(0)
@@ -266,12 +267,12 @@ def _path(place: Reference, rest: str) -> str:
 
 
 def _scopes(place: Reference, actions: str) -> tuple[str, ...]:
-    """What a token has to be good for (distribution's `scope.md`)."""
+    """The scopes that a token needs for these actions (distribution's `scope.md`)."""
     return (f"repository:{place.path}:{actions}",)
 
 
 def _check_size(place: Reference, blob: Descriptor, size: int) -> None:
     if size > blob.size:
-        raise RegistryError(f"{place.host} gave more bytes than the {blob.size} of {blob.digest}")
+        raise RegistryError(f"{place.host} sent more than the {blob.size} bytes of {blob.digest}")
     if size < blob.size:
         raise RegistryError(f"{place.host} closed the connection after {size} of {blob.size} bytes of {blob.digest}")

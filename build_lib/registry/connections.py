@@ -1,6 +1,6 @@
-"""Connections to registries: schemes, certificates, proxies; what the network refuses comes as RegistryError.
+"""Connections to registries: schemes, certificates, proxies. Network failures are raised as RegistryError.
 
-Stands on requests, which the Docker SDK brings.
+Uses requests, which the Docker SDK depends on.
 """
 
 import re
@@ -33,7 +33,7 @@ _WRAPPING = re.compile(r"^(<[^>]*>: |\w+\(host=[^)]*\): )?(Failed to establish a
 
 
 class Authorization(AuthBase):
-    """Sets the header, and keeps requests from taking one out of a .netrc file."""
+    """Sets the Authorization header, and keeps requests from using a .netrc file."""
 
     def __init__(self, header: str) -> None:
         self._header = header
@@ -46,7 +46,7 @@ class Authorization(AuthBase):
 
 
 class _Adapter(HTTPAdapter):
-    """Trusts more certificates than the system's."""
+    """An adapter that trusts certificates in addition to the system's."""
 
     def __init__(self, context: ssl.SSLContext, connections: int) -> None:
         self._context = context
@@ -62,7 +62,7 @@ class _Adapter(HTTPAdapter):
 
 
 class Connections:
-    """One run's connections, a session for each host; for several threads."""
+    """The connections of one run, with a session for each host. Safe to use from several threads."""
 
     def __init__(self, settings: Settings, connections: int) -> None:
         self._insecure = frozenset(settings.insecure_registries)
@@ -73,27 +73,27 @@ class Connections:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Close all."""
+        """Close all sessions."""
         for session in self._sessions.values():
             session.close()
 
     def request(self, method: str, host: str, url: str, *, header: str = "", **options: Any) -> requests.Response:
-        """A request to a host, as `requests` takes it; `header` is its Authorization, "" for none."""
+        """Send a request to a host, with the options of `requests`. `header` is its Authorization, or "" for none."""
         if is_loopback(host):
             options["proxies"] = {"no_proxy": _host_name(host)}
         options = {"timeout": self._timeout, "verify": self._verify(host), "auth": Authorization(header), **options}
         return self._session(host).request(method, url, **options)
 
     def may_be_insecure(self, host: str) -> bool:
-        """Whether plain http will do there, and any certificate."""
+        """Whether plain http and any certificate are accepted for this host."""
         return host in self._insecure or is_loopback(host)
 
     def _verify(self, host: str) -> bool:
-        """For each request, for REQUESTS_CA_BUNDLE in the environment wins over what a session says."""
+        """Whether to verify certificates. Set per request, because REQUESTS_CA_BUNDLE overrides a session's setting."""
         return not self.may_be_insecure(host)
 
     def _session(self, host: str) -> requests.Session:
-        """Each host has its own, for each may have its own certificates."""
+        """The session of a host. Each host has its own, because each may have its own certificates."""
         with self._lock:
             if host not in self._sessions:
                 session = requests.Session()
@@ -102,7 +102,7 @@ class Connections:
                 session.mount("http://", HTTPAdapter(pool_maxsize=self._connections))
                 session.mount("https://", HTTPAdapter(pool_maxsize=self._connections))
                 if self.may_be_insecure(host):
-                    urllib3.disable_warnings(InsecureRequestWarning)  # that is what the user asked for
+                    urllib3.disable_warnings(InsecureRequestWarning)  # the user asked for it
                 else:
                     session.mount("https://", _Adapter(self._context(host), self._connections))
                 self._sessions[host] = session
@@ -120,10 +120,10 @@ class Connections:
 
 
 class translated:  # noqa: N801  # used as a with statement's function
-    """The network's failures as RegistryError: what was asked of whom, and the innermost reason.
+    """Within, network failures are raised as RegistryError, with `what` was attempted and the innermost reason.
 
-    A host that is out of reach is noted; a failure of the source of what is sent comes as RegistryError already, and
-    says nothing of the host.
+    An unreachable host is noted in `hosts`. A failure of the source of an upload is a RegistryError already and passes
+    unchanged, because it says nothing about the host.
     """
 
     def __init__(self, what: str, hosts: Hosts | None = None, host: str = "") -> None:
@@ -143,7 +143,7 @@ class translated:  # noqa: N801  # used as a with statement's function
 
 
 def _innermost(error: BaseException) -> str:
-    """The reason at the bottom of what requests and urllib3 wrap around it, without addresses of objects."""
+    """The innermost reason within the exceptions of requests and urllib3, without the addresses of objects."""
     seen = error
     while True:
         inner = getattr(seen, "reason", None) or next(
@@ -158,7 +158,7 @@ def _innermost(error: BaseException) -> str:
 
 
 def api_host(host: str) -> str:
-    """Where a registry's API is: Docker Hub's has another name."""
+    """The host of a registry's API, which for Docker Hub differs from its name."""
     return _HUB_API if host == DOCKER_HUB else host
 
 
@@ -167,7 +167,7 @@ def _host_name(host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host, with a port or without, is this machine's own."""
+    """Whether the host, with or without a port, is a loopback address."""
     name = _host_name(host)
     try:
         return ip_address(name).is_loopback

@@ -1,4 +1,4 @@
-"""What has to be copied for an image to be in the private registry under all its names; nothing is written here."""
+"""What has to be copied so that the private registry has an image under all its names. Nothing is written here."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,35 +11,35 @@ from build_lib.registry.manifests import Descriptor, Manifest, matches
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Copy:
-    """An image at its source, and what of it its places in the private registry lack."""
+    """An image at its source, and what is missing of it in the private registry."""
 
     image: Reference
     source: Reference
-    top: Descriptor  # what the names are to stand for
-    places: tuple[Reference, ...]  # all its names in the private registry, in one repository
-    lacking: tuple[Reference, ...]  # those that are not `top` yet
-    occupied: tuple[Reference, ...]  # those of them that are another image
-    manifests: tuple[Manifest, ...]  # what the repository lacks, `top` last; that alone if only names are missing
-    content_is_there: bool  # only names are missing
+    top: Descriptor  # what the names should resolve to
+    places: tuple[Reference, ...]  # all its names in the private registry; one repository
+    lacking: tuple[Reference, ...]  # the places that do not resolve to `top` yet
+    occupied: tuple[Reference, ...]  # the lacking ones that resolve to another image
+    manifests: tuple[Manifest, ...]  # missing in the repository, `top` last; only `top` if only names are missing
+    content_is_there: bool  # only names can be missing
 
     @property
     def manifests_below_names(self) -> tuple[Manifest, ...]:
-        """Those that no tag brings with it, and that have to be written under their digests."""
+        """The manifests that are written by digest, because no tag is written for them."""
         return self.manifests[:-1] if any(place.tag for place in self.lacking) else self.manifests
 
     @property
     def blobs(self) -> dict[str, Descriptor]:
-        """What has to be in the repository before the manifests, by digest; foreign layers stay where they are."""
+        """The blobs that the repository needs before the manifests, by digest. Foreign layers are not copied."""
         if self.content_is_there:
             return {}
         return {blob.digest: blob for manifest in self.manifests for blob in manifest.blobs if not blob.urls}
 
 
 def places(image: Reference, registry: PrivateRegistry, release: str) -> tuple[Reference, ...]:
-    """The image's names in the private registry (design, decision 8): its digest, the release's own, its tag.
+    """The image's names in the private registry (design, decision 8): by digest, by tag and release, by tag.
 
     Raises:
-        SettingsError: the release's name is longer than a tag can be.
+        SettingsError: the tag with the release's name is too long.
     """
     place = registry.place(image)
     by_digest = (replace(place, tag=None),) if image.digest else ()
@@ -62,12 +62,12 @@ def find(
     *,
     platforms: Sequence[str] = (),
 ) -> Copy:
-    """Look the image up at its sources, in order, and at its places: by HEADs alone, if nothing is to do.
+    """Find the image at its sources, in order, and at its places. Needs only HEAD requests if nothing is missing.
 
-    `platforms` limits an index to some, though not one that is pinned by its digest.
+    `platforms` limits an index to these platforms, unless the image is pinned by its digest.
 
     Raises:
-        Unavailable: no registry has the image; with the reason of each.
+        Unavailable: no registry has the image; with the reason of each registry.
         RegistryError: the private registry cannot be asked.
     """
     refusals: list[Refusal] = []
@@ -87,7 +87,7 @@ def sources_with(
     *,
     own: str = "",
 ) -> Iterator[tuple[Reference, Descriptor]]:
-    """Each source that has the image, and what it is there; why the others do not is added to `refusals`.
+    """Each source that has the image, with its descriptor. The reasons of the other sources are added to `refusals`.
 
     Raises:
         RegistryError: the registry `own` cannot be asked.
@@ -101,7 +101,9 @@ def sources_with(
             refusals.append(Refusal(source=source.host, reason=error.message))
             continue
         if top is not None and image.digest and top.digest != image.digest:
-            refusals.append(Refusal(source=source.host, reason=f"it has another image there, {top.digest}: refused"))
+            refusals.append(
+                Refusal(source=source.host, reason=f"refused: it has a different image there, {top.digest}")
+            )
         elif top is not None:
             yield source, top
         else:
@@ -116,11 +118,11 @@ def compared(
     registries: Registries,
     manifests: tuple[Manifest, ...] = (),
 ) -> Copy:
-    """What the image's places lack of `top`; its manifests are read from the source unless they are given."""
+    """Compare the image's places with `top`. Its manifests are read from the source, unless they are given."""
     held = {place: registries.resolve(place) for place in targets}
     lacking = tuple(place for place, there in held.items() if there is None or there.digest != top.digest)
     there = len(lacking) < len(targets)
-    if not there and any(held.values()):  # a repository that is there may have it under names of another release
+    if not there and any(held.values()):  # an existing repository may have the image under the names of another release
         there = registries.resolve(replace(targets[0], tag=None, digest=top.digest)) is not None
     if lacking and not manifests:
         manifests = (
@@ -143,7 +145,7 @@ def compared(
 
 
 def manifest_tree(place: Reference, digest: str, registries: Registries) -> Iterator[Manifest]:
-    """A manifest, after all those that it points at."""
+    """A manifest, preceded by all manifests that it refers to."""
     manifest = registries.manifest(place, digest)
     for item in manifest.manifests:
         yield from manifest_tree(place, item.digest, registries)
@@ -153,12 +155,12 @@ def manifest_tree(place: Reference, digest: str, registries: Registries) -> Iter
 def tree_for_platforms(
     source: Reference, digest: str, registries: Registries, platforms: Sequence[str]
 ) -> Iterator[Manifest]:
-    """As `tree`, of an index with only some of its manifests; of one that is left, that alone."""
+    """Like `manifest_tree`, with an index limited to these platforms, or the only manifest that remains of it."""
     top = registries.manifest(source, digest)
     listed = [item for item in top.manifests if any(matches(item.platform, wanted) for wanted in platforms)]
     if top.manifests and not listed:
         known = ", ".join(item.platform for item in top.manifests if item.platform)
-        raise RegistryError(f"{source} is not there for {', '.join(platforms)}, but for {known}")
+        raise RegistryError(f"{source} is not available for {', '.join(platforms)}, only for {known}")
     for item in listed:
         yield from manifest_tree(source, item.digest, registries)
     if len(listed) != 1:

@@ -1,4 +1,4 @@
-"""Who logs in at which registry: from the settings, or from the docker config and its credential helpers."""
+"""The login for each registry: from the settings, or from the docker config and its credential helpers."""
 
 import threading
 import warnings
@@ -14,7 +14,7 @@ from build_lib.settings import Settings
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Login:
-    """A user and a password, or an identity token in place of both."""
+    """A user name and a password, or an identity token instead."""
 
     username: str
     password: str = field(repr=False)
@@ -22,7 +22,7 @@ class Login:
 
 
 class Credentials:
-    """The logins of one run; each helper is asked once for each host."""
+    """The logins of one run. A credential helper is asked once for each host."""
 
     def __init__(self, settings: Settings) -> None:
         self._own = _own(settings)
@@ -32,10 +32,10 @@ class Credentials:
         self._lock = threading.Lock()
 
     def of(self, host: str) -> Login | None:
-        """The login for a registry's host, or None to be anonymous.
+        """The login for a registry's host, or None for anonymous access.
 
         Raises:
-            RegistryError: the docker config or its credential helper does not work.
+            RegistryError: the docker config cannot be read, or its credential helper failed.
         """
         if self._own and host == self._own[0]:
             return self._own[1]
@@ -48,12 +48,12 @@ class Credentials:
         try:
             if self._config is None:
                 self._config = load_config(config_path=str(self._path)) if self._path.is_file() else AuthConfig({})
-            with warnings.catch_warnings():  # of a helper that is not there; the error says it too
+            with warnings.catch_warnings():  # about a missing helper; the error says so too
                 warnings.simplefilter("ignore", UserWarning)
                 found = self._config.resolve_authconfig(host)
         except (DockerException, OSError, ValueError) as error:
-            reason = f"the docker config {self._path} gives no login for {host}: {error}"
-            raise RegistryError(reason, hint="docker login writes a new one") from None
+            reason = f"cannot get the login for {host} from the docker config {self._path}: {error}"
+            raise RegistryError(reason, hint=f"docker login {host}") from None
         if not found:
             return None
         return Login(
@@ -64,22 +64,22 @@ class Credentials:
 
 
 def _own(settings: Settings) -> tuple[str, Login] | None:
-    """The private registry's login, if the settings have one.
+    """The private registry's host and login, if the settings contain them.
 
     Raises:
-        SettingsError: there is a name without a password, or the other way round.
+        SettingsError: the user name is set without the password, or the other way round.
     """
     username, password = settings.private_registry_username, settings.private_registry_password
     if bool(username) != bool(password):
-        lacking = "PRIVATE_REGISTRY_PASSWORD" if username else "PRIVATE_REGISTRY_USERNAME"
-        raise SettingsError(f"{lacking} is empty", hint="a login needs both PRIVATE_REGISTRY_USERNAME and …_PASSWORD")
+        empty = "PRIVATE_REGISTRY_PASSWORD" if username else "PRIVATE_REGISTRY_USERNAME"
+        raise SettingsError(f"{empty} is empty", hint="a login needs both PRIVATE_REGISTRY_USERNAME and …_PASSWORD")
     if not username or settings.private_registry is None:
         return None
     return settings.private_registry.host, Login(username=username, password=password)
 
 
 def _config_path(settings: Settings) -> Path:
-    """Where the docker CLI keeps its config."""
+    """The path of the docker CLI's config file."""
     environment = settings.environment
     if environment.get("DOCKER_CONFIG"):
         return Path(environment["DOCKER_CONFIG"]) / "config.json"

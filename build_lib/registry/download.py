@@ -1,4 +1,4 @@
-"""Blobs from registries onto the disk: they go on where they stopped, in this run and in the next."""
+"""Downloads blobs from registries to disk. A download resumes where it stopped, in the same run or in a later one."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO
@@ -11,25 +11,25 @@ from build_lib.registry.manifests import Descriptor
 
 
 class Downloads:
-    """One run's; for several threads."""
+    """The downloads of one run. Safe to use from several threads."""
 
     def __init__(self, registries: Registries, blobs: BlobStore, *, tries: int) -> None:
         self._registries = registries
         self._blobs = blobs
         self._tries = tries
-        self.received: dict[str, int] = {}  # bytes of each blob that are here, by digest
+        self.received: dict[str, int] = {}  # bytes that are present of each blob, by digest
 
     def fetch(self, source: Reference, blob: Descriptor) -> IO[bytes]:
-        """A blob on disk, complete; with wrong bytes, also in what a former run left, it is begun again.
+        """Fetch a blob and open it for reading. If its content is wrong, even from an earlier run, it is fetched anew.
 
         Raises:
-            BuildError: it is not to be had there, or cannot be written.
+            BuildError: the source does not deliver the blob, or it cannot be written.
         """
         return retry.call(
             lambda: self._blobs.fetched(blob, self._reader(source, blob)),
             tries=self._tries,
             cancel=self._registries.cancel,
-            final=lambda error: not isinstance(error, WrongContent),  # tried again by the registries' client
+            final=lambda error: not isinstance(error, WrongContent),  # the registries' client retries the others
         )
 
     def _reader(self, source: Reference, blob: Descriptor) -> Callable[[int], Iterable[bytes]]:

@@ -1,4 +1,4 @@
-"""What a Harbor wants besides the distribution API: that the project is there (its API v2.0)."""
+"""What Harbor needs in addition to the distribution API: an existing project (Harbor API v2.0)."""
 
 from urllib.parse import urlencode
 
@@ -11,10 +11,10 @@ _API = "/api/v2.0"
 
 
 def check_access(registries: Registries, place: Reference, registry: PrivateRegistry, *, create: bool) -> None:
-    """Ask the private registry for one of its images, before all else: what is wrong with it is said once.
+    """Ask the private registry for one of its images before any other work, so that a failure is reported once.
 
     Raises:
-        RegistryError: it is out of reach, does not let us in, or is a Harbor without the project.
+        RegistryError: the registry is unreachable, refuses access, or is a Harbor without the project.
     """
     try:
         registries.resolve(place)
@@ -24,27 +24,27 @@ def check_access(registries: Registries, place: Reference, registry: PrivateRegi
 
 
 def check_project(session: Session, registry: PrivateRegistry, *, create: bool) -> bool:
-    """Make sure that the registry's project is there, if the registry is a Harbor; whether it was made now.
+    """Ensure that the project exists, if the registry is a Harbor. Return whether the project was created now.
 
     Raises:
-        RegistryError: there is no such project, and it was not to be made, or could not be.
+        RegistryError: there is no such project, and `create` is false or the project could not be created.
     """
     host, project = registry.host, registry.project.partition("/")[0]
     if not project or not _is_harbor(session, host):
         return False
     status = session.api("HEAD", host, f"{_API}/projects?{urlencode({'project_name': project})}").status_code
     if status != 404:
-        return False  # it is there; or this user may not ask, and the push will tell
+        return False  # it exists; or this user may not ask, and the push will show
     if not create:
         raise RegistryError(
             f"the Harbor at {host} has no project {project!r}; nothing was sent",
-            hint=f"--create-project makes it, or: https://{host}, Projects, New Project",
+            hint=f"create it with --create-project, or at https://{host} (Projects, New Project)",
         )
     answer = session.api("POST", host, f"{_API}/projects", {"project_name": project, "metadata": {"public": "false"}})
     if answer.status_code != 201:
         raise RegistryError(
-            f"the Harbor at {host} did not make the project {project!r}: {answer.status_code} {answer.reason}",
-            hint="ask its administrator for the project",
+            f"the Harbor at {host} did not create the project {project!r}: {answer.status_code} {answer.reason}",
+            hint="ask its administrator to create the project",
             status=answer.status_code,
         )
     return True

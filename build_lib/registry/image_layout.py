@@ -1,8 +1,8 @@
-"""Images outside of any engine or registry: directories and archives that need no other program to be taken in.
+"""Images outside of engines and registries: directories and archives that can be loaded without another program.
 
 The formats are the OCI image layout (image-layout.md of the OCI image specification) and the archive of
-`docker save`, of which an engine with the classic store reads `manifest.json` and one with the containerd store
-`index.json`. What is written here is both at once.
+`docker save`, of which an engine with the classic store reads `manifest.json`, and one with the containerd store
+`index.json`. Archives written here follow both formats.
 """
 
 import json
@@ -18,22 +18,22 @@ from build_lib.reference import Reference
 from build_lib.registry.blob_store import BlobStore, Check, hex_of
 from build_lib.registry.manifests import OCI_INDEX, Descriptor, Manifest
 
-_NOT_FOR_CLASSIC = ("zstd", "foreign", "nondistributable")  # in layers' media types; Docker 20.10 meets an EOF
+_NOT_FOR_CLASSIC = ("zstd", "foreign", "nondistributable")  # in media types of layers; Docker 20.10 fails with EOF
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loadable:
-    """An image and the name that it gets where it is taken in."""
+    """An image, and the name that it gets when it is loaded."""
 
     name: Reference
-    manifests: tuple[Manifest, ...]  # first the one that the name stands for, then those of its platforms
-    image: Manifest  # the one for the engine's platform: all that the classic store keeps
+    manifests: tuple[Manifest, ...]  # first what the name resolves to, then those of its platforms
+    image: Manifest  # for the engine's platform; the classic store keeps only this one
 
 
 def write_layout(directory: Path, images: Sequence[Loadable]) -> None:
-    """Make a directory an image layout of these images: its index and their manifests.
+    """Write the index and the manifests of these images, so that the directory becomes an image layout.
 
-    The images' blobs are those of `BlobStore.of_layout`, and may come before or after.
+    The other blobs belong in `BlobStore.of_layout`. They may be added before or after.
     """
     blobs = BlobStore.of_layout(directory)
     for manifest in _manifests(images):
@@ -43,16 +43,13 @@ def write_layout(directory: Path, images: Sequence[Loadable]) -> None:
 
 
 def not_for_classic(manifest: Manifest) -> str:
-    """The media type of a layer that an engine with the classic store does not load; "" if there is none."""
+    """The media type of the first layer that an engine with the classic store cannot load; "" if there is none."""
     odd = (blob.media_type for blob in manifest.blobs[1:] if any(word in blob.media_type for word in _NOT_FOR_CLASSIC))
     return next(odd, "")
 
 
 def contents(images: Sequence[Loadable], leave_out: Collection[str] = ()) -> tuple[Descriptor, ...]:
-    """All configs and layers, each once, in the order in which `stream` asks for them.
-
-    Layers with a digest in `leave_out` are not among them.
-    """
+    """All configs and layers, each once, in the order in which `stream` reads them, but no layers in `leave_out`."""
     found: dict[str, Descriptor] = {}
     for manifest in _manifests(images):
         layers = (layer for layer in manifest.blobs[1:] if layer.digest not in leave_out)
@@ -68,15 +65,15 @@ def stream(
     leave_out: Collection[str] = (),
     documents: Mapping[str, bytes] | None = None,
 ) -> Generator[bytes, None, None]:
-    """A tar archive that is at once an image layout and what `docker load` takes; the same input, the same bytes.
+    """A tar archive that is both an image layout and an archive for `docker load`. The same input gives the same bytes.
 
-    It begins with its documents: `documents`, where others are wanted beside those of `documents_of`.
+    The archive begins with `documents`, by default those of `documents_of`.
 
-    Layers in `leave_out` are not written. The classic store takes that only for layers that it has upon the very
-    same layers as here: leave out such as begin an image that it has.
+    Layers in `leave_out` are not written. The classic store accepts this only for layers that it already has on top of
+    the same lower layers: leave out only the lowest layers of an image, as a chain that the store has.
 
     Raises:
-        WrongContent, Truncated: `open_blob` gave other content than the descriptor's; the archive stays unfinished.
+        WrongContent, Truncated: the content from `open_blob` does not match its descriptor; the archive is incomplete.
     """
     for name, content in (documents_of(images) if documents is None else documents).items():
         yield from _member(name, len(content), (content,))
@@ -88,7 +85,7 @@ def stream(
 
 
 def archive_size(images: Sequence[Loadable], documents: Mapping[str, bytes], leave_out: Collection[str]) -> int:
-    """How many bytes `stream` makes of this."""
+    """The size in bytes of the archive that `stream` writes for these arguments."""
     sizes = [len(content) for content in documents.values()]
     sizes += [len(manifest.body) for manifest in _manifests(images)]
     sizes += [blob.size for blob in contents(images, leave_out)]
@@ -100,9 +97,10 @@ def _from(content: bytes, offset: int) -> Iterable[bytes]:
 
 
 def documents_of(images: Sequence[Loadable]) -> dict[str, bytes]:
-    """The files that say what is in a layout, by their names.
+    """The files that describe an image layout, by name.
 
-    What the classic store does not take is not in `manifest.json`, which it alone reads: it takes the others then.
+    `manifest.json`, which only the classic store reads, omits the images that this store cannot load, so that it loads
+    the others.
     """
     documents: dict[str, Any] = {
         "oci-layout": {"imageLayoutVersion": "1.0.0"},
@@ -126,12 +124,12 @@ def _loaded(image: Loadable) -> dict[str, Any]:
 
 
 def _manifests(images: Sequence[Loadable]) -> tuple[Manifest, ...]:
-    """Each once."""
+    """All manifests, each once."""
     return tuple({each.digest: each for image in images for each in (*image.manifests, image.image)}.values())
 
 
 def _member(name: str, size: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """A tar archive's regular file: mode 0644, of root, from 1970; GNU's header, for its sizes have no limit."""
+    """A regular file in the archive: mode 0644, owned by root, dated 1970. GNU headers have no limit on sizes."""
     yield header(name, size)
     yield from chunks
     if size % tarfile.BLOCKSIZE:
@@ -139,7 +137,7 @@ def _member(name: str, size: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def header(name: str, size: int) -> bytes:
-    """What stands before a file in an archive that `stream` makes."""
+    """The tar header of a file, as `stream` writes it."""
     info = tarfile.TarInfo(name)
     info.size = size
     return info.tobuf(tarfile.GNU_FORMAT)

@@ -1,4 +1,4 @@
-"""How registries let somebody in: by user and password, or by tokens (distribution's `token.md` and `oauth.md`)."""
+"""Logins to registries: by user name and password, or by tokens (distribution's `token.md` and `oauth.md`)."""
 
 import threading
 import time
@@ -15,13 +15,13 @@ from build_lib.registry.credentials import Credentials, Login
 from build_lib.registry.retry import Hosts
 from build_lib.settings import Settings
 
-_TOKEN_SECONDS = 60  # how long a token lasts that does not say so (token.md)
-_RENEW_SECONDS = 10  # before its end
+_TOKEN_SECONDS = 60  # the lifetime of a token without `expires_in` (token.md)
+_RENEW_SECONDS = 10  # before a token expires
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Challenge:
-    """How a registry wants to be shown who asks (WWW-Authenticate)."""
+    """The authentication that a registry requires (WWW-Authenticate)."""
 
     scheme: str  # "basic" or "bearer"
     realm: str
@@ -29,7 +29,7 @@ class _Challenge:
 
 
 class Logins:
-    """What one run knows of how each host wants to be asked, and the tokens it has; for several threads."""
+    """The authentication that each host requires, and the tokens of one run. Safe to use from several threads."""
 
     def __init__(self, settings: Settings, connections: Connections, hosts: Hosts) -> None:
         self._connections = connections
@@ -40,16 +40,16 @@ class Logins:
         self._lock = threading.Lock()
 
     def of(self, host: str) -> Login | None:
-        """Who logs in at the host, if anybody does."""
+        """The login for the host, or None for anonymous access."""
         return self._credentials.of(host)
 
     def basic(self, host: str) -> str:
-        """The header for user and password; "" where nobody logs in."""
+        """The Authorization header for user name and password; "" for anonymous access."""
         login = self._credentials.of(host)
         return _basic_auth_str(login.username, login.password) if login else ""
 
     def authorization(self, host: str, scopes: tuple[str, ...]) -> str:
-        """The header for what is known of the host so far; "" to be anonymous."""
+        """The Authorization header for what is known about the host so far; "" for anonymous access."""
         with self._lock:
             challenge = self._challenges.get(host)
         if challenge is None:
@@ -59,7 +59,7 @@ class Logins:
         return f"Bearer {self._token(host, challenge, scopes, self._credentials.of(host))}"
 
     def challenged(self, host: str, scopes: tuple[str, ...], response: requests.Response, sent: str) -> bool:
-        """Learn how the host wants to be asked; whether it is worth asking again."""
+        """Remember the authentication that the host requires. Return whether to send the request again."""
         found = _parse_challenge(response.headers.get("WWW-Authenticate", ""))
         if found is None:
             return False
@@ -69,7 +69,7 @@ class Logins:
         return not sent or found.scheme == "bearer"
 
     def refused(self, host: str, realm: str, response: requests.Response, login: Login | None) -> RegistryError:
-        """A login that was not accepted is not tried again for every image: some registries lock users out."""
+        """The error for a refused login. It is not tried again for every image: some registries lock users out."""
         error = _login_refused(host, realm, response, login)
         if login is not None and error.status == 401:
             self._hosts.refuse(host, error)
@@ -95,8 +95,8 @@ class Logins:
             and login
             and not (self._connections.may_be_insecure(host) or is_loopback(realm.netloc))
         ):
-            raise RegistryError(f"{host} wants the login sent to {challenge.realm}, which is not encrypted")
-        with translated(f"token from {realm.netloc}", self._hosts, host):
+            raise RegistryError(f"{host} asks for the login to be sent to {challenge.realm}, which is not encrypted")
+        with translated(f"cannot get a token from {realm.netloc}", self._hosts, host):
             response = self._ask_realm(challenge, scopes, login)
         with response:
             if response.status_code != 200:
@@ -106,7 +106,7 @@ class Logins:
                 token = content.get("token") or content["access_token"]
                 return str(token), float(content.get("expires_in") or _TOKEN_SECONDS)
             except (ValueError, KeyError, TypeError, AttributeError):
-                raise RegistryError(f"{realm.netloc} gave no token for {host}") from None
+                raise RegistryError(f"{realm.netloc} did not issue a token for {host}") from None
 
     def _ask_realm(self, challenge: _Challenge, scopes: tuple[str, ...], login: Login | None) -> requests.Response:
         host = urlsplit(challenge.realm).netloc
@@ -123,23 +123,21 @@ class Logins:
 def _login_refused(host: str, realm: str, response: requests.Response, login: Login | None) -> RegistryError:
     status = response.status_code
     if status in (401, 403):
-        message = (
-            f"{host} refused the login as {login.username!r}" if login else f"{host} lets nobody in without a login"
-        )
+        message = f"{host} refused the login as {login.username!r}" if login else f"{host} requires a login"
         hint = f"docker login {host} with the right password" if login else f"docker login {host}"
         return RegistryError(message, hint=hint, status=401)
-    message = f"{realm} gave no token for {host}: {status} {response.reason}"
+    message = f"{realm} did not issue a token for {host}: {status} {response.reason}"
     return RegistryError(message, status=status, retry_after=retry_after(response))
 
 
 def retry_after(response: requests.Response) -> float | None:
-    """Seconds; the date form of the header is rare, and then the usual wait does."""
+    """The value of Retry-After in seconds. Its date form is rare, and ignored."""
     text = response.headers.get("Retry-After", "")
     return float(text) if text.isascii() and text.isdigit() else None
 
 
 def _parse_challenge(header: str) -> _Challenge | None:
-    """`Bearer realm="…",service="…"` or `Basic realm="…"`; of several, the first that is known."""
+    """Parse `Bearer realm="…",service="…"` or `Basic realm="…"`; None if the scheme is not known."""
     scheme, _, rest = header.partition(" ")
     if scheme.lower() not in ("basic", "bearer"):
         return None

@@ -1,4 +1,4 @@
-"""Failures of registries and engines: which may pass, which never will, and how long to wait."""
+"""Failures of registries and engines: which are temporary, which are final, and how long to wait."""
 
 import random
 import re
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
-_LONGEST_ASKED_SECONDS = 120.0  # a registry that asks for more is not waited for
+_LONGEST_ASKED_SECONDS = 120.0  # if a registry asks for a longer wait, the failure is final
 _MAY_PASS = frozenset([408, 425, 429, 500, 502, 503, 504])  # HTTP statuses
 
 
@@ -24,17 +24,20 @@ _passed: ContextVar[list[BuildError] | None] = ContextVar("_passed", default=Non
 
 
 class Kind(Enum):
-    """What a failure means for the next try."""
+    """Whether a failure is worth another try."""
 
-    FINAL = "final"  # the same answer would come again
+    FINAL = "final"  # another try would fail the same way
     PASSING = "passing"  # worth another try
-    UNREACHABLE = "unreachable"  # the host cannot be reached at all: no other image will be had from it either
+    UNREACHABLE = "unreachable"  # the host cannot be reached at all: requests for other images would fail too
 
 
-# The first pattern that is found decides. What no pattern knows is final: a retry must have a reason.
+# The first pattern that matches decides. A failure that matches none is final: a retry needs a reason.
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
-    (Kind.PASSING, r"blob upload (unknown|invalid)|other bytes than its digest"),
-    (Kind.PASSING, r"IncompleteRead|closed (the )?connection"),  # first, for it counts bytes: `404 bytes read`
+    (Kind.PASSING, r"blob upload (unknown|invalid)|does not match its digest"),
+    (
+        Kind.PASSING,
+        r"IncompleteRead|closed (the )?connection",
+    ),  # before the statuses, for it has byte counts: `404 bytes read`
     (Kind.UNREACHABLE, r"no such host|server misbehaving|name resolution|name or service not known|no address assoc"),
     (Kind.UNREACHABLE, r"connection refused|no route to host|network is unreachable"),
     (Kind.UNREACHABLE, r"server gave HTTP response to HTTPS client|x509:|certificate signed by unknown"),
@@ -51,7 +54,7 @@ _COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern i
 
 
 def classify(error: BuildError) -> Kind:
-    """What kind of failure it is: by a registry's HTTP status, else by the engine's or the network's message."""
+    """The kind of a failure: by the registry's HTTP status, or else by the message of the engine or the network."""
     status = error.status if isinstance(error, RegistryError) else 0
     by_message = next((kind for kind, pattern in _COMPILED if pattern.search(error.message)), Kind.FINAL)
     if not status:
@@ -60,7 +63,7 @@ def classify(error: BuildError) -> Kind:
 
 
 def wait_seconds(tries: int) -> float:
-    """How long to wait after the `tries`-th try: doubling, with jitter, so that clients don't come in step."""
+    """The seconds to wait after the `tries`-th try: doubled each time, with jitter to spread clients."""
     longest = min(_FIRST_WAIT_SECONDS * 2 ** (tries - 1), _LONGEST_WAIT_SECONDS)
     return random.uniform(longest / 2, longest)
 
@@ -68,9 +71,10 @@ def wait_seconds(tries: int) -> float:
 def call(
     action: Callable[[], T], *, tries: int, cancel: Cancel, final: Callable[[BuildError], bool] = lambda _error: False
 ) -> T:
-    """Do `action`, again while its failure may pass, at most `tries` times, waiting as long as a registry asks.
+    """Call `action` up to `tries` times, as long as its failures are temporary.
 
-    A failure that is `final` is not tried again, whatever it is.
+    The wait between tries is at least what a registry asks for. A failure for which `final` returns true is never
+    retried.
 
     Raises:
         BuildError: the last failure.
@@ -88,7 +92,7 @@ def call(
 
 @contextmanager
 def counted() -> Iterator[list[BuildError]]:
-    """Within, in this thread, the failures after which something was tried again are collected."""
+    """Collect the failures that were retried within the block, in this thread."""
     passed: list[BuildError] = []
     token = _passed.set(passed)
     try:
@@ -98,10 +102,10 @@ def counted() -> Iterator[list[BuildError]]:
 
 
 def pause(error: BuildError, *, done: int, tries: int, cancel: Cancel) -> None:
-    """Wait before the next try, after `done` of `tries`; as long as a registry asks.
+    """Wait before the next try, after `done` of `tries`. The wait is at least what a registry asks for.
 
     Raises:
-        BuildError: the error itself, where another try is of no use, or none is left.
+        BuildError: the error itself, if another try is useless or none is left.
     """
     asked = getattr(error, "retry_after", None) or 0.0
     if done >= tries or cancel.requested() or classify(error) is not Kind.PASSING or asked > _LONGEST_ASKED_SECONDS:
@@ -113,17 +117,17 @@ def pause(error: BuildError, *, done: int, tries: int, cancel: Cancel) -> None:
 
 
 class Hosts:
-    """Which hosts turned out to be out of reach; for one run, and for several threads."""
+    """The hosts that turned out to be unreachable in one run. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._dead: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def check(self, host: str) -> None:
-        """Do not ask a host again that could not be reached.
+        """Check that a host has not failed before.
 
         Raises:
-            RegistryError: it could not; with the reason that was found then.
+            RegistryError: the host was unreachable or refused the login; with the original reason.
         """
         with self._lock:
             reason = self._dead.get(host)
@@ -131,12 +135,12 @@ class Hosts:
             raise RegistryError(f"{reason} (not asked again)")
 
     def refuse(self, host: str, error: BuildError) -> None:
-        """Do not ask a host again that did not accept our login."""
+        """Remember a host that refused the login, so that it is not asked again."""
         with self._lock:
             self._dead.setdefault(host, error.message)
 
     def note(self, host: str, error: BuildError) -> None:
-        """Remember a host whose failure says that it is out of reach."""
+        """Remember the host, if the failure shows that it is unreachable."""
         if host and classify(error) is Kind.UNREACHABLE:
             with self._lock:
                 self._dead.setdefault(host, error.message)

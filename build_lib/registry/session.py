@@ -1,7 +1,8 @@
-"""Requests to registries: in the way that each host wants; what is refused comes as RegistryError.
+"""Requests to registries, with the scheme and the login that each host requires. Failures are raised as RegistryError.
 
-Stands on requests (`connections`). python-dxf 12.1 does not serve: its `set_manifest` fails on a manifest without
-`mediaType`, its `pull_blob` cannot go on in the middle of a blob, and its one token is for one repository and thread.
+Uses requests (`connections`). python-dxf 12.1 is not suitable: its `set_manifest` fails on a manifest without
+`mediaType`, its `pull_blob` cannot resume in the middle of a blob, and its single token is for one repository and
+thread.
 """
 
 import json
@@ -21,34 +22,34 @@ from build_lib.registry.login import Logins, retry_after
 from build_lib.registry.retry import Hosts
 from build_lib.settings import Settings
 
-CHUNK = 1 << 16  # bytes read and sent at once: what a connection that breaks may lose
-_SHOWN = 300  # characters of an answer in an error
+CHUNK = 1 << 16  # bytes read and sent at once, and the most that a broken connection loses
+_SHOWN = 300  # characters of a response in an error message
 
-Body = Callable[[], Iterable[bytes]]  # what to send, from its beginning
+Body = Callable[[], Iterable[bytes]]  # returns the content to send, from its beginning
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Request:
-    """What is asked of a host; `body` may be asked for again from its beginning."""
+    """A request to a host. It may be sent again, and `body` is then read from its beginning."""
 
     method: str
     path: str  # with the query, or a whole URL
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body | bytes | None = None
-    size: int = 0  # of a body that comes in chunks
+    size: int = 0  # bytes of a body in chunks
     stream: bool = False
-    timeout: float | None = None  # seconds, where it is not what the session has
+    timeout: float | None = None  # seconds, instead of the session's
 
     @property
     def data(self) -> "_Sized | bytes | None":
-        """The body as requests takes it; an empty one in chunks would be sent without a length."""
+        """The body for requests. An empty body in chunks would be sent without a length, and is replaced by bytes."""
         if not callable(self.body):
             return self.body
         return _Sized(self.body(), self.size) if self.size else b""
 
 
 class _Sized:
-    """A body of a known length, sent chunk by chunk."""
+    """A body of known length, sent in chunks."""
 
     def __init__(self, chunks: Iterable[bytes], size: int) -> None:
         self._chunks = chunks
@@ -62,7 +63,7 @@ class _Sized:
 
 
 class Session:
-    """One run's requests to registries; for several threads."""
+    """The requests of one run. Safe to use from several threads."""
 
     def __init__(self, settings: Settings, connections: int) -> None:
         self.hosts = Hosts()
@@ -88,13 +89,13 @@ class Session:
         size: int = 0,
         stream: bool = False,
     ) -> requests.Response:
-        """Send a request, with a login or a token if the registry wants one; with `stream`, the caller closes.
+        """Send a request, with a login or a token if the registry requires one.
 
-        `path` is a URL's path and query, or a whole URL that the registry gave. `scopes` are what a token has to be
-        good for, such as `repository:a/b:pull`.
+        `path` is a URL's path and query, or a whole URL from the registry. `scopes` are what a token has to cover, such
+        as `repository:a/b:pull`. With `stream`, the caller closes the response.
 
         Raises:
-            RegistryError: the status is none of `expect`, or the host cannot be asked.
+            RegistryError: the status is not one of `expect`, or the request failed.
         """
         self.hosts.check(host)
         asked = _Request(method=method, path=path, headers=headers or {}, body=body, size=size, stream=stream)
@@ -117,7 +118,7 @@ class Session:
             raise _refusal(method, host, response, anonymous=login is None)
 
     def api(self, method: str, host: str, path: str, content: Any = None) -> requests.Response:
-        """A request to what a registry offers beside the distribution API, by user and password; any answer will do."""
+        """Send a request to a registry's other APIs, by user name and password. Any status is returned."""
         headers = {"Content-Type": "application/json"} if content is not None else {}
         body = json.dumps(content).encode() if content is not None else None
         return self._exchange(
@@ -125,7 +126,7 @@ class Session:
         )
 
     def answers_within(self, host: str, seconds: float) -> bool:
-        """Whether the host answers so soon, the making of the connection included."""
+        """Whether the host answers within this time, including the time to connect."""
         began = time.monotonic()
         try:
             self._exchange(host, _Request(method="GET", path="/v2/", timeout=seconds), "")
@@ -134,11 +135,11 @@ class Session:
         return time.monotonic() - began < seconds
 
     def login(self, host: str) -> Login | None:
-        """Who logs in at the host, if anybody does."""
+        """The login for the host, or None for anonymous access."""
         return self._logins.of(host)
 
     def _exchange(self, host: str, asked: _Request, header: str) -> requests.Response:
-        """One request; to a host that may be insecure by https if that is what it speaks."""
+        """Send one request. A host that may be insecure is asked by http, and by https if it requires that."""
         scheme = self._scheme(host)
         response = self._request(scheme, host, asked, header)
         if scheme == "https" or not _wants_https(response):
@@ -152,7 +153,7 @@ class Session:
         url = urljoin(f"{scheme}://{api_host(registry)}", asked.path)
         host = urlsplit(url).netloc
         elsewhere = host != api_host(registry)
-        if not elsewhere:  # behind a proxy, a registry may think that it is asked by http
+        if not elsewhere:  # behind a proxy, a registry may assume that it was asked by http
             url = urlsplit(url)._replace(scheme=scheme).geturl()
         headers = {"Accept-Encoding": "identity", **asked.headers}
         options = {"timeout": asked.timeout} if asked.timeout else {}
@@ -174,12 +175,12 @@ class Session:
 
 
 def broken(host: str) -> translated:
-    """Within, a response's content is read: what breaks comes as RegistryError."""
+    """Within, failures to read a response are raised as RegistryError."""
     return translated(host)
 
 
 def _wants_https(response: requests.Response) -> bool:
-    """Whether a server says that it was asked by http and speaks https, in Go's words or in nginx's."""
+    """Whether a server requires https instead of http, as Go and nginx say it."""
     if response.status_code != 400:
         return False
     with broken(response.url):
@@ -190,12 +191,14 @@ def _refusal(method: str, host: str, response: requests.Response, *, anonymous: 
     status = response.status_code
     said = _said(response) if method != "HEAD" else ""
     message = f"{host} answered {status} {response.reason}{': ' + said if said else ''}"
-    hint = f"docker login {host}, or PRIVATE_REGISTRY_USERNAME and …_PASSWORD" if status == 401 and anonymous else ""
+    hint = (
+        f"docker login {host}, or set PRIVATE_REGISTRY_USERNAME and …_PASSWORD" if status == 401 and anonymous else ""
+    )
     return RegistryError(message, hint=hint, status=status, retry_after=retry_after(response))
 
 
 def _said(response: requests.Response) -> str:
-    """A registry's own words (distribution specification, "Error codes"), cut to what fits into a line."""
+    """A registry's error message (distribution specification, "Error codes"), shortened to one line."""
     with broken(response.url):
         text = response.content[: 64 * 1024].decode(errors="replace")
     try:

@@ -1,4 +1,4 @@
-"""The registries of the source chain: where an image is looked for, in order (design, "Words")."""
+"""The source chain: the registries in which an image is looked up, in order (design, "Words")."""
 
 from collections.abc import Iterator
 
@@ -7,13 +7,13 @@ from build_lib.settings import Settings
 
 
 def places(image: Reference, settings: Settings) -> Iterator[Reference]:
-    """What the image is called in each registry that may have it: the private one, the mirrors, its own."""
+    """The image's name in each registry that may have it: the private registry, the mirrors, its own registry."""
     yield from _private(image, settings)
     yield from upstream(image, settings)
 
 
 def upstream(image: Reference, settings: Settings) -> Iterator[Reference]:
-    """The chain without the private registry: the mirrors, and the registry that the image names."""
+    """The source chain without the private registry: the mirrors, then the registry that the image names."""
     for mirror in settings.registry_mirrors:
         place = mirror.place(image)
         if place is not None:
@@ -22,7 +22,7 @@ def upstream(image: Reference, settings: Settings) -> Iterator[Reference]:
 
 
 def _private(image: Reference, settings: Settings) -> Iterator[Reference]:
-    """Its names in the private registry: by digest if it is pinned, else the release's own first (decision 8)."""
+    """The names in the private registry: by digest if pinned, else the release's tag first (design, decision 8)."""
     registry = settings.private_registry
     if registry is None or registry.holds(image):
         return

@@ -1,7 +1,7 @@
-"""Images into the private registry, wherever their content comes from: blobs, then manifests, then names.
+"""Uploads images to the private registry, whatever the source of their content: blobs, then manifests, then names.
 
-Each blob travels once, whichever images share it; the others have it mounted. Manifests follow their blobs, and names
-follow their manifests: whatever breaks off leaves nothing half there.
+A blob that several images share is uploaded once, and mounted for the others. Manifests are written after their blobs,
+and names after their manifests, so that an interrupted upload leaves no incomplete image.
 """
 
 import threading
@@ -16,17 +16,17 @@ from build_lib.registry.client import Registries
 from build_lib.registry.copy_plan import Copy, manifest_tree
 from build_lib.registry.manifests import Descriptor, Manifest
 
-_SENT_UNASKED = 8 << 20  # bytes; what is smaller may be sent in vain to a registry that cannot mount
+_SENT_UNASKED = 8 << 20  # bytes; up to this size, the mount request is the only check whether a blob is present
 
-Result = Literal["copied", "there", "pushed"]  # "pushed": by the engine, which alone had it, under a digest of its own
+Result = Literal["copied", "there", "pushed"]  # "pushed": by the engine, the only source, under a new digest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pushed:
-    """Where an image is now, and what that took; of a dry run, where it would be, and what it would take.
+    """An image in the private registry, and the bytes transferred for it; in a dry run, what the upload would do.
 
-    Bytes are those of its blobs and manifests: `saved` ones were there, or were moved for another image. What the
-    engine pushes is not counted, and its digest is not known before.
+    Bytes are those of its blobs and manifests: `moved` ones were transferred, `saved` ones were present or transferred
+    for another image. A push by the engine is not counted, and its digest is not known in advance.
     """
 
     image: Reference
@@ -39,22 +39,24 @@ class Pushed:
 
 
 class Content(Protocol):
-    """Where the blobs of copies come from; asked by several threads."""
+    """The source of the blobs of copies. Called from several threads."""
 
     def mount(self, copy: Copy, blob: Descriptor) -> Reference | None:
-        """A repository of the private registry that has the blob; None if none is known."""
+        """A repository of the private registry that has the blob, or None if none is known."""
 
     def read(self, copy: Copy, blob: Descriptor) -> Iterable[bytes]:
-        """Its bytes, checked."""
+        """The blob's bytes, checked by its digest."""
 
 
 def write_names(
     registries: Registries, names: Sequence[Reference], manifest: Manifest, *, occupied: Sequence[Reference] = ()
 ) -> None:
-    """Write names for a manifest whose content is there, and see that they stand for its digest now.
+    """Write names for a manifest whose content is present, and check that they resolve to its digest afterwards.
+
+    `occupied` names resolve to another image before.
 
     Raises:
-        RegistryError: one was refused, or is something else afterwards; `occupied` ones are another image before.
+        RegistryError: a name was refused, or resolves to something else afterwards.
     """
     for place in names:
         if place.tag:
@@ -62,8 +64,8 @@ def write_names(
     for place in names:
         there = registries.resolve(place)
         if there is None or there.digest != manifest.digest:
-            found = there.digest if there else "nothing"
-            raise RegistryError(f"{place} is {found} after the push, and not {manifest.digest}")
+            found = there.digest if there else "missing"
+            raise RegistryError(f"{place} is {found} after the push, expected {manifest.digest}")
 
 
 def _tag(registries: Registries, place: Reference, manifest: Manifest, *, occupied: bool) -> None:
@@ -72,22 +74,21 @@ def _tag(registries: Registries, place: Reference, manifest: Manifest, *, occupi
     except RegistryError as error:
         if not occupied or not error.status:
             raise
-        reason = f"{place} is another image there, and may not be overwritten: {error.message}"
-        raise RegistryError(
-            reason, hint="another release (-t) has names of its own; or allow overwriting there"
-        ) from None
+        reason = f"{place} already names a different image and may not be overwritten: {error.message}"
+        hint = "choose another release with -t, or allow overwriting in the registry"
+        raise RegistryError(reason, hint=hint) from None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Sent:
-    """How a blob came into a repository."""
+    """How a blob got into a repository: the bytes transferred, or the error."""
 
     moved: int = 0
     error: BuildError | None = None
 
 
 class Uploads:
-    """One run's copies into the private registry; with `dry`, only what they would take."""
+    """The copies of one run into the private registry. With `dry`, only what they would transfer is computed."""
 
     def __init__(self, registries: Registries, content: Content, *, jobs: int, cancel: Cancel, dry: bool) -> None:
         self._registries = registries
@@ -95,7 +96,7 @@ class Uploads:
         self._jobs = jobs
         self._cancel = cancel
         self._dry = dry
-        self._held: dict[str, Reference] = {}  # blobs that the registry has, and a repository to mount each from
+        self._held: dict[str, Reference] = {}  # blobs in the registry, and a repository to mount each from
         self._sent: dict[tuple[str, str], _Sent] = {}
         self._lock = threading.Lock()
 
@@ -106,9 +107,9 @@ class Uploads:
         otherwise: Callable[[str], Pushed],
         on_end: Callable[[Outcome[Pushed]], None],
     ) -> list[Outcome[Pushed]]:
-        """Blobs, then the images that are made of them; one limit for both. Outcomes are in the order of `names`.
+        """Upload the blobs, then the manifests and names of the images. Outcomes are in the order of `names`.
 
-        What is not among `copies` is for `otherwise` to bring there.
+        At most `jobs` blobs and images are worked on at once. Images that are not in `copies` are left to `otherwise`.
         """
         self._learn_siblings(copies)
         users: dict[str, list[Copy]] = {}
@@ -133,7 +134,7 @@ class Uploads:
         return [_of_image(outcome) for outcome in outcomes if outcome.name in images]
 
     def _learn_siblings(self, found: Mapping[str, Copy]) -> None:
-        """If anything is to be copied, see which blobs the images have that are there: they are mounted from them."""
+        """If anything has to be copied, find the blobs of the images that are present, to mount them from there."""
         siblings = {name: copy for name, copy in found.items() if not copy.blobs}
         if len(siblings) == len(found):
             return
@@ -142,13 +143,13 @@ class Uploads:
             return list(manifest_tree(siblings[name].places[0], siblings[name].top.digest, self._registries))
 
         for outcome in run(dict.fromkeys(siblings, ()), work, jobs=self._jobs, cancel=self._cancel):
-            for manifest in outcome.value or ():  # one that cannot be read only saves nothing
+            for manifest in outcome.value or ():  # an image that cannot be read only saves nothing
                 self._held |= {blob.digest: siblings[outcome.name].places[0] for blob in manifest.blobs}
 
     def _place_blob(self, digest: str, users: Sequence[Copy]) -> None:
-        """Bring a blob into the repository of each image that has it: once over the wire, then by mounting.
+        """Put a blob into the repository of each image that uses it: transfer it once, then mount it.
 
-        What fails for one image is kept for that one: another may have it from another source.
+        A failure is recorded for its image only: another image may get the blob from another source.
         """
         done = self._held.get(digest)
         for copy in users:
@@ -166,7 +167,7 @@ class Uploads:
                 self._sent[digest, target.path] = sent
 
     def _copy_blob(self, copy: Copy, digest: str, mount: Reference | None) -> int:
-        """How many bytes were moved for it, or would be."""
+        """Copy a blob. Return the bytes transferred, or that would be."""
         blob, target = copy.blobs[digest], copy.places[0]
         mount = mount or self._content.mount(copy, blob)
         if mount is not None and mount.path == target.path:

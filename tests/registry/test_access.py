@@ -223,7 +223,7 @@ def test_a_credential_helper_that_fails_is_named(
     docker_config(tmp_path, credsStore="test")
     with client(tmp_path) as registries, pytest.raises(RegistryError) as caught:
         registries.resolve(Reference.parse(f"{basic.host}/p/a:1"))
-    assert f"{tmp_path}/.docker/config.json gives no login for {basic.host}" in caught.value.message
+    assert f"login for {basic.host} from the docker config {tmp_path}/.docker/config.json" in caught.value.message
     assert "the keyring is locked" in caught.value.message
 
 
@@ -350,9 +350,12 @@ def test_a_login_is_never_sent_in_the_clear(
         host = elsewhere(running)
         with client(tmp_path, host, password, **trusted) as registries, pytest.raises(RegistryError) as caught:
             registries.resolve(Reference.parse(f"{host}/p/a:1"))
-        assert caught.value.message == f"{host} wants the login sent to http://{realm}/token, which is not encrypted"
+        assert (
+            caught.value.message
+            == f"{host} asks for the login to be sent to http://{realm}/token, which is not encrypted"
+        )
         assert tokens.asked == []
-        with client(tmp_path, **trusted) as registries, pytest.raises(RegistryError, match="lets nobody in"):
+        with client(tmp_path, **trusted) as registries, pytest.raises(RegistryError, match="requires a login"):
             registries.resolve(Reference.parse(f"{host}/p/a:1"))
         assert [who for _, _, who in tokens.asked] == [""]
 

@@ -124,7 +124,7 @@ def test_more_bytes_than_there_should_be_are_neither_read_nor_kept(tmp_path: Pat
             taken.append(1)
             yield CONTENT
 
-    with pytest.raises(WrongContent, match=f"has {len(CONTENT)}B, and more came"):
+    with pytest.raises(WrongContent, match=f"has {len(CONTENT)}B, but more came"):
         BlobStore(tmp_path).fetch(WANTED, too_much)
     assert len(taken) == 2
     assert files(tmp_path) == set()

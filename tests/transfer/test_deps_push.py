@@ -246,7 +246,7 @@ def test_a_platform_limits_what_is_copied(
     assert (again["result"], again["bytes_moved"], again["digest"]) == ("there", 0, images[1].manifest.digest)
     done = inv("deps-push", "-r", f"{private.host}/q", "--platform", "linux/s390x")
     assert done.returncode == 1
-    assert "is not there for linux/s390x, but for linux/amd64, linux/arm64" in done.stdout
+    assert "is not available for linux/s390x, only for linux/amd64, linux/arm64" in done.stdout
 
 
 def test_dry_says_what_would_be_copied_and_writes_nothing(
@@ -284,7 +284,7 @@ def test_an_image_that_only_the_engine_has_is_pushed_by_it_and_the_table_says_so
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "error: there is no private registry to push to\n  next: -r host[:port]/project names one"),
+        ([], "error: no private registry is set\n  next: name one with -r host[:port]/project"),
         (["-r", "harbor.example/p", "-t", "v" * 126], "which is too long"),
         (["-r", "127.0.0.1:1/p"], "error: 127.0.0.1:1: Connection refused"),
     ],

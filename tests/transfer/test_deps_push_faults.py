@@ -246,7 +246,8 @@ def test_a_blob_of_wrong_bytes_never_arrives_and_the_others_do(
         outcomes = push(settings, *names)
         assert len(source.of("GET", blob.digest)) == 2
     assert (
-        error_of(outcomes[names[0]]).message == f"{source.host} gave other bytes than its digest says for {blob.digest}"
+        error_of(outcomes[names[0]]).message
+        == f"{source.host} sent content that does not match its digest {blob.digest}"
     )
     assert holds(registries, place(private.host, names[1]), good)
     assert registries.resolve(place(private.host, names[0])) is None
@@ -266,7 +267,7 @@ def test_a_manifest_of_wrong_bytes_is_not_taken(
     if times == 1:
         assert holds(registries, place(private.host, name), image)
     else:
-        reason = f"{source.host} gave other bytes than its digest says for {image.manifest.digest}"
+        reason = f"{source.host} sent content that does not match its digest {image.manifest.digest}"
         assert error_of(outcome).message == reason
         assert registries.resolve(place(private.host, name)) is None
 
@@ -336,7 +337,7 @@ def test_a_blob_that_one_source_spoils_comes_from_another(
     with proxied(registry.host, Fault(method="GET", path=digest, corrupt_at=7, times=ALWAYS)) as source:
         names = f"{source.host}/a:1", f"{registry.host}/b:1"
         outcomes = push(configured(tmp_path, f"{private.host}/p", TRIES="1"), *names)
-    assert "gave other bytes" in error_of(outcomes[names[0]]).message
+    assert "does not match its digest" in error_of(outcomes[names[0]]).message
     assert holds(registries, place(private.host, names[1]), image)
 
 
@@ -483,7 +484,7 @@ def test_a_tag_that_may_not_be_overwritten_is_said_and_the_release_s_is_written(
         [outcome] = push(settings, name).values()
         assert len(target.of("PUT", "/manifests/1$")) == 1
     said = error_of(outcome).message
-    assert said.startswith(f"{place(target.host, name)} is another image there, and may not be overwritten: ")
+    assert said.startswith(f"{place(target.host, name)} already names a different image and may not be overwritten: ")
     assert "the tag is immutable" in said
     assert holds(registries, place(private.host, name, "1-v2"), new)
     assert holds(registries, place(private.host, name), old)
@@ -543,7 +544,7 @@ def test_a_harbor_that_does_not_make_the_project_says_so(
     write(registries, f"{registry.host}/a:1", make([layer(a="1")]))
     with proxied(private.host) as proxy:
         harbor = Harbor(proxy, may_create=False)
-        with pytest.raises(RegistryError, match="did not make the project 'aihpc': 403 Forbidden"):
+        with pytest.raises(RegistryError, match="did not create the project 'aihpc': 403 Forbidden"):
             push(configured(tmp_path, f"{proxy.host}/aihpc"), f"{registry.host}/a:1", create_project=True)
         assert harbor.written == []
 

@@ -107,7 +107,7 @@ def test_dry_says_what_would_be_pushed_and_pushes_nothing(two: dict[str, str], i
 def test_without_a_registry_nothing_begins(two: dict[str, str], inv: Inv) -> None:
     done = inv("push", **two)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "there is no private registry to push to\n  next: -r host" in done.stderr
+    assert "no private registry is set\n  next: name one with -r host" in done.stderr
 
 
 def test_a_service_that_is_not_known_is_refused(two: dict[str, str], inv: Inv, private: Registry) -> None:
