@@ -1,7 +1,7 @@
 """Bundles: dependency images in one file, or in parts of it, for sites without a network.
 
-In: dependency images (deps-save), or a bundle's path. Out: a bundle, or what is in one, checked to the last byte, in an
-engine or a registry.
+In: dependency images (deps-save), or a bundle's path. Out: a bundle, or the images of one in an engine or a registry,
+after every byte was checked.
 """
 
 from typing import TYPE_CHECKING

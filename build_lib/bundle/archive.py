@@ -1,8 +1,8 @@
-"""Reading bundles: a bundle comes on a disk from somewhere else, and nothing in it is believed before it is checked.
+"""Reading bundles. A bundle comes from elsewhere on a disk: nothing in it is trusted before it is checked.
 
-A bundle is the archive of `layout.stream` and no other one: regular files of known names, with the headers that
-`stream` gives them, `build-lib.json` (`listing`) among them, and `build-lib.sha256`, the documents' checksums in the
-form of sha256sum. So every byte is known, or checked by a digest.
+A bundle is an archive exactly as `image_layout.stream` writes it: regular files with known names and with the headers
+of `stream`. Among them are `build-lib.json` (`contents`) and `build-lib.sha256`, the checksums of the documents in the
+format of sha256sum. Every byte is therefore known, or checked by a digest.
 """
 
 import hashlib
@@ -39,25 +39,25 @@ _SHOWN = 5  # problems in one message
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
-    """An image of a bundle, and its manifests: first the one that its name stands for."""
+    """An image of a bundle with its manifests, of which the first is the one that its name resolves to."""
 
     listed: Listed
     manifests: tuple[Manifest, ...]
 
     @property
     def blobs(self) -> dict[str, Descriptor]:
-        """Its configs and layers by digest; foreign layers are in no bundle."""
+        """The image's configs and layers by digest, without foreign layers, which are never in a bundle."""
         return {blob.digest: blob for manifest in self.manifests for blob in manifest.blobs if not blob.urls}
 
 
 class Archive:
-    """An open bundle; may be read by several threads. That it is whole, `check` tells."""
+    """An open bundle, which several threads may read. Its blobs are verified by `check` only."""
 
     def __init__(self, volume: Volume) -> None:
-        """Read what is in it.
+        """Read the list of files, the documents and the manifests.
 
         Raises:
-            BadBundle: it is no bundle, it is cut off, or a document in it is damaged.
+            BadBundle: this is not a bundle, it is cut off, or a document or a manifest is damaged.
         """
         self._volume = volume
         self.path = volume.path
@@ -72,14 +72,14 @@ class Archive:
         """Open a bundle, or the parts of one.
 
         Raises:
-            BuildError: it is not there, or cannot be read.
+            BuildError: there is no such file, or it cannot be read.
             BadBundle: as for `Archive`, or a part is missing.
         """
         volume = Volume.open(path)
         try:
             return cls(volume)
         except BadBundle as error:
-            # parts in the wrong order make no sense as a whole: their checksums say more
+            # the checksums of the parts explain more, such as parts in the wrong order
             problems = _shown(volume.wrong_parts())
             volume.close()
             raise BadBundle(f"{path} is damaged: {problems}", hint=error.hint) if problems else error from None
@@ -97,23 +97,23 @@ class Archive:
 
     @property
     def size(self) -> int:
-        """Bytes of all of it."""
+        """The size of the bundle in bytes."""
         return self._volume.size
 
     @property
     def parts(self) -> tuple[Path, ...]:
-        """Its files."""
+        """The files of the bundle."""
         return self._volume.parts
 
     def has(self, blob: Descriptor) -> bool:
-        """Whether the blob is in it."""
+        """Whether the bundle contains the blob."""
         return _name(blob.digest) in self._members
 
     def chunks(self, blob: Descriptor) -> Iterator[bytes]:
-        """A blob's bytes, checked to their end.
+        """A blob's bytes, checked by its digest at the end.
 
         Raises:
-            BadBundle: it is not there, or has other bytes than its digest says.
+            BadBundle: the blob is missing, or does not match its digest.
         """
         member = self._members.get(_name(blob.digest))
         if member is None:
@@ -124,20 +124,20 @@ class Archive:
             raise BadBundle(f"{self._volume.where(member.offset)}, {error.message}") from None
 
     def read(self, blob: Descriptor) -> bytes:
-        """A small blob, such as a config.
+        """The content of a small blob, such as a config.
 
         Raises:
-            BadBundle: as for `chunks`, or it is none of the small ones.
+            BadBundle: as for `chunks`, or the blob is too large.
         """
         if blob.size > _LARGEST_MANIFEST:
-            raise BadBundle(f"{blob.digest} in {self.path} has {blob.size} bytes, too many for what it is")
+            raise BadBundle(f"{blob.digest} in {self.path} is too large: {blob.size} bytes")
         return b"".join(self.chunks(blob))
 
     def check(self, *, jobs: int, on_progress: Callable[[Progress], None] = lambda _progress: None) -> None:
-        """Check every byte of it.
+        """Check every byte of the bundle.
 
         Raises:
-            BadBundle: something is damaged; what and where.
+            BadBundle: something is damaged; the message says what and where.
         """
         checks: dict[str, Callable[[Callable[[int], None]], str]] = {
             f"part {number}": partial(self._volume.part_problem, number) for number in self._volume.checked_parts
@@ -165,7 +165,7 @@ class Archive:
             raise BadBundle(f"{self.path} is damaged: {_shown(problems)}", hint="copy it again, or write it again")
 
     def _problem(self, name: str, seen: Callable[[int], None]) -> str:
-        """What is wrong with a file in it, in words."""
+        """The problem with a file of the archive, or "" if there is none."""
         member = self._members[name]
         found = hashlib.sha256()
         for chunk in self._volume.chunks(member.offset, member.size):
@@ -174,9 +174,9 @@ class Archive:
         match = BLOB.fullmatch(name)
         where = self._volume.where(member.offset)
         if match and found.hexdigest() != match[1]:
-            return f"{name}{self._of(name)}, {where}, has other bytes than its digest"
+            return f"{name}{self._of(name)}, {where}, does not match its digest"
         if any(self._volume.read(member.offset + member.size, -member.size % _BLOCK)):
-            return f"what follows {name}, {where}, is not empty"
+            return f"the padding after {name}, {where}, is not empty"
         return ""
 
     def _of(self, name: str) -> str:
@@ -190,18 +190,16 @@ class Archive:
         if found[SUMS] != wanted:
             lines = found[SUMS].decode(errors="replace").splitlines()
             wrong = [line.partition("  ")[2] for line in wanted.decode().splitlines() if line not in lines]
-            raise BadBundle(f"{self.path} is damaged: {' and '.join(wrong or [SUMS])}, by the checksums in {SUMS}")
+            text = f"the checksums in {SUMS} do not match {' and '.join(wrong or [SUMS])}"
+            raise BadBundle(f"{self.path} is damaged: {text}")
         return found
 
     def _document(self, name: str) -> bytes:
         member = self._members.get(name)
         if member is None:
-            raise BadBundle(
-                f"{self.path} is no bundle: it has no {name}",
-                hint=OTHERS,
-            )
+            raise BadBundle(f"{self.path} is not a bundle: it has no {name}", hint=OTHERS)
         if member.size > _LARGEST_DOCUMENT:
-            raise BadBundle(f"{name} in {self.path} has {member.size} bytes, too many for what it is")
+            raise BadBundle(f"{name} in {self.path} is too large: {member.size} bytes")
         return self._volume.read(member.offset, member.size)
 
     def _tree(self, item: Listed) -> tuple[Manifest, ...]:
@@ -217,35 +215,35 @@ class Archive:
     def _manifest(self, item: Listed, digest: str, media_type: str) -> Manifest:
         member = self._members.get(_name(digest))
         if member is None or member.size > _LARGEST_MANIFEST:
-            fault = "is not there" if member is None else "is too large for one"
+            fault = "is missing" if member is None else "is too large"
             raise BadBundle(f"{self.path} is damaged: the manifest {digest} of {item.name} {fault}")
         body = self._volume.read(member.offset, member.size)
         if digest_of(body) != digest:
             where = self._volume.where(member.offset)
-            text = f"the manifest {digest} of {item.name}, {where}, has other bytes than its digest"
+            text = f"the manifest {digest} of {item.name}, {where}, does not match its digest"
             raise BadBundle(f"{self.path} is damaged: {text}")
         try:
             return Manifest.read(body, media_type)
         except InvalidManifest as error:
-            raise BadBundle(f"{self.path} is no bundle: {digest} of {item.name}: {error.message}") from None
+            raise BadBundle(f"{self.path} is not a bundle: {digest} of {item.name}: {error.message}") from None
 
     def _check_complete(self) -> None:
-        """Each blob is there in its size, or stands among those that were left out."""
+        """Check that each blob is present in its size, or listed as left out."""
         for item in self.images:
             for digest, blob in item.blobs.items():
                 member = self._members.get(_name(digest))
                 if member is None and digest not in self.left_out:
-                    raise BadBundle(f"{self.path} is no bundle: {digest} of {item.listed.name} is not in it")
+                    raise BadBundle(f"{self.path} is not a bundle: {digest} of {item.listed.name} is missing")
                 if member is not None and member.size != blob.size:
-                    text = f"{digest} of {item.listed.name} has {member.size} bytes in it, and not {blob.size}"
-                    raise BadBundle(f"{self.path} is no bundle: {text}")
+                    text = f"{digest} of {item.listed.name} has {member.size} bytes instead of {blob.size}"
+                    raise BadBundle(f"{self.path} is not a bundle: {text}")
 
 
 def read_base(path: Path) -> Base:
-    """What a delta is made against: an inventory, a bundle, or the `build-lib.json` of one.
+    """Read the base of a delta: an inventory, a bundle, or the `build-lib.json` of a bundle.
 
     Raises:
-        BuildError: it is not there, or cannot be read.
+        BuildError: there is no such file, or it cannot be read.
         BadBundle: it is none of the three.
     """
     with Volume.open(path) as volume:

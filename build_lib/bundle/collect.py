@@ -1,4 +1,4 @@
-"""Images for a bundle: looked up at the registries of the source chain, down to their configs; else in the engine."""
+"""Collects the images for a bundle: from the registries of the source chain, or else from the engine."""
 
 import json
 import os
@@ -30,15 +30,15 @@ from build_lib.settings import Settings
 
 Connect = Callable[[], AbstractContextManager[Engine]]
 
-FROM_ENGINE = "engine"  # the source of what no registry has
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # Go's names for what uname says
-_EXPORTS = 4  # at once: they compress
+FROM_ENGINE = "engine"  # the source of images that no registry has
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # Go's names for those of uname
+_EXPORTS = 4  # at once, because each compresses
 _LARGEST_CONFIG = 4 << 20  # bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Collected:
-    """An image, and the registries that may have its blobs; what comes from the engine has them on disk already."""
+    """An image, and the registries that may have its blobs; blobs of an image from the engine are already on disk."""
 
     listed: Listed
     loadable: Loadable
@@ -46,17 +46,17 @@ class Collected:
 
     @property
     def blobs(self) -> dict[str, Descriptor]:
-        """By digest; foreign layers stay where they are."""
+        """Configs and layers by digest, without foreign layers, which are not copied."""
         return {blob.digest: blob for manifest in self.loadable.manifests for blob in manifest.blobs if not blob.urls}
 
     @property
     def foreign(self) -> frozenset[str]:
-        """Layers that no registry gives away."""
+        """The digests of foreign layers, which registries do not distribute."""
         return frozenset(blob.digest for each in self.loadable.manifests for blob in each.blobs if blob.urls)
 
 
 class Collect:
-    """One run's; for several threads. With `dry`, nothing is written, and the engine's images are not looked into."""
+    """The lookups of one run, for several threads. With `dry`, nothing is written and no image is exported."""
 
     def __init__(
         self,
@@ -78,10 +78,10 @@ class Collect:
         self._exporting = threading.BoundedSemaphore(min(os.cpu_count() or 1, _EXPORTS))
 
     def find(self, item: Dependency) -> Collected:
-        """Look a dependency image up.
+        """Find a dependency image.
 
         Raises:
-            Unavailable: neither a registry nor the engine has it; with the reason of each.
+            Unavailable: neither a registry nor the engine has it; with the reason of each source.
         """
         sources = tuple(source_chain.places(item.image, self._settings))
         refusals: list[Refusal] = []
@@ -100,10 +100,10 @@ class Collect:
             raise Unavailable(str(item.image), [*refusals, Refusal(source="engine", reason=error.message)]) from None
 
     def service(self, image: Reference) -> Collected:
-        """A service's image, out of the engine.
+        """Take a service's image from the engine.
 
         Raises:
-            EngineError: it is not there.
+            EngineError: the image is not built.
         """
         with self._connect() as engine:
             if image.identity not in engine.images():
@@ -140,12 +140,12 @@ class Collect:
         image = item.image
         with self._connect() as engine:
             if image.digest:
-                raise EngineError("it keeps no image in the form that a digest stands for")
+                raise EngineError("it cannot provide an image that is pinned by its digest")
             if image.identity not in engine.images():
                 raise EngineError("it has no such image")
             wanted = self._platforms or tuple(filter(None, (item.platform or self._settings.platform,)))
             if wanted and not any(engine.is_for(image, platform) for platform in wanted):
-                raise EngineError(f"it has the image for another platform than {', '.join(wanted)}")
+                raise EngineError(f"it has the image, but not for {', '.join(wanted)}")
             return self._exported(image, engine)
 
     def _exported(self, image: Reference, engine: Engine, *, service: bool = False) -> Collected:
@@ -159,7 +159,7 @@ class Collect:
 
 
 def variant_of(manifest: Manifest, config: bytes) -> Variant:
-    """What a manifest is made of; of one whose config is no image's, the layers alone."""
+    """The layers and the platform of a manifest. If its config is not that of an image, only the layers are known."""
     diff_ids: tuple[str, ...] = ()
     platform = ""
     with suppress(NotLoadable, ValueError, AttributeError):
@@ -174,14 +174,14 @@ def variant_of(manifest: Manifest, config: bytes) -> Variant:
 
 
 def _check_platform(variants: Sequence[Variant], platforms: Sequence[str]) -> None:
-    """An image that is no index is for one platform, and only its config says for which."""
+    """Check the platform of an image without an index, which only its config names."""
     found = [variant.platform for variant in variants if variant.platform]
     if found and not any(matches(platform, wanted) for platform in found for wanted in platforms):
-        raise RegistryError(f"it is not there for {', '.join(platforms)}, but for {', '.join(found)}")
+        raise RegistryError(f"it is not available for {', '.join(platforms)}, only for {', '.join(found)}")
 
 
 def _chosen(manifests: Sequence[Manifest], platforms: Sequence[str]) -> Manifest:
-    """What `docker load` gets, which takes one platform: the first of these that is there."""
+    """The manifest that `docker load` gets, which loads one platform: the first of these that is available."""
     by_digest = {manifest.digest: manifest for manifest in manifests}
     failure: RegistryError | None = None
     for platform in platforms:
@@ -200,7 +200,7 @@ def _chosen(manifests: Sequence[Manifest], platforms: Sequence[str]) -> Manifest
 def gathered(
     image: Reference, loadable: Loadable, variants: tuple[Variant, ...], source: str, *, service: bool = False
 ) -> Collected:
-    """An image that was found, as it is to be listed."""
+    """An image that was found, with its entry for the listing."""
     top = loadable.manifests[0]
     blobs = {blob.digest: blob.size for each in loadable.manifests for blob in each.blobs if not blob.urls}
     listed = Listed(
@@ -217,7 +217,7 @@ def gathered(
 
 
 def _unseen(image: Reference, held: Image, *, service: bool) -> Collected:
-    """An image of the engine that is not looked into: as if it were one blob, not compressed."""
+    """An image of the engine that is not exported: it counts as one uncompressed blob."""
     blob = Descriptor(digest=held.id, size=held.size, media_type="")
     manifest = Manifest(body=b"", media_type="", manifests=(), blobs=(blob,))
     loadable = Loadable(name=image, manifests=(manifest,), image=manifest)

@@ -1,6 +1,6 @@
-"""What is in a bundle (`build-lib.json`), what a site has (an inventory), and what the one need not bring to the other.
+"""The listing of a bundle (`build-lib.json`), the inventory of a site, and the layers that a delta can leave out.
 
-Both are JSON objects that name themselves in `build-lib`, and a version of their form in `format`.
+Both files are JSON objects with their kind in `build-lib` and the version of their format in `format`.
 """
 
 import json
@@ -23,10 +23,10 @@ _WRITERS = "./inv deps-inventory writes inventories, ./inv deps-save writes bund
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
-    """One manifest of an image: that for a platform, or one beside them, such as an attestation.
+    """One manifest of an image: for a platform, or of another kind, such as an attestation.
 
-    `layers` and `diff_ids` are the digests of its layers as they travel and uncompressed, lowest first; either may be
-    empty where it is not known.
+    `layers` and `diff_ids` are the digests of its compressed and uncompressed layers, lowest first. Either is empty if
+    it is not known.
     """
 
     layers: tuple[str, ...]
@@ -36,26 +36,26 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listed:
-    """An image of a bundle."""
+    """An image in a bundle."""
 
     image: Reference
     digest: str
     media_type: str
-    size: int  # bytes of all its blobs and manifests, also of those that are left out
+    size: int  # bytes of all its blobs and manifests, including those left out
     source: str  # where it came from: a registry's host, or `engine`
     service: bool  # whether the repository built it
     variants: tuple[Variant, ...]
-    not_loaded: str = ""  # a kind of layer in it that `docker load` of the classic store does not take
+    not_loaded: str = ""  # the media type of a layer that `docker load` into a classic store rejects
 
     @property
     def name(self) -> str:
-        """As people write it."""
+        """The name in its short form."""
         return str(self.image)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeftOut:
-    """A layer that is at the site: under its digest, and which image has it there."""
+    """A layer that was left out because the site has it, in the image `held_by`."""
 
     digest: str
     size: int
@@ -64,16 +64,16 @@ class LeftOut:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """What `build-lib.json` says."""
+    """The content of `build-lib.json`."""
 
     release: str
     images: tuple[Listed, ...]
-    missing: Mapping[str, str]  # images that could not be had when the bundle was made, and why
-    since: str = ""  # what a delta was made against, in words
+    missing: Mapping[str, str]  # images that were not available when the bundle was made, and why
+    since: str = ""  # the name of the base of a delta
     left_out: tuple[LeftOut, ...] = ()
 
     def to_bytes(self) -> bytes:
-        """As JSON."""
+        """The listing as JSON."""
         content = {
             "build-lib": "bundle",
             "format": _FORMAT,
@@ -88,28 +88,28 @@ class Listing:
 
     @classmethod
     def read(cls, content: bytes, where: str) -> "Listing":
-        """From JSON.
+        """Read a listing from JSON; `where` names it in messages.
 
         Raises:
-            BadBundle: it is none, or of a later version of this program; with `where` it is.
+            BadBundle: it is not a listing, or was written by a later version of this program.
         """
         return _read(content, where, "bundle", _listing)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Base:
-    """What a site has, as far as a delta may rely on it.
+    """The layers that a delta can expect at a site.
 
-    An engine is known by the chains of its uncompressed layers, a registry by the digests of its blobs, and what was
-    loaded from a bundle by both.
+    An engine is described by the chains of its uncompressed layers, a registry by the digests of its blobs, a bundle
+    that was loaded there by both.
     """
 
     kind: Kind
-    name: str  # in words
+    name: str  # as shown to users
     images: tuple[tuple[str, Variant], ...]
 
     def to_bytes(self) -> bytes:
-        """As JSON: an inventory."""
+        """The inventory as JSON."""
         images = [{"image": image, **_variant_json(variant)} for image, variant in self.images]
         return _json(
             {
@@ -124,13 +124,13 @@ class Base:
 
     @classmethod
     def of_bundle(cls, listing: Listing, name: str) -> "Base":
-        """What a site has that has loaded this bundle."""
+        """The base of a site that has loaded this bundle."""
         images = tuple((item.name, variant) for item in listing.images for variant in item.variants)
         return cls(kind="bundle", name=printable(name), images=images)
 
     @classmethod
     def read(cls, content: bytes, where: str) -> "Base":
-        """From an inventory, or from a bundle's `build-lib.json`.
+        """Read an inventory, or the `build-lib.json` of a bundle.
 
         Raises:
             BadBundle: it is neither.
@@ -141,10 +141,10 @@ class Base:
         return _read(content, where, "inventory", _base)
 
     def held(self, variants: Iterable[Variant]) -> dict[str, str]:
-        """The layers, by digest, that need not be brought, and an image that has them at the site.
+        """The digests of the layers that can be left out, each with an image that has the layer at the site.
 
-        A layer is left out only if that serves every image that has it: an engine takes it from what it has only upon
-        the very same lower layers (Docker 20.10).
+        A layer is left out only if every image that uses it can do without: an engine reuses a layer only on top of
+        the same lower layers (Docker 20.10).
         """
         by_chain = {
             each.diff_ids[:depth]: image for image, each in self.images for depth in range(1, len(each.diff_ids) + 1)
@@ -165,7 +165,7 @@ class Base:
 
 
 def printable(text: str) -> str:
-    """A text from elsewhere as it may stand in a listing: it is shown at terminals."""
+    """The text without control characters: listings are shown at terminals."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
@@ -196,18 +196,24 @@ def _object(content: bytes, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise BadBundle(f"{where} is no JSON object", hint=_WRITERS)
+        raise BadBundle(f"{where} is not a JSON object", hint=_WRITERS)
     return found
 
 
 def _read(content: bytes, where: str, kind: str, build: Callable[[dict[str, Any]], T]) -> T:
     found = _object(content, where)
     if found.get("build-lib") != kind:
-        what = "no inventory, and not the build-lib.json of a bundle" if kind == "inventory" else f"none of a {kind}"
+        what = (
+            "neither an inventory nor the build-lib.json of a bundle"
+            if kind == "inventory"
+            else f"not that of a {kind}"
+        )
         raise BadBundle(f"{where} is {what}", hint=_WRITERS)
     if found.get("format") != _FORMAT:
-        text = f"{where} has the format {found.get('format')!r}; this program knows {_FORMAT}"
-        raise BadBundle(text, hint=f"it was written by build-lib {found.get('version')!r}: use that version or a newer")
+        text = f"{where} has the format {found.get('format')!r}; this program supports {_FORMAT}"
+        raise BadBundle(
+            text, hint=f"it was written by build-lib {found.get('version')!r}: use that version or a newer one"
+        )
     try:
         return build(found)
     except (KeyError, TypeError, ValueError, AttributeError, InvalidReference) as error:
@@ -217,7 +223,7 @@ def _read(content: bytes, where: str, kind: str, build: Callable[[dict[str, Any]
 def _listing(found: dict[str, Any]) -> Listing:
     release = _text(found["release"])
     if not is_tag(release):
-        raise ValueError(f"the release {release!r}")
+        raise ValueError(f"the release {release!r} is not a valid tag")
     left_out = tuple(
         LeftOut(digest=_digest(item["digest"]), size=_size(item["size"]), held_by=_text(item["held_by"]))
         for item in found["left_out"]
@@ -251,7 +257,7 @@ def _listed(item: Mapping[str, Any]) -> Listed:
 def _base(found: dict[str, Any]) -> Base:
     kind = found["of"]
     if kind not in ("engine", "registry"):
-        raise ValueError(f"it is of {kind!r}")
+        raise ValueError(f"it is an inventory of {kind!r}, not of an engine or a registry")
     images = tuple((_text(item["image"]), _variant(item)) for item in found["images"])
     return Base(kind=kind, name=_text(found["name"]), images=images)
 
@@ -263,23 +269,23 @@ def _variant(item: Mapping[str, Any]) -> Variant:
 
 def _list(value: Any) -> Sequence[Any]:
     if not isinstance(value, list):
-        raise TypeError(f"{value!r} is no list")
+        raise TypeError(f"{value!r} is not a list")
     return value
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.isprintable():
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a printable text")
     return value
 
 
 def _digest(value: Any) -> str:
     if not is_sha256(_text(value)):
-        raise ValueError(f"{value!r} is no digest")
+        raise ValueError(f"{value!r} is not a digest")
     return str(value)
 
 
 def _size(value: Any) -> int:
     if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no size")
+        raise ValueError(f"{value!r} is not a size")
     return value

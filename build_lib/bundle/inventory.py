@@ -1,4 +1,4 @@
-"""What the engine or the registry of a site has, in a small file: a bundle made `--since` it leaves that out."""
+"""Inventories: small files that list the layers of a site. A bundle made `--since` an inventory leaves them out."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from build_lib.settings import Settings
 
 
 def default_path(settings: Settings) -> Path:
-    """Where an inventory is written if no file is named."""
+    """The default path of an inventory."""
     return settings.state_dir / "inventory.json"
 
 
@@ -30,15 +30,15 @@ def of_engine(connect: Connect) -> Base:
 
 
 def of_registry(repository: Repository, settings: Settings) -> Base:
-    """The blobs of everything that the private registry has where dependencies and services belong, under any tag.
+    """The blobs in the private registry's repositories of dependencies and services, under all tags.
 
     Raises:
         SettingsError: no private registry is set.
-        RegistryError: it cannot be asked.
+        RegistryError: the registry cannot be asked.
     """
     registry = settings.private_registry
     if registry is None:
-        raise SettingsError("there is no private registry", hint="-r host[:port]/project names one")
+        raise SettingsError("no private registry is set", hint="name one with -r host[:port]/project")
     with Registries(settings, connections=settings.pulls_at_once) as registries:
         images = [item.image for item in dependencies.find(repository, settings)]
         images += [service.image for service in repository.services.values()]
@@ -57,10 +57,10 @@ def of_registry(repository: Repository, settings: Settings) -> Base:
 
 
 def write(base: Base, path: Path, *, dry: bool) -> Path:
-    """Write it; under a temporary name first.
+    """Write the inventory, under a temporary name first. Return its path.
 
     Raises:
-        BuildError: it cannot be written.
+        BuildError: the file cannot be written.
     """
     if not dry:
         with Writer(path, None) as writer:

@@ -1,4 +1,4 @@
-"""Images of a bundle into an engine: for its platform, and without the layers that it has."""
+"""Loads the images of a bundle into an engine: for its platform, and without the layers that it has."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from build_lib.registry import Loadable, image_layout
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Fitted:
-    """An image as the engine is to get it, and the digests of its uncompressed layers."""
+    """An image for this engine's platform, and the digests of its uncompressed layers."""
 
     listed: Listed
     loadable: Loadable
@@ -22,7 +22,7 @@ class _Fitted:
 
 
 class IntoEngine:
-    """One load of an open bundle, which is checked already."""
+    """A load of an open bundle that has been checked."""
 
     def __init__(self, archive: Archive, engine: Engine) -> None:
         self.archive = archive
@@ -32,25 +32,25 @@ class IntoEngine:
         self.present = engine.images()
 
     def load(self, jobs: int, listener: Listener, *, dry: bool) -> list[Outcome[Loaded]]:
-        """Everything that is left out has to be there before the first image is touched."""
+        """Load all images, after checking that the engine has all layers that were left out."""
         found: dict[str, _Fitted] = {}
         errors: dict[str, BuildError] = {}
         for name, item in self.images.items():
             try:
                 found[name] = self._fitted(item)
             except NotLoadable as error:
-                hint = "deps-load -r brings it into a registry, from which other engines pull it"
+                hint = "deps-load -r uploads it to a registry, from which other engines can pull it"
                 errors[name] = BuildError(f"{name}: {error.message}", hint=hint)
             except BuildError as error:
                 errors[name] = BuildError(f"{name}: {error.message}", hint=error.hint)
-        refuse(self.archive, "this engine", {name: self._lacking(image) for name, image in found.items()})
+        refuse(self.archive, "this engine", {name: self._missing(image) for name, image in found.items()})
 
         def work(name: str, cancel: Cancel) -> Outcome[Loaded]:
             try:
                 if name in errors:
                     raise errors[name]
                 return Outcome(name=name, value=self._load(found[name], cancel, dry=dry))
-            except BuildError as error:  # an image waits for another's layers, not for its success
+            except BuildError as error:  # other images waited for its layers, not for its success
                 if name not in errors and not cancel.requested():
                     self.engine.check()
                 return Outcome(name=name, error=error)
@@ -59,7 +59,7 @@ class IntoEngine:
         return [_inner(outcome) for outcome in outcomes]
 
     def _order(self, found: Mapping[str, _Fitted]) -> dict[str, tuple[str, ...]]:
-        """Each image after the first one with the same lowest layer: what they share is sent once."""
+        """Each image depends on the first one with the same lowest layer, so that shared layers are sent once."""
         first: dict[tuple[str, ...], str] = {}
         needs: dict[str, tuple[str, ...]] = {}
         for name in self.images:
@@ -75,8 +75,8 @@ class IntoEngine:
         config = self.archive.read(loadable.image.blobs[0])
         return _Fitted(listed=item.listed, loadable=loadable, diff_ids=load_plan.diff_ids_of(config))
 
-    def _lacking(self, image: _Fitted) -> list[str]:
-        """The layers that are neither in the bundle nor, at their place, in the engine."""
+    def _missing(self, image: _Fitted) -> list[str]:
+        """The layers that are neither in the bundle nor, on the same lower layers, in the engine."""
         if self._is_there(image.loadable):
             return []
         return [
@@ -86,7 +86,7 @@ class IntoEngine:
         ]
 
     def _is_there(self, loadable: Loadable) -> bool:
-        """By its id: that of its config for the classic store, else that of what the name stands for."""
+        """Whether the engine has the image, by its id: the config's digest in the classic store, else a manifest's."""
         held = self.present.get(loadable.name.canonical)
         ids = {manifest.digest for manifest in loadable.manifests} | {loadable.image.blobs[0].digest}
         return held is not None and held.id in ids
@@ -99,7 +99,7 @@ class IntoEngine:
         leave_out = absent | self.fitting.held(loadable.image, image.diff_ids)
         size = sum(blob.size for blob in image_layout.contents([loadable], leave_out))
         if not dry:
-            with cancel.abandoned():  # the engine gives up by itself
+            with cancel.abandoned():  # the engine ends the load by itself
                 self.engine.load(image_layout.stream([loadable], self.archive.chunks, leave_out=leave_out))
         self.fitting.add(image.diff_ids)
         return Loaded.of(image.listed, "loaded", size, (loadable.name,))

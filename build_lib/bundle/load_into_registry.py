@@ -1,4 +1,4 @@
-"""Images of a bundle into the private registry, with their digests, to the places that `deps-push` gives them."""
+"""Uploads the images of a bundle to the private registry, with their digests and under the names of `deps-push`."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class IntoRegistry:
-    """One load of an open bundle, which is checked already; also where copies get their blobs (placement.Content)."""
+    """An upload of an open bundle that has been checked. It is also the source of the blobs (upload.Content)."""
 
     def __init__(self, archive: Archive, registry: PrivateRegistry, registries: Registries, release: str) -> None:
         self.archive = archive
@@ -24,32 +24,32 @@ class IntoRegistry:
         self.registries = registries
         self.images = {item.listed.name: item for item in archive.images}
         self.places = {name: _places(item.listed, registry, release) for name, item in self.images.items()}
-        self._held: dict[str, Reference] = {}  # what was left out, by digest, and a repository that has it
+        self._held: dict[str, Reference] = {}  # left-out blobs by digest, each with a repository that has it
 
     def load(self, jobs: int, cancel: Cancel, listener: Listener, *, dry: bool) -> list[Outcome[Loaded]]:
-        """Everything that is left out has to be there before the first blob is sent."""
+        """Upload all images, after checking that the registry has all blobs that were left out."""
         for targets in list(self.places.values())[:1]:
             harbor.check_access(self.registries, targets[0], self.registry, create=False)
         found = run(dict.fromkeys(self.images, ()), lambda name, _cancel: self._copy(name), jobs=jobs, cancel=cancel)
         copies = dict(_values(found))
-        lacking = run(
-            dict.fromkeys(copies, ()), lambda name, _cancel: self._lacking(copies[name]), jobs=jobs, cancel=cancel
+        missing = run(
+            dict.fromkeys(copies, ()), lambda name, _cancel: self._missing(copies[name]), jobs=jobs, cancel=cancel
         )
-        refuse(self.archive, str(self.registry), dict(_values(lacking)))
+        refuse(self.archive, str(self.registry), dict(_values(missing)))
         if any(copy.lacking for copy in copies.values()):
             harbor.check_project(self.registries.session, self.registry, create=False)
-        placement = Uploads(self.registries, self, jobs=jobs, cancel=cancel, dry=dry)
-        outcomes = placement.carry_out(
+        uploads = Uploads(self.registries, self, jobs=jobs, cancel=cancel, dry=dry)
+        outcomes = uploads.carry_out(
             tuple(copies), copies, _none_is_left, lambda outcome: listener.on_loaded(self._of(outcome))
         )
         return [self._of(outcome) for outcome in outcomes]
 
     def mount(self, _copy: Copy, blob: Descriptor) -> Reference | None:
-        """See placement.Content."""
+        """See upload.Content."""
         return self._held.get(blob.digest)
 
     def read(self, _copy: Copy, blob: Descriptor) -> Iterable[bytes]:
-        """See placement.Content; what was left out comes from where it is in the registry."""
+        """See upload.Content. Blobs that were left out are read from the registry."""
         if self.archive.has(blob):
             return self.archive.chunks(blob)
         return self.registries.blob(self._held[blob.digest], blob)
@@ -62,7 +62,7 @@ class IntoRegistry:
             item.listed.image, item.listed.image, top, self.places[name], self.registries, manifests
         )
 
-    def _lacking(self, copy: Copy) -> list[str]:
+    def _missing(self, copy: Copy) -> list[str]:
         """The blobs that are neither in the bundle nor in the registry."""
         absent = (blob for blob in copy.blobs.values() if not self.archive.has(blob))
         return [blob.digest for blob in absent if not self._find(copy, blob)]
@@ -76,8 +76,8 @@ class IntoRegistry:
         return blob.digest in self._held
 
     def _holders(self, digest: str) -> Iterable[Reference]:
-        """Where the image that is said to have it is in the registry, then the bundle's own places."""
-        with suppress(InvalidReference):  # a hint from the bundle
+        """Repositories that may have the blob: of the image named in the bundle, then of the bundle's own images."""
+        with suppress(InvalidReference):  # the bundle's word is only a hint
             yield self.registry.place(Reference.parse(self.archive.left_out[digest].held_by))
         yield from (self.places[name][0] for name, item in self.images.items() if digest in item.blobs)
 
@@ -98,7 +98,7 @@ def _values(outcomes: Iterable[Outcome[T]]) -> Iterator[tuple[str, T]]:
 
 
 def _places(listed: Listed, registry: PrivateRegistry, release: str) -> tuple[Reference, ...]:
-    """As deps-push has them; what the repository built has its release in its tag."""
+    """The names that `deps-push` writes; the tag of a built service already contains its release."""
     if listed.service:
         return (registry.place(listed.image),)
     return copy_plan.places(listed.image, registry, release)

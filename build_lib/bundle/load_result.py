@@ -1,4 +1,4 @@
-"""What becomes of the images of a bundle, and the refusal of a delta that does not fit."""
+"""The results of loading a bundle, and the refusal of a delta whose missing layers are not at the site."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,54 +10,55 @@ from build_lib.errors import BuildError
 from build_lib.graph import Outcome
 from build_lib.reference import Reference
 from build_lib.registry import Progress
+from build_lib.units import number
 
 Result = Literal["loaded", "there"]
 
-_SHOWN = 12  # characters of a digest that tell it from others
+_SHOWN = 12  # characters of a digest in a message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loaded:
-    """What became of an image of the bundle; of a dry run, what would. Bytes are those that were new."""
+    """The result for an image of the bundle; in a dry run, what a load would do. `size` is the bytes that were new."""
 
     image: Reference
     result: Result
     digest: str
     size: int
-    names: tuple[Reference, ...]  # what it is called where it is now
+    names: tuple[Reference, ...]  # its names at the destination
 
     @classmethod
     def of(cls, listed: Listed, result: Result, size: int, names: tuple[Reference, ...]) -> Self:
-        """That of an image as the bundle lists it."""
+        """The result for an image in the bundle's listing."""
         return cls(image=listed.image, result=result, digest=listed.digest, size=size, names=names)
 
 
 class Listener(Protocol):
-    """Who hears of the course of it; called in the thread that called load."""
+    """Is told about the progress of a load, in the thread that called it."""
 
     def on_progress(self, progress: Progress) -> None:
-        """Some more of the bundle is checked."""
+        """More of the bundle has been checked."""
 
     def on_loaded(self, outcome: Outcome[Loaded]) -> None:
-        """An image is there, or could not be brought there."""
+        """An image was loaded or was already present, or failed."""
 
 
-def refuse(archive: Archive, where: str, lacking: Mapping[str, list[str]]) -> None:
-    """Nothing is changed where a delta does not fit.
+def refuse(archive: Archive, where: str, missing: Mapping[str, list[str]]) -> None:
+    """Refuse a delta if `where` does not have the layers that it needs. `missing` has their digests for each image.
 
     Raises:
-        BuildError: something was left out that is not there.
+        BuildError: layers are missing; nothing was changed.
     """
     named = [
-        f"{name} lacks {len(digests)} layer{'s' if len(digests) > 1 else ''} ({', '.join(map(_short, digests))})"
-        for name, digests in lacking.items()
+        f"{name} needs {number(len(digests), 'layer')} ({', '.join(map(_short, digests))})"
+        for name, digests in missing.items()
         if digests
     ]
     if named:
         raise BuildError(
-            f"{archive.path} was made against {archive.listing.since}, and {where} has not all of that: "
-            f"{'; '.join(named)}; nothing was changed",
-            hint="load the bundle that it was made against first; or ./inv deps-inventory here, and --since that",
+            f"{archive.path} is a delta against {archive.listing.since}, and {where} does not have all layers "
+            f"that it needs: {'; '.join(named)}; nothing was changed",
+            hint="load the bundle that it was made against first; or ./inv deps-inventory here, and save --since that",
         )
 
 

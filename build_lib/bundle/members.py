@@ -1,4 +1,4 @@
-"""The files in a bundle's archive, and nothing else: what `layout.stream` would not write is refused."""
+"""The files in a bundle's archive. Anything that `image_layout.stream` would not write is refused."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ from build_lib.registry import image_layout
 DOCUMENTS = ("oci-layout", "index.json", "manifest.json", NAME)
 SUMS = "build-lib.sha256"
 BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
-OTHERS = "docker load takes in what docker save wrote; ./inv deps-save writes bundles"
+OTHERS = "docker load reads what docker save wrote; ./inv deps-save writes bundles"
 _BLOCK = tarfile.BLOCKSIZE
 _MOST_MEMBERS = 200_000
 _KINDS = {
@@ -29,17 +29,17 @@ _KINDS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Member:
-    """Where a file's content is."""
+    """The position of a file's content in the archive."""
 
     offset: int  # of its content
     size: int
 
 
 def members_of(volume: Volume) -> Iterator[tuple[str, Member]]:
-    """The archive's files by their names; every header is as `stream` writes it.
+    """The archive's files by name; every header is checked to be as `stream` writes it.
 
     Raises:
-        BadBundle: there is anything else in it, or it is cut off.
+        BadBundle: the archive contains anything else, or is cut off.
     """
     if not volume.size:
         raise BadBundle(f"{volume.path} is empty", hint="copy it again")
@@ -49,10 +49,10 @@ def members_of(volume: Volume) -> Iterator[tuple[str, Member]]:
         info = _info(volume, offset, block)
         _check_name(volume, info)
         if info.name in names or len(names) == _MOST_MEMBERS:
-            fault = f"it has two files {info.name}" if info.name in names else f"more than {_MOST_MEMBERS} files"
-            raise BadBundle(f"{volume.path} is no bundle: {fault}")
+            fault = f"it has two files named {info.name}" if info.name in names else f"more than {_MOST_MEMBERS} files"
+            raise BadBundle(f"{volume.path} is not a bundle: {fault}")
         if block != image_layout.header(info.name, info.size):
-            raise BadBundle(f"{volume.path} is damaged {volume.where(offset)}: no bundle has such a header")
+            raise BadBundle(f"{volume.path} is damaged {volume.where(offset)}: unexpected tar header")
         names.add(info.name)
         yield info.name, Member(offset=offset + _BLOCK, size=info.size)
         offset += _BLOCK + info.size + -info.size % _BLOCK
@@ -61,11 +61,11 @@ def members_of(volume: Volume) -> Iterator[tuple[str, Member]]:
     if volume.size < offset + 2 * _BLOCK:
         raise _cut_off(volume, "before its end")
     if any(any(chunk) for chunk in volume.chunks(offset, volume.size - offset)):
-        raise BadBundle(f"{volume.path} is damaged {volume.where(offset)}: something follows the archive's end")
+        raise BadBundle(f"{volume.path} is damaged {volume.where(offset)}: there is data after the end of the archive")
 
 
 def sums_of(documents: Mapping[str, bytes]) -> bytes:
-    """Their checksums as sha256sum writes them."""
+    """The checksums of the documents in the format of sha256sum."""
     lines = (f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in documents.items())
     return "".join(lines).encode()
 
@@ -77,13 +77,13 @@ def _info(volume: Volume, offset: int, block: bytes) -> tarfile.TarInfo:
         info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
     except (tarfile.HeaderError, ValueError):
         if offset == 0:
-            raise BadBundle(f"{volume.path} is no bundle: it is no tar archive") from None
-        raise BadBundle(f"{volume.path} is damaged {volume.where(offset)}: there is no tar header") from None
+            raise BadBundle(f"{volume.path} is not a bundle: it is not a tar archive") from None
+        raise BadBundle(f"{volume.path} is damaged {volume.where(offset)}: not a tar header") from None
     if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
         kind = _KINDS.get(info.type, f"an entry of the type {info.type!r}")
-        raise BadBundle(f"{volume.path} is no bundle: {info.name!r} in it is {kind}", hint=OTHERS)
+        raise BadBundle(f"{volume.path} is not a bundle: {info.name!r} in it is {kind}", hint=OTHERS)
     if info.size < 0:
-        raise BadBundle(f"{volume.path} is no bundle: {info.name!r} has the size {info.size}")
+        raise BadBundle(f"{volume.path} is not a bundle: {info.name!r} has the size {info.size}")
     return info
 
 
@@ -91,11 +91,8 @@ def _check_name(volume: Volume, info: tarfile.TarInfo) -> None:
     if info.name in (*DOCUMENTS, SUMS) or BLOB.fullmatch(info.name):
         return
     leads_out = info.name.startswith("/") or ".." in info.name.split("/")
-    fault = "leads out of the archive" if leads_out else "has no place in one"
-    raise BadBundle(
-        f"{volume.path} is no bundle: {info.name!r} {fault}",
-        hint=OTHERS,
-    )
+    fault = "points outside the archive" if leads_out else "does not belong in one"
+    raise BadBundle(f"{volume.path} is not a bundle: {info.name!r} {fault}", hint=OTHERS)
 
 
 def _cut_off(volume: Volume, where: str) -> BadBundle:

@@ -1,6 +1,6 @@
 """Large files, whole or in numbered parts: `F`, or `F.001`, `F.002` … with their checksums in `F.sha256`.
 
-The parts are the file, cut: `cat F.[0-9]*` joins them, and `sha256sum --check F.sha256` checks them.
+The parts are consecutive pieces of the file: `cat F.[0-9]*` joins them, `sha256sum --check F.sha256` checks them.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ MOST_PARTS = 999
 _CHUNK = 1 << 20
 _PART = re.compile(r"\.[0-9]{3}")
 _SUM = re.compile(r"([0-9a-f]{64}) [ *]([^/]+)")
-_LARGEST_SUMS = 1 << 20  # bytes of a file of checksums
+_LARGEST_SUMS = 1 << 20  # bytes of a checksum file
 
 
 class Volume:
-    """A file or its parts, joined; may be read at any place by several threads."""
+    """A file, or its parts joined, which several threads may read at any position."""
 
     def __init__(self, path: Path, parts: tuple[Path, ...], sums: Mapping[str, str] | None = None) -> None:
         self.path = path
@@ -41,11 +41,11 @@ class Volume:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a file, or its parts where it is not there as one; a part's name stands for all of them.
+        """Open a file, or its parts if there is no such file. The name of one part stands for all parts.
 
         Raises:
-            BuildError: there is no such file.
-            BadBundle: a part is missing.
+            BuildError: there is no such file, and no part of it.
+            BadBundle: a part is missing, or does not belong to the others.
         """
         if path.is_dir():
             raise BuildError(f"{path} is a directory", hint="-f names a file")
@@ -62,10 +62,11 @@ class Volume:
         wanted = [path.with_name(f"{path.name}.{number:03}") for number in numbers]
         missing = [part.name for part in wanted if part not in found]
         if missing:
-            raise BadBundle(f"{', '.join(missing)} of {path} is missing", hint="all parts belong into one directory")
+            text = f"parts of {path} are missing: {', '.join(missing)}"
+            raise BadBundle(text, hint="put all parts into one directory")
         extra = [part.name for part in found if sums and part.name not in sums]
         if extra:
-            raise BadBundle(f"{', '.join(extra)} is no part of {path}: {path.name}.sha256 does not name it")
+            raise BadBundle(f"{path} has parts that {path.name}.sha256 does not list: {', '.join(extra)}")
         return cls(path, tuple(wanted), sums)
 
     def __enter__(self) -> Self:
@@ -82,14 +83,14 @@ class Volume:
             file.close()
 
     def read(self, offset: int, size: int) -> bytes:
-        """So many bytes from there on; fewer only at the end."""
+        """The `size` bytes from `offset` on, or fewer at the end."""
         return b"".join(self.chunks(offset, size))
 
     def chunks(self, offset: int, size: int) -> Iterator[bytes]:
-        """The same, in pieces.
+        """Like `read`, in chunks.
 
         Raises:
-            BuildError: the medium cannot be read there.
+            BuildError: the file cannot be read there.
         """
         end = min(offset + size, self.size)
         while offset < end:
@@ -105,7 +106,7 @@ class Volume:
             offset += len(chunk)
 
     def where(self, offset: int) -> str:
-        """A place in words: the byte, and in which part it is."""
+        """A position as text: the byte, and the part that contains it."""
         if len(self.parts) == 1 or offset >= self.size:
             return f"at byte {offset}"
         number = self._number(offset)
@@ -113,11 +114,11 @@ class Volume:
 
     @property
     def checked_parts(self) -> tuple[int, ...]:
-        """The numbers of the parts that have a checksum: all or none."""
+        """The numbers of the parts with a checksum: all parts, or none."""
         return tuple(range(len(self.parts))) if self._sums else ()
 
     def part_problem(self, number: int, seen: Callable[[int], None] = lambda _count: None) -> str:
-        """What is wrong with a part, by its checksum, in words, or ""; `seen` hears of bytes as they are read."""
+        """The problem with a part according to its checksum, or "". `seen` is called with the count of bytes read."""
         name, digest = self.parts[number].name, hashlib.sha256()
         end = self._begins[number + 1] if number + 1 < len(self._begins) else self.size
         for chunk in self.chunks(self._begins[number], end - self._begins[number]):
@@ -129,10 +130,10 @@ class Volume:
             return ""
         if other is not None:
             return f"{name} is what {other} should be: the parts are in the wrong order"
-        return f"{name} is damaged: its checksum is not that of {self.path.name}.sha256"
+        return f"{name} is damaged: its checksum is not the one in {self.path.name}.sha256"
 
     def wrong_parts(self) -> list[str]:
-        """What is wrong with any of them."""
+        """The problems of all parts."""
         return [problem for number in self.checked_parts if (problem := self.part_problem(number))]
 
     def _number(self, offset: int) -> int:
@@ -140,16 +141,16 @@ class Volume:
 
 
 def matching(path: Path) -> list[Path]:
-    """The parts of this file that are there, in order."""
+    """The existing parts of this file, in order."""
     found = (each for each in path.parent.glob("*") if each.name[: -len(".001")] == path.name)
     return sorted(each for each in found if _PART.fullmatch(each.suffix))
 
 
 def sums_of(path: Path) -> dict[str, str]:
-    """The checksums of the parts by their names; none where there is no such file.
+    """The checksums of the parts by name; empty if there is no checksum file.
 
     Raises:
-        BadBundle: it is no list of checksums of these parts.
+        BadBundle: the file is not a list of checksums of these parts.
     """
     file = path.with_name(f"{path.name}.sha256")
     try:
@@ -163,6 +164,7 @@ def sums_of(path: Path) -> dict[str, str]:
     sums = {match[2]: match[1] for match in found if match}
     if len(sums) != len(found) or list(sums) != [f"{path.name}.{number:03}" for number in range(1, len(sums) + 1)]:
         raise BadBundle(
-            f"{file} is damaged: it does not list {path.name}.001 and so on", hint="without it, the parts can be read"
+            f"{file} is damaged: it does not list {path.name}.001 and so on",
+            hint="without this file, the parts can still be read",
         )
     return sums

@@ -1,4 +1,4 @@
-"""Writing large files, whole or in numbered parts with their checksums (`parts`)."""
+"""Writes large files, whole or in numbered parts with checksums (`parts`)."""
 
 import errno
 import fcntl
@@ -16,10 +16,10 @@ from build_lib.registry import cannot_write
 
 
 class Writer:
-    """Writes a file, or parts of at most `limit` bytes, under temporary names that become theirs at the end.
+    """Writes a file, or parts of at most `limit` bytes, under temporary names that are renamed at the end.
 
-    What was there under these names is replaced then. On every other way out nothing is left, but after a kill: what
-    that leaves is overwritten by the next writer of the same name.
+    Existing files of these names are replaced then. If writing fails, nothing is left. After a kill, the temporary
+    files remain, and the next writer of the same name overwrites them.
     """
 
     def __init__(self, path: Path, limit: int | None) -> None:
@@ -38,7 +38,7 @@ class Writer:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _temporary(self.path).open("ab")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._lock.truncate(0)  # what a kill left
+            self._lock.truncate(0)  # what a killed writer left
             for part in matching(_temporary(self.path)):
                 part.unlink()
         except BlockingIOError:
@@ -48,7 +48,7 @@ class Writer:
                 f"another process is writing {self.path}", hint="wait for it, or name another file with -f"
             ) from None
         except (FileExistsError, NotADirectoryError):
-            raise BuildError(f"cannot write {self.path}: {self.path.parent} is no directory") from None
+            raise BuildError(f"cannot write {self.path}: {self.path.parent} is not a directory") from None
         except OSError as error:
             raise cannot_write(self.path, error) from error
         return self
@@ -60,22 +60,22 @@ class Writer:
             self._file.close()
         for path in matching(_temporary(self.path)):
             path.unlink()
-        if self._limit or not self._finished:  # else it has its name, and another writer may have begun
+        if self._limit or not self._finished:  # otherwise it was renamed, and another writer may have begun
             _temporary(self.path).unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
 
     def _failed(self, error: OSError) -> BuildError:
         if error.errno == errno.EFBIG:
-            text = f"cannot write {self.path}: the file system there takes no file of this size"
+            text = f"cannot write {self.path}: the file system does not support files of this size"
             return BuildError(text, hint="--split 4G writes parts that fit on FAT")
         return cannot_write(self.path, error)
 
     def write(self, chunk: bytes) -> None:
-        """Append.
+        """Append a chunk.
 
         Raises:
-            BuildError: the disk is full, or something else keeps it from being written.
+            BuildError: the chunk cannot be written, for example because the disk is full.
         """
         rest = memoryview(chunk)
         try:
@@ -92,7 +92,7 @@ class Writer:
             raise self._failed(error) from error
 
     def finish(self) -> tuple[Path, ...]:
-        """Everything is written: give the files their names. Those names.
+        """Give the files their final names, after everything was written. Return these names.
 
         Raises:
             BuildError: as for `write`.
@@ -124,7 +124,7 @@ class Writer:
         self._room = self._limit or 1
 
     def _end(self) -> None:
-        """A part is complete, and on the medium: it may be taken away."""
+        """Complete the current file. It is synced to its medium, which may be removed afterwards."""
         if self._file is None:
             return
         os.fsync(self._file.fileno())
@@ -134,7 +134,7 @@ class Writer:
             self._sums.append(f"{self._hash.hexdigest()}  {self.parts[-1].name}\n")
 
     def _written(self, number: int) -> Path:
-        """The temporary name; that of a whole file is what the lock is held on."""
+        """The temporary name of a part. A whole file is written to the file that is locked."""
         temporary = _temporary(self.path)
         return temporary.with_name(f"{temporary.name}.{number + 1:03}") if self._limit else temporary
 
@@ -144,7 +144,7 @@ def _temporary(path: Path) -> Path:
 
 
 def _former_parts(path: Path) -> list[Path]:
-    """The parts that an earlier file of checksums names: they go with it."""
+    """The parts that an earlier checksum file lists, which are removed together with it."""
     with suppress(BadBundle):
         return [path.with_name(name) for name in sums_of(path)]
     return []

@@ -1,4 +1,4 @@
-"""What a bundle is going to be: its documents, the layers that a delta leaves out, the room that it takes."""
+"""The plan of a bundle: its documents, the layers that a delta leaves out, and the space that it needs."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,10 @@ from build_lib.settings import Settings
 
 
 def part_size(text: str) -> int:
-    """A size as `--split` has it, in bytes: `650M`, `4G`; these are the decimal units that are written on media.
+    """The bytes of a size for `--split`, such as `650M` or `4G`. The units are decimal, as printed on media.
 
     Raises:
-        BuildError: it is none.
+        BuildError: the text is not a size.
     """
     number, unit = text.strip().upper().removesuffix("B"), 1
     for letter, factor in (("K", 10**3), ("M", 10**6), ("G", 10**9), ("T", 10**12)):
@@ -32,7 +32,7 @@ def part_size(text: str) -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What is to be written."""
+    """What a bundle will contain."""
 
     images: tuple[Collected, ...]
     listing: Listing
@@ -41,15 +41,15 @@ class Plan:
 
     @property
     def loadables(self) -> tuple[Loadable, ...]:
-        """The images, as `layout` takes them."""
+        """The images in the form for `image_layout`."""
         return tuple(item.loadable for item in self.images)
 
 
 def plan_of(outcomes: Sequence[Outcome[Collected]], base: Base | None, settings: Settings) -> Plan:
-    """What there is to write of what was found.
+    """The plan for the images that were found.
 
     Raises:
-        BuildError: nothing.
+        BuildError: no image was found.
     """
     images = tuple(outcome.value for outcome in outcomes if outcome.value is not None)
     missing = {outcome.name: outcome.error for outcome in outcomes if outcome.error is not None}
@@ -84,38 +84,38 @@ def _nothing(missing: Mapping[str, BuildError]) -> BuildError:
     if len(missing) == 1:
         return next(iter(missing.values()))
     return BuildError(
-        f"none of {len(missing)} images is to be had: {', '.join(missing)}", hint="the reasons stand above"
+        f"none of {len(missing)} images is available: {', '.join(missing)}", hint="the reasons are listed above"
     )
 
 
 def check_parts(size: int, limit: int | None) -> None:
-    """Refuse a size of parts that would make too many.
+    """Check that the size of the parts does not give too many parts.
 
     Raises:
-        BuildError: it would.
+        BuildError: there would be too many.
     """
     if limit and size > MOST_PARTS * limit:
-        text = f"--split would make {-(-size // limit)} parts of {size} bytes, and there may be {MOST_PARTS}"
+        text = f"--split would cut {size} bytes into {-(-size // limit)} parts, but at most {MOST_PARTS} are possible"
         raise BuildError(text, hint="choose a larger size")
 
 
 def check_room(path: Path, size: int, blobs: BlobStore, wanted: Mapping[str, Descriptor]) -> None:
-    """Refuse what will not fit before anything is fetched.
+    """Check that the bundle and its blobs fit on the disks, before anything is fetched.
 
     Raises:
-        BuildError: with what is needed, and what is free.
+        BuildError: there is not enough space; with the bytes that are needed and free.
     """
-    lacking = sum(blob.size - blobs.partial_size(blob) for blob in wanted.values() if not blobs.has(blob))
+    missing = sum(blob.size - blobs.partial_size(blob) for blob in wanted.values() if not blobs.has(blob))
     needed: dict[int, tuple[Path, int]] = {}
-    for place, amount in ((path.parent, size), (_existing(blobs.directory), lacking)):
+    for place, amount in ((path.parent, size), (_existing(blobs.directory), missing)):
         device = place.stat().st_dev
         needed[device] = (needed.get(device, (place, 0))[0], needed.get(device, (place, 0))[1] + amount)
     for place, amount in needed.values():
         disk = os.statvfs(place)
         free = disk.f_bavail * disk.f_frsize
         if disk.f_blocks and amount > free:
-            text = f"there is no room for the bundle in {place}: it takes {amount} bytes, and {free} are free"
-            hint = "make room there, or name a file elsewhere with -f; while it is written, its blobs are in .build too"
+            text = f"not enough space for the bundle in {place}: {amount} bytes are needed, {free} bytes are free"
+            hint = "free up space there, or name another file with -f; while it is written, its blobs are in .build too"
             raise BuildError(text, hint=hint)
 
 

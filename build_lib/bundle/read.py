@@ -1,4 +1,4 @@
-"""Images out of a bundle: into the engine, or into a private registry; after every byte of it was checked."""
+"""Loads the images of a bundle into the engine or into a private registry, after every byte was checked."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from build_lib.settings import Settings
 def into_engine(
     path: Path, settings: Settings, connect: Connect, listener: Listener, *, dry: bool = False
 ) -> list[Outcome[Loaded]]:
-    """Load a bundle's images into the engine, under their names; the outcomes in the bundle's order.
+    """Load a bundle's images into the engine, under their names. Outcomes are in the bundle's order.
 
     Raises:
-        BadBundle: it is damaged, or none.
-        BuildError: it is a delta, and the engine has not what was left out; with the images that lack something.
+        BadBundle: the file is damaged, or not a bundle.
+        BuildError: it is a delta, and the engine does not have all of its layers; with the images that need them.
     """
     with Archive.open(path) as archive:
         archive.check(jobs=settings.pulls_at_once, on_progress=listener.on_progress)
@@ -30,13 +30,13 @@ def into_engine(
 def into_registry(
     path: Path, settings: Settings, listener: Listener, *, release: str | None = None, dry: bool = False
 ) -> list[Outcome[Loaded]]:
-    """Write a bundle's images into the private registry, with their digests; the outcomes in the bundle's order.
+    """Upload a bundle's images to the private registry, with their digests. Outcomes are in the bundle's order.
 
-    Their names there are those that `deps-push` writes, for the release, or for the bundle's own.
+    Their names are those that `deps-push` writes for `release`, by default the bundle's own release.
 
     Raises:
-        BadBundle: it is damaged, or none.
-        BuildError: no registry is set; it cannot be written to, or has not what was left out of a delta.
+        BadBundle: the file is damaged, or not a bundle.
+        BuildError: no registry is set, it cannot be written to, or it does not have all layers that a delta needs.
     """
     registry = settings.registry_to_push_to
     with Archive.open(path) as archive:

@@ -1,8 +1,8 @@
 """Bundles: dependency images in one file, or in parts of it, for a site with no network.
 
-The file is the archive of `layout.stream`, so that `docker load` and whatever reads image layouts take it, with
-`build-lib.json` beside (`listing`). Everything is looked up first, so that its size is known; then blobs are fetched,
-and written as they come, in the order of the archive.
+The file is an archive of `image_layout.stream`, which `docker load` and programs for image layouts can read, with
+`build-lib.json` (`contents`) added. All images are looked up first, so that the size is known. Then the blobs are
+fetched, and written as they arrive, in the order of the archive.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,44 +23,44 @@ from build_lib.repository import Dependency
 from build_lib.settings import Settings
 
 _CHUNK = 1 << 20
-_LOOK_UPS = 4  # at once, for each connection that carries blobs
-_WRITING = "the archive"  # a piece of work beside the blobs, whose names are digests
+_LOOK_UPS = 4  # at once, for each connection that transfers blobs
+_WRITING = "the archive"  # the name of this piece of work; those of blobs are digests
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Saved:
-    """A bundle that was written; of a dry run, one that would be."""
+    """A bundle that was written, or would be in a dry run."""
 
     path: Path
     parts: tuple[Path, ...]
     size: int  # bytes
-    fetched: int  # bytes that came from registries for it
+    fetched: int  # bytes that were fetched from registries
     listing: Listing
-    outcomes: tuple[Outcome[Collected], ...]  # of every image that was wanted
+    outcomes: tuple[Outcome[Collected], ...]  # of all wanted images
 
 
 class CheckListener(Protocol):
-    """Who hears how far the check of a bundle is; called in the thread that called verify."""
+    """Is told about the progress of a check, in the thread that called verify."""
 
     def on_progress(self, progress: Progress) -> None:
-        """Some more of the bundle is checked."""
+        """More of the bundle has been checked."""
 
 
 class Listener(Protocol):
-    """Who hears of the course of it; called in the thread that called save."""
+    """Is told about the progress of a save, in the thread that called it."""
 
     def on_start(self, name: str) -> None:
-        """An image is looked up."""
+        """The lookup of an image begins."""
 
     def on_gathered(self, outcome: Outcome[Collected]) -> None:
-        """It was found, or was not."""
+        """An image was found, or was not."""
 
     def on_progress(self, progress: Progress) -> None:
-        """Some time has gone by."""
+        """Called several times a second."""
 
 
 def default_path(settings: Settings) -> Path:
-    """The release's bundle, where no file is named."""
+    """The default path of the release's bundle."""
     return settings.state_dir / f"deps-{settings.image_tag}.tar"
 
 
@@ -79,13 +79,13 @@ def save(
 ) -> Saved:
     """Write a bundle of the images and of built services.
 
-    `platforms` limits an index to some, though not one that is pinned by its digest. With `since`, layers are left out
-    that are there. `connect` gives the engine, which is asked for services and for what no registry has. An image that
-    is nowhere to be had is not in the bundle, and stands in its listing as missing.
+    `platforms` limits an index to these platforms, unless the image is pinned by its digest. With `since`, the layers
+    of that base are left out. `connect` gives the engine, which is asked for services and for images that no registry
+    has. An image that is not available from any source is not in the bundle, and its listing names it as missing.
 
     Raises:
-        BuildError: there is nothing to write, no room for it, or a blob of what was found is not to be had; nothing is
-            left but the blobs in `.build/blobs`, from which the next run goes on.
+        BuildError: there is nothing to write, not enough space, or a blob that cannot be fetched. Nothing is left but
+            the blobs in `.build/blobs`, from which the next run continues.
     """
     base = read_base(since) if since else None
     cancel = Cancel()
@@ -129,13 +129,13 @@ class _Save:
 
     @property
     def fetched(self) -> int:
-        """Bytes that came from registries, whole blobs."""
+        """The bytes of the blobs that were fetched from registries."""
         return sum(self.gathering.downloads.received.values())
 
     def gather(
         self, wanted: Sequence[Dependency], services: Sequence[Reference], listener: Listener
     ) -> list[Outcome[Collected]]:
-        """Look everything up."""
+        """Look up all images."""
         items = {str(item.image): item for item in wanted}
         own = {str(image): image for image in services}
 
@@ -152,10 +152,10 @@ class _Save:
         )
 
     def write(self, plan: Plan, size: int, limit: int | None, listener: Listener) -> tuple[Path, ...]:
-        """Fetch the blobs, and write the archive as they come."""
+        """Fetch the blobs, and write the archive as they arrive."""
         sources = {digest: item.sources for item in plan.images for digest in item.blobs}
         blobs = {blob.digest: blob for blob in image_layout.contents(plan.loadables, plan.leave_out)}
-        lacking = [blob for blob in blobs.values() if not self.blobs.has(blob)]
+        missing = [blob for blob in blobs.values() if not self.blobs.has(blob)]
         with Writer(self.path, limit) as writer:
             check_room(self.path, size, self.blobs, blobs)
 
@@ -178,7 +178,7 @@ class _Save:
                 dict.fromkeys((_WRITING, *blobs), ()),
                 work,
                 jobs=self.jobs + 1,
-                on_tick=lambda: listener.on_progress(self._progress(size, lacking)),
+                on_tick=lambda: listener.on_progress(self._progress(size, missing)),
                 fail_fast=True,
                 cancel=self.cancel,
             )
@@ -191,23 +191,23 @@ class _Save:
                 self.blobs.remove(blob)
         return parts
 
-    def _progress(self, size: int, lacking: Sequence[Descriptor]) -> Progress:
-        """Every byte is written, and those that are not here are fetched too."""
+    def _progress(self, size: int, missing: Sequence[Descriptor]) -> Progress:
+        """The progress over the bytes to write and the bytes of the missing blobs to fetch."""
         received = dict(self.gathering.downloads.received)
-        fetched = sum(received.get(blob.digest, 0) for blob in lacking)
-        total = size + sum(blob.size for blob in lacking)
+        fetched = sum(received.get(blob.digest, 0) for blob in missing)
+        total = size + sum(blob.size for blob in missing)
         return Progress(done=self.written + fetched, total=total, images={})
 
     def _chunks(self, blob: Descriptor, sources: Sequence[Reference]) -> Iterator[bytes]:
-        """The blob's bytes; it is waited for, or fetched at once where nobody has begun to."""
-        with self.cancel.abandoned():  # it may wait for whoever fetches the blob; `write` cleans up
+        """The blob's bytes, after waiting for a download that is running, or else fetching the blob now."""
+        with self.cancel.abandoned():  # it may wait for another thread's download; `write` cleans up
             file = self._fetched(blob, sources)
         with file:
             while chunk := file.read(_CHUNK):
                 yield chunk
 
     def _fetched(self, blob: Descriptor, sources: Sequence[Reference]) -> IO[bytes]:
-        """The blob from the first source that gives it: by its digest it is the same everywhere."""
+        """Fetch the blob from the first source that delivers it. By its digest, it is the same everywhere."""
         if blob.digest in self._failed:
             raise self._failed[blob.digest]
         refusals = []
@@ -226,7 +226,10 @@ class _Save:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verified:
-    """A bundle every byte of which is as it was written."""
+    """A bundle of which every byte was verified.
+
+    A valid delta needs the layers `listing.left_out` of the site. These are unverified.
+    """
 
     path: Path
     parts: tuple[Path, ...]
@@ -235,10 +238,10 @@ class Verified:
 
 
 def verify(path: Path, settings: Settings, listener: CheckListener) -> Verified:
-    """Check every byte of a bundle; without an engine, without a network.
+    """Check every byte of a bundle, without an engine and without a network.
 
     Raises:
-        BadBundle: it is damaged, cut off, or none; where, and which image it is.
+        BadBundle: the file is damaged, cut off, or not a bundle; the message says where, and names the image.
     """
     with Archive.open(path) as archive:
         archive.check(jobs=settings.pulls_at_once, on_progress=listener.on_progress)

@@ -108,7 +108,7 @@ def test_what_is_damaged_is_named(tmp_path: Path) -> None:
     changed = WHOLE[:at] + b"X" + WHOLE[at + 1 :]
     text = problem(write(tmp_path / "f.tar", changed))
     assert f"blobs/sha256/{digest_of(SHARED)[7:]} of redis:7, quay.io/a/b:1" in text
-    assert f"at byte {WHOLE.index(SHARED)}, has other bytes than its digest" in text
+    assert f"at byte {WHOLE.index(SHARED)}, does not match its digest" in text
 
 
 def info(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0, link: str = "") -> tarfile.TarInfo:
@@ -159,13 +159,13 @@ BLOB = "blobs/sha256/" + digest_of(SHARED)[7:]
 
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty"),
-    "no tar": (b"GIF89a" * 500, "it is no tar archive"),
-    "gzipped": (b"\x1f\x8b" + bytes(1000), "it is no tar archive"),
+    "no tar": (b"GIF89a" * 500, "it is not a tar archive"),
+    "gzipped": (b"\x1f\x8b" + bytes(1000), "it is not a tar archive"),
     "nothing in it": (bytes(10240), "it has no oci-layout"),
-    "a way out": (with_one_more(info("../../etc/cron.d/x")), "'../../etc/cron.d/x' leads out of the archive"),
-    "a way out within": (with_one_more(info("blobs/../../x")), "'blobs/../../x' leads out"),
-    "an absolute path": (with_one_more(info("/etc/passwd")), "'/etc/passwd' leads out of the archive"),
-    "an unknown name": (with_one_more(info("blobs/sha256/x")), "'blobs/sha256/x' has no place in one"),
+    "a way out": (with_one_more(info("../../etc/cron.d/x")), "'../../etc/cron.d/x' points outside the archive"),
+    "a way out within": (with_one_more(info("blobs/../../x")), "'blobs/../../x' points outside"),
+    "an absolute path": (with_one_more(info("/etc/passwd")), "'/etc/passwd' points outside the archive"),
+    "an unknown name": (with_one_more(info("blobs/sha256/x")), "'blobs/sha256/x' does not belong in one"),
     "a symbolic link": (with_one_more(info("blobs/sha256/" + "1" * 64, tarfile.SYMTYPE, link="/etc")), "symbolic link"),
     "a hard link": (with_one_more(info("blobs/sha256/" + "1" * 64, tarfile.LNKTYPE, link="index.json")), "a hard link"),
     "a device": (with_one_more(info("blobs/sha256/" + "1" * 64, tarfile.CHRTYPE)), "a device"),
@@ -174,36 +174,39 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "a directory": (with_one_more(info("blobs", tarfile.DIRTYPE)), "a directory"),
     "a long name": (with_one_more(info("././@LongLink", tarfile.GNUTYPE_LONGNAME)), "an entry of the type b'L'"),
     "a sparse file": (with_one_more(info("index.json", tarfile.GNUTYPE_SPARSE)), "an entry of the type b'S'"),
-    "a duplicate blob": (with_one_more(info(BLOB, size=len(SHARED)), SHARED), f"it has two files {BLOB}"),
-    "a duplicate document": (with_one_more(info("index.json", size=2), b"{}"), "it has two files index.json"),
+    "a duplicate blob": (with_one_more(info(BLOB, size=len(SHARED)), SHARED), f"it has two files named {BLOB}"),
+    "a duplicate document": (with_one_more(info("index.json", size=2), b"{}"), "it has two files named index.json"),
     "a huge size": (huge(1 << 60), "cut off"),
     "a negative size": (huge(-(1 << 40)), "has the size -1099511627776"),
     "other bytes": (
         archive([(each, content[::-1] if each.name == BLOB else content) for each, content in members(WHOLE)]),
-        "has other bytes than its digest",
+        "does not match its digest",
     ),
-    "a setuid file": (setuid(), "no bundle has such a header"),
-    "something behind the end": (WHOLE + b"x" * 512, "something follows the archive's end"),
+    "a setuid file": (setuid(), "unexpected tar header"),
+    "something behind the end": (WHOLE + b"x" * 512, "there is data after the end of the archive"),
     "no listing": (without("build-lib.json"), "it has no build-lib.json"),
-    "a missing blob": (without(BLOB), "of redis:7 is not in it"),
+    "a missing blob": (without(BLOB), "of redis:7 is missing"),
     "a missing manifest": (
         without("blobs/sha256/" + IMAGES["redis:7"].manifest.digest[7:]),
-        "of redis:7 is not there",
+        "of redis:7 is missing",
     ),
     "another index": (
         archive([(each, b"{}") if each.name == "index.json" else (each, text) for each, text in members(WHOLE)]),
         "damaged",
     ),
-    "a listing that is no JSON": (with_document("build-lib.json", lambda _: b"]"), "is no JSON object"),
-    "a deep listing": (with_document("build-lib.json", lambda _: b"[" * 100_000), "is no JSON object"),
+    "a listing that is no JSON": (with_document("build-lib.json", lambda _: b"]"), "is not a JSON object"),
+    "a deep listing": (with_document("build-lib.json", lambda _: b"[" * 100_000), "is not a JSON object"),
     "a listing of something else": (
         with_listing(lambda found: found.update({"build-lib": "x"})),
-        "is none of a bundle",
+        "is not that of a bundle",
     ),
     "a later format": (with_listing(lambda found: found.update(format=2)), "has the format 2"),
     "no images": (with_listing(lambda found: found.pop("images")), "is damaged: 'images'"),
     "a wrong release": (with_listing(lambda found: found.update(release="../x")), "the release '../x'"),
-    "a release that writes on the terminal": (with_listing(lambda found: found.update(since="\x1b[2J")), "is no text"),
+    "a release that writes on the terminal": (
+        with_listing(lambda found: found.update(since="\x1b[2J")),
+        "is not a printable text",
+    ),
     "an image twice": (
         with_listing(lambda found: found.update(images=[*found["images"], *found["images"]])),  # type: ignore[misc]
         "an image is listed twice",
@@ -214,7 +217,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     ),
     "a digest of another kind": (
         with_listing(lambda found: found["images"][0].update(digest="md5:0")),  # type: ignore[index]
-        "'md5:0' is no digest",
+        "'md5:0' is not a digest",
     ),
     "a config for a manifest": (
         with_listing(
@@ -289,7 +292,7 @@ def test_at_a_terminal_an_error_stands_on_a_line_of_its_own(project: Path) -> No
 def test_what_was_missing_is_listed() -> None:
     planned = plan([gathered("redis:7", IMAGES["redis:7"]), missing("gone:1", "nobody\nhas it")])
     assert planned.listing.missing == {"gone:1": "nobody has it"}
-    with pytest.raises(BuildError, match="none of 2 images is to be had: a:1, b:1"):
+    with pytest.raises(BuildError, match="none of 2 images is available: a:1, b:1"):
         plan([missing("a:1", "x"), missing("b:1", "y")])
     with pytest.raises(BuildError, match="no dependency images"):
         plan([])
@@ -338,16 +341,16 @@ def test_any_size_of_parts_can_be_read(size: int | None, tmp_path: Path) -> None
 def test_a_part_that_is_missing_is_named(tmp_path: Path) -> None:
     made = parts(tmp_path)
     made[1].unlink()
-    assert "f.tar.002 of" in problem(tmp_path / "f.tar")
+    assert "are missing: f.tar.002" in problem(tmp_path / "f.tar")
     made[3].unlink()
     assert "f.tar.002, f.tar.004 of" in problem(tmp_path / "f.tar")
     (tmp_path / "f.tar.sha256").unlink()
-    assert "f.tar.002 of" in problem(tmp_path / "f.tar")
+    assert "are missing: f.tar.002" in problem(tmp_path / "f.tar")
 
 
 def test_a_last_part_that_is_missing_is_noticed_without_checksums_too(tmp_path: Path) -> None:
     parts(tmp_path)[3].unlink()
-    assert "f.tar.004 of" in problem(tmp_path / "f.tar")
+    assert "are missing: f.tar.004" in problem(tmp_path / "f.tar")
     (tmp_path / "f.tar.sha256").unlink()
     assert "cut off" in problem(tmp_path / "f.tar")
 
@@ -357,7 +360,7 @@ def test_a_part_that_is_damaged_is_named(tmp_path: Path) -> None:
     at = made[2].stat().st_size // 2
     content = made[2].read_bytes()
     write(made[2], content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-    assert "f.tar.003 is damaged: its checksum is not that of f.tar.sha256" in problem(tmp_path / "f.tar")
+    assert "f.tar.003 is damaged: its checksum is not the one in f.tar.sha256" in problem(tmp_path / "f.tar")
     (tmp_path / "f.tar.sha256").unlink()
     assert "of f.tar.003" in problem(tmp_path / "f.tar")
 
@@ -377,7 +380,7 @@ def test_parts_in_the_wrong_order_are_said_to_be(tmp_path: Path) -> None:
 def test_a_part_too_many_is_named(tmp_path: Path) -> None:
     parts(tmp_path)
     write(tmp_path / "f.tar.005", b"x")
-    assert "f.tar.005 is no part of" in problem(tmp_path / "f.tar")
+    assert "f.tar.sha256 does not list: f.tar.005" in problem(tmp_path / "f.tar")
 
 
 @pytest.mark.parametrize("text", ["x", "0" * 64, "0" * 64 + "  ../../etc/passwd", "0" * 64 + "  f.tar.002", "\xff"])
@@ -441,7 +444,7 @@ def test_a_file_that_may_not_grow_is_no_traceback(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", code, str(tmp_path / "f.tar")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "takes no file of this size | --split 4G writes parts" in done.stdout
+    assert "does not support files of this size | --split 4G writes parts" in done.stdout
     assert not list(tmp_path.iterdir())
 
 
@@ -519,17 +522,17 @@ def test_a_bundle_and_its_listing_say_the_same(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (b"", "is empty"),
-        (b"x" * 600, "no tar archive"),
-        (b"{", "is no JSON object"),
-        (b"{}", "is no inventory, and not the build-lib.json of a bundle"),
+        (b"x" * 600, "not a tar archive"),
+        (b"{", "is not a JSON object"),
+        (b"{}", "is neither an inventory nor the build-lib.json of a bundle"),
         (b'{"build-lib": "inventory"}', "has the format None"),
         (b'{"build-lib": "inventory", "format": 1}', "is damaged: 'of'"),
-        (b'{"build-lib": "inventory", "format": 1, "of": "moon"}', "it is of 'moon'"),
+        (b'{"build-lib": "inventory", "format": 1, "of": "moon"}', "it is an inventory of 'moon'"),
         (b'{"build-lib": "inventory", "format": 1, "of": "engine", "name": "x", "images": [7]}', "is damaged"),
         (
             b'{"build-lib": "inventory", "format": 1, "of": "engine", "name": "x", "images":'
             b' [{"image": "a", "platform": "", "layers": [], "diff_ids": "sha256:0"}]}',
-            "is no list",
+            "is not a list",
         ),
     ],
 )
@@ -605,7 +608,7 @@ def test_a_manifest_that_nests_too_deep_is_refused(tmp_path: Path) -> None:
     deep = b"[" * 100_000
     wrong = with_listing(lambda found: found["images"][0].update(digest=digest_of(deep)))  # type: ignore[index]
     extra = (info("blobs/sha256/" + digest_of(deep)[7:], size=len(deep)), deep)
-    assert "a manifest is no JSON" in problem(write(tmp_path / "f.tar", archive([*members(wrong), extra])))
+    assert "a manifest is not JSON" in problem(write(tmp_path / "f.tar", archive([*members(wrong), extra])))
 
 
 def test_a_tar_of_python_can_be_read_too() -> None:
