@@ -1,4 +1,4 @@
-"""What runs on this machine: its apt, a Docker Engine, a registry on loopback.
+"""The local machine: its apt, a Docker Engine, a registry on loopback.
 
 In: settings. Out: installed packages, and processes that outlive the run that started them.
 """

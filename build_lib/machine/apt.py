@@ -1,4 +1,4 @@
-"""The machine's apt: installing what a task needs, and which Debian archive this machine uses."""
+"""The machine's apt: installs the packages that a task needs, and finds the Debian archive that this machine uses."""
 
 import os
 import re
@@ -16,16 +16,16 @@ from build_lib.process import run, tail
 from build_lib.settings import Settings
 
 _CONFIG = Path("/etc/apt")
-_LOCK_SECONDS = 300  # another apt on this machine is waited for
+_LOCK_SECONDS = 300  # how long to wait for another apt on this machine
 _LOCK_POLL_SECONDS = 0.5
 _LISTS_LOCKED = "Could not get lock /var/lib/apt/lists"
-_ROLLING = ("stable", "testing", "unstable", "sid")  # names under which a machine may follow a suite
+_ROLLING = ("stable", "testing", "unstable", "sid")  # suite names that are not a codename
 _one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Archive:
-    """A Debian archive: the URL of its suites, and that of their security updates ("" if it has none)."""
+    """A Debian archive: the URL of its suites, and the URL of its security updates, or ""."""
 
     main: str
     security: str
@@ -38,12 +38,12 @@ class _Source:
 
 
 def available() -> bool:
-    """Whether packages can be installed here: there is apt, and we are root."""
+    """Whether packages can be installed here: apt exists, and this process runs as root."""
     return shutil.which("apt-get") is not None and os.geteuid() == 0
 
 
 def install(packages: Sequence[str], settings: Settings, cancel: Cancel, *, wanted: Sequence[str] = ()) -> None:
-    """Install packages from the distribution, and those of `wanted` that it has; what they print goes to a log.
+    """Install packages from the distribution, and those of `wanted` that it has. Output goes to a log.
 
     Raises:
         BuildError: apt failed; with the last lines of its log.
@@ -63,29 +63,29 @@ def _apt_get(arguments: Sequence[str], settings: Settings, cancel: Cancel) -> No
     while True:
         with log.open("w") as file:
             code = run(command, log=file, cancel=cancel, env=environment)
-        # apt waits for dpkg's lock, but not for that of its lists
+        # apt waits for the lock of dpkg, but not for that of its lists
         if not code or _LISTS_LOCKED not in tail(log) or time.monotonic() > until:
             break
         cancel.sleep(_LOCK_POLL_SECONDS)
     if code:
         raise BuildError(
             f"apt-get {' '.join(arguments)} failed with exit code {code}:\n{tail(log)}",
-            hint="is the apt mirror of this machine reachable? apt-get update shows it",
+            hint="apt-get update shows whether this machine's apt mirror is reachable",
         )
 
 
 def _known(packages: Sequence[str]) -> list[str]:
-    """Those of the packages that apt could install."""
+    """The packages that apt can install."""
     answer = subprocess.run(["apt-cache", "madison", *packages], capture_output=True, text=True, check=False).stdout
     found = {line.partition("|")[0].strip() for line in answer.splitlines()}
     return [name for name in packages if name in found]
 
 
 def debian_archive(settings: Settings, config: Path = _CONFIG) -> Archive | None:
-    """The archive to make Debian images from: `APT_MIRROR`, else the one in this machine's sources.
+    """The archive to make Debian images from: `APT_MIRROR`, or else the one in this machine's sources.
 
-    None where neither is there: the machine is no Debian, or its sources have no address that may stand
-    in an image. A mirror's security updates are beside it, as `…/debian-security` is beside `…/debian`.
+    None if there is neither: the machine does not run Debian, or its sources have no URL that an image may contain. The
+    security updates of a mirror are expected next to it: `…/debian-security` for `…/debian`.
     """
     if settings.apt_mirror:
         return Archive(main=settings.apt_mirror, security=f"{settings.apt_mirror}-security")
@@ -109,7 +109,7 @@ def _os_release(path: Path) -> dict[str, str]:
 
 
 def _sources(config: Path) -> Iterator[_Source]:
-    """The binary sources in apt's own order (sources.list(5)), both formats."""
+    """The binary sources in apt's order (sources.list(5)), in both formats."""
     parts = sorted((config / "sources.list.d").glob("*"))
     for path in (config / "sources.list", *parts):
         if path.suffix == ".list" and path.is_file():
@@ -133,7 +133,7 @@ def _deb822_sources(text: str) -> Iterator[_Source]:
 
 
 def _resolved(url: str, suites: tuple[str, ...]) -> Iterator[_Source]:
-    """Cloud images name a file that lists the mirrors; what is neither that nor http is no mirror for others."""
+    """The source of a URL. Cloud images name a file that lists mirrors; other schemes than http(s) are ignored."""
     if url.startswith("mirror+file:"):
         path = Path(url.removeprefix("mirror+file:").replace("///", "/"))
         lines = path.read_text().splitlines() if path.is_file() else []

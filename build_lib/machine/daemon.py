@@ -1,4 +1,4 @@
-"""A Docker Engine on this machine: installed and started where none runs, and ended again."""
+"""A Docker Engine on this machine: installs and starts one if none is running, and stops it again."""
 
 import json
 import os
@@ -27,7 +27,7 @@ _BY_HAND = "install and start one by hand: https://docs.docker.com/engine/instal
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Started:
-    """An engine that this program started: by the service manager, or as a process with its start time."""
+    """An engine that this program started: through systemd, or as a process with its start time."""
 
     by: Literal["systemd", "process"]
     pid: int = 0
@@ -35,27 +35,27 @@ class Started:
 
     @property
     def process(self) -> background.Process:
-        """The process, if it is one."""
+        """The process, if `by` is "process"."""
         return background.Process(pid=self.pid, born=self.born)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Up:
-    """What `up` found or did."""
+    """The engine that `up` found or started."""
 
-    version: str  # "" if none runs yet, in a dry run
+    version: str  # "" in a dry run if none is running
     address: str
     installed: bool
     started: Started | None
 
 
 def up(settings: Settings, *, dry: bool = False) -> Up:
-    """Make sure that an engine answers: use the one that runs, else start this machine's, installed if need be.
+    """Ensure that an engine answers: use a running one, or start this machine's, after installing it if necessary.
 
-    With `dry`, nothing is installed or started, and the result says what would be.
+    With `dry`, nothing is installed or started, and the result says what would be done.
 
     Raises:
-        BuildError: there is none and none can be had; with what to do by hand.
+        BuildError: no engine answers, and none can be started; with what to do by hand.
     """
     address = endpoint(settings)
     with suppress(EngineError), Engine.connect(settings) as engine:
@@ -76,7 +76,7 @@ def up(settings: Settings, *, dry: bool = False) -> Up:
 
 
 def down(settings: Settings, *, dry: bool = False) -> Started | None:
-    """End the engine that `up` started; None if it started none that still runs. With `dry`, only say which."""
+    """Stop the engine that `up` started, and return it; None if it is not running. With `dry`, only return it."""
     record = _record(settings)
     if not record.is_file():
         return None
@@ -96,27 +96,27 @@ def _end(started: Started, *, gone: bool) -> None:
 
 
 def _installable() -> bool:
-    """Whether the engine has to be installed first, rather than only started.
+    """Whether the engine has to be installed before it can be started.
 
     Raises:
-        BuildError: this program can do neither here.
+        BuildError: this program can neither install nor start one here.
     """
     if shutil.which("dockerd"):
         if os.geteuid() != 0:
-            raise BuildError("a Docker Engine is installed but does not run", hint="sudo systemctl start docker")
+            raise BuildError("a Docker Engine is installed but not running", hint="sudo systemctl start docker")
         return False
     if shutil.which("apt-get") is None:
-        raise BuildError("no Docker Engine runs here, and this is no Debian or Ubuntu", hint=_BY_HAND)
+        raise BuildError("no Docker Engine is installed, and this system is not Debian or Ubuntu", hint=_BY_HAND)
     if os.geteuid() != 0:
         raise BuildError(
-            "no Docker Engine runs here, and installing one needs root",
+            "no Docker Engine is installed, and installing one requires root",
             hint=f"sudo apt-get install {' '.join(_PACKAGES)} && sudo systemctl start docker",
         )
     return True
 
 
 def _start(settings: Settings) -> Started:
-    """Start it, remember that it was us, and wait until it answers."""
+    """Start the engine, record that this program started it, and wait until it answers."""
     log = settings.state_dir / "logs" / "dockerd.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     if Path("/run/systemd/system").is_dir():
@@ -130,7 +130,7 @@ def _start(settings: Settings) -> Started:
 
 
 def _spawn(settings: Settings, log: Path) -> Started:
-    """A dockerd that outlives this program."""
+    """Start a dockerd that outlives this program."""
     program = shutil.which("dockerd") or "/usr/sbin/dockerd"
     process = background.start([program], log, settings.environment)
     return Started(by="process", pid=process.pid, born=process.born)
@@ -145,7 +145,7 @@ def _wait(settings: Settings, started: Started, log: Path) -> None:
         if (ours and not started.process.runs()) or time.monotonic() > deadline:
             last = f":\n{tail(log)}" if ours else ""
             hint = f"its log: {log}" if ours else "its log: journalctl --unit docker"
-            raise EngineError(f"the Docker Engine did not come up{last}", hint=hint)
+            raise EngineError(f"the Docker Engine did not start{last}", hint=hint)
         time.sleep(background.POLL_SECONDS)
 
 

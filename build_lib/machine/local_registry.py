@@ -1,4 +1,4 @@
-"""A registry on this machine's loopback, as a stand-in for a Harbor: Debian's `docker-registry`."""
+"""A registry on this machine's loopback interface, as a substitute for a Harbor: Debian's `docker-registry`."""
 
 import json
 import secrets
@@ -25,7 +25,7 @@ _READY_SECONDS = 30
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalRegistry:
-    """Where it is, whether it was started just now, and where its login is, if it has one."""
+    """The registry's host, whether it was started just now, and the file with its login, or None."""
 
     host: str
     started: bool
@@ -33,10 +33,10 @@ class LocalRegistry:
 
 
 def up(settings: Settings, *, password: bool = False, dry: bool = False) -> LocalRegistry:
-    """Start the registry, or say where it already runs; with `password`, nobody gets in without its login.
+    """Start the registry, or return the running one. With `password`, it requires a login.
 
     Raises:
-        BuildError: it cannot be installed here, or does not start.
+        BuildError: the registry cannot be installed here, or did not start.
     """
     directory = settings.state_dir / "registry"
     login = directory / "login"
@@ -56,7 +56,7 @@ def up(settings: Settings, *, password: bool = False, dry: bool = False) -> Loca
 
 
 def down(settings: Settings, *, dry: bool = False) -> bool:
-    """End the registry that `up` started; False if it started none that still runs."""
+    """Stop the registry that `up` started. Return whether one was running."""
     directory = settings.state_dir / "registry"
     found = _running(directory)
     if found and not dry:
@@ -74,23 +74,23 @@ def _running(directory: Path) -> dict[str, Any] | None:
 def _program(name: str, package: str, settings: Settings) -> str:
     if shutil.which(name) is None:
         if not apt.available():
-            raise BuildError(f"there is no {name} here", hint=f"sudo apt-get install {package}")
+            raise BuildError(f"{name} is not installed", hint=f"sudo apt-get install {package}")
         apt.install([package], settings, Cancel())
     found = shutil.which(name)
     if found is None:
-        raise BuildError(f"the package {package} has no program {name}")
+        raise BuildError(f"the package {package} does not contain the program {name}")
     return found
 
 
 def write_login(path: Path, settings: Settings) -> Path:
-    """A new password in a file that only its owner reads, as `.env` would have it; the file that the registry reads."""
+    """Write a new password to a private file in the format of `.env`. Return the password file for the registry."""
     htpasswd = _program("htpasswd", "apache2-utils", settings)
     password = secrets.token_urlsafe(18)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     path.write_text(f"PRIVATE_REGISTRY_USERNAME={_USER}\nPRIVATE_REGISTRY_PASSWORD={password}\n")
-    command = [htpasswd, "-inB", _USER]  # from standard input: arguments can be seen by everyone
+    command = [htpasswd, "-inB", _USER]  # on standard input, because arguments are visible to all users
     done = subprocess.run(command, input=password, capture_output=True, text=True, check=True)
     hashed = path.with_name("htpasswd")
     hashed.write_text(done.stdout)
@@ -118,9 +118,7 @@ def _wait(host: str, process: background.Process, settings: Settings) -> None:
             if probe.connect_ex((name, int(port))) == 0:
                 return
         if not process.runs() or time.monotonic() > deadline:
-            raise BuildError(
-                f"the registry did not come up:\n{tail(_log(settings))}", hint=f"its log: {_log(settings)}"
-            )
+            raise BuildError(f"the registry did not start:\n{tail(_log(settings))}", hint=f"its log: {_log(settings)}")
         time.sleep(background.POLL_SECONDS)
 
 
