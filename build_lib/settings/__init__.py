@@ -1,6 +1,6 @@
 """Settings: one frozen value, read from flags, the process environment, `.env` and defaults, in this order.
 
-In: flags, and the directory of `.env`. Out: `Settings`, whose values are parsed; every other package reads that alone.
+In: flags, and the directory of `.env`. Out: `Settings` with parsed values. No other package reads the environment.
 """
 
 from typing import TYPE_CHECKING

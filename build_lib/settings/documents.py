@@ -1,4 +1,4 @@
-"""Documents made from the settings themselves: `python -m build_lib.settings.documents` writes both anew."""
+"""The documents generated from the settings: `python -m build_lib.settings.documents` writes both."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,19 +8,19 @@ from build_lib.settings.keys import PREFIXED
 from build_lib.settings.values import described
 
 _HEAD = """\
-# Copy this file to .env and change what you need. A flag wins over the environment, that over .env,
-# and .env over the default, which stands here after each name.
+# Copy this file to .env and change what you need. Flags override the environment, which overrides .env,
+# which overrides the defaults. Each setting below has its default.
 
-# the repository that is worked on; read from the environment alone, for .env lies in it; empty: that of tasks.py
+# the repository to work on; read from the environment only, because .env is in it; empty: that of tasks.py
 PROJECT_ROOT=
 """
 _TITLE = """\
 # Settings
 
-Made from the settings themselves (`python -m build_lib.settings.documents`). Each may stand in `.env` at the top of the
-repository, in the environment, or, where there is a flag, on the command line: a flag wins over the environment, that
-over `.env`, and `.env` over the default. Lists are separated by commas or white space. `PROJECT_ROOT`, in the
-environment alone, is the repository that is worked on; without it, that of `tasks.py`.
+Generated from the code by `python -m build_lib.settings.documents`. Each setting can be given in `.env` at the top of
+the repository, in the environment, or as a flag, if it has one. Flags override the environment, which overrides `.env`,
+which overrides the default. Items of lists are separated by commas or white space. `PROJECT_ROOT`, read from the
+environment only, is the repository to work on; the default is that of `tasks.py`.
 
 | setting | flag | default | meaning |
 | --- | --- | --- | --- |

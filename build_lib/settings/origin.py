@@ -1,4 +1,4 @@
-"""Where the text of a setting comes from, and what is said if it cannot be used."""
+"""Finds the text of a setting, and parses it with an error that names its origin."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ T = TypeVar("T")
 def find(
     key: Key[Any], flags: Mapping[str, object], environ: Mapping[str, str], from_file: Mapping[str, str]
 ) -> tuple[str, str]:
-    """The text of a setting, and where it comes from in words."""
+    """The text of a setting, and its origin for messages."""
     if key.flag and flags.get(key.flag) is not None:
         return str(flags[key.flag]), f"--{key.flag}"
     if key.name in environ:
@@ -30,7 +30,7 @@ def parse(key: Key[T], text: str, origin: str) -> T:
     """The value of a setting.
 
     Raises:
-        SettingsError: the text cannot be used; names its origin, and what is allowed.
+        SettingsError: the text is not valid; the message names its origin, and the hint says what is allowed.
     """
     try:
         return key.parse(text.strip())
@@ -40,10 +40,10 @@ def parse(key: Key[T], text: str, origin: str) -> T:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """The names and texts in a `.env` file; nothing if there is none.
+    """The names and texts in a `.env` file; empty if there is no such file.
 
     Raises:
-        SettingsError: it cannot be read.
+        SettingsError: the file cannot be read.
     """
     if not path.is_file():
         return {}
@@ -55,5 +55,5 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def _without_password(text: str) -> str:
-    """`user:password@host` with the password hidden; the tag of `name:tag@sha256:…` stays."""
+    """The text with the password of `user:password@host` hidden. `name:tag@sha256:…` is unchanged."""
     return re.sub(r"(?<![^/\s])([^/\s@:]*):[^/\s@]*@(?!sha256:)", r"\1:***@", text)

@@ -1,6 +1,6 @@
-"""The text of a setting as the value that it stands for.
+"""Parsers that turn the text of a setting into its value.
 
-Each function raises ValueError with what is allowed. Lists are separated by commas or white space.
+Each function raises ValueError with what is allowed. Items of lists are separated by commas or white space.
 """
 
 import re
@@ -13,12 +13,12 @@ from build_lib.reference import TAG_RULE, Mirror, PrivateRegistry, Reference, is
 
 
 def text(text: str) -> str:
-    """The text as it is."""
+    """The text unchanged."""
     return text
 
 
 def count(text: str) -> int:
-    """A whole number."""
+    """A whole number from 1 to 1000."""
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
         raise ValueError("a whole number from 1 to 1000")
     return int(text)
@@ -37,7 +37,7 @@ def yes(text: str) -> bool:
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """A parser of one of these words, and no other."""
+    """A parser that accepts only these words."""
 
     def parse(text: str) -> str:
         if text not in words:
@@ -53,18 +53,18 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def tag(text: str) -> str:
-    """A tag that every registry takes."""
+    """A tag that is valid at every registry."""
     if not is_tag(text):
         raise ValueError(TAG_RULE)
     return text
 
 
 def image_prefix(text: str) -> str:
-    """The beginning of an image's name."""
+    """A prefix of image names."""
     try:
         Reference.parse(f"{text}x:latest")
     except InvalidReference:
-        raise ValueError("the beginning of an image's name, such as 'ai-infra-' or 'harbor.example/team/'") from None
+        raise ValueError("a prefix of image names, such as 'ai-infra-' or 'harbor.example/team/'") from None
     return text
 
 
@@ -109,7 +109,7 @@ def hosts(text: str) -> tuple[str, ...]:
             f"hosts such as harbor.example:8080, separated by commas or spaces ({error.message})"
         ) from None
     if any(registry.project for registry in found):
-        raise ValueError("hosts alone, host[:port], without a project")
+        raise ValueError("hosts only, as host[:port], without a project")
     return tuple(registry.host for registry in found)
 
 
@@ -133,5 +133,5 @@ def apt_mirror(text: str) -> str:
     if text and (url.scheme not in ("http", "https") or not url.hostname):
         raise ValueError("an http or https URL such as http://mirror.example/debian")
     if url.username or url.password:
-        raise ValueError("a URL without a password, which would stand in the images' history")
+        raise ValueError("a URL without a password, which would be visible in the images' history")
     return text.rstrip("/")

@@ -1,4 +1,4 @@
-"""The values of all settings: flag over process environment over `.env` over default."""
+"""The values of all settings: flags override the process environment, which overrides `.env` and the defaults."""
 
 import hashlib
 import os
@@ -15,20 +15,20 @@ from build_lib.settings.keys import Key
 from build_lib.settings.origin import find, parse, read_env_file
 
 T = TypeVar("T")
-_OF_THE_CLI = ("DOCKER_HOST", "DOCKER_CONTEXT")  # in `.env`, they count for the docker CLI too
+_OF_THE_CLI = ("DOCKER_HOST", "DOCKER_CONTEXT")  # values in `.env` are passed to the docker CLI too
 
 
 def value_of(key: Key[T]) -> T:
-    """A field of Settings that holds this setting's value."""
+    """A field of Settings with the value of this key."""
     return cast(T, field(metadata={"key": key}, repr=not key.secret))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Everything that can be configured. Paths are absolute."""
+    """The values of all settings. Paths are absolute."""
 
     project_root: Path
-    environment: Mapping[str, str] = field(repr=False)  # what child processes get: it may hold secrets
+    environment: Mapping[str, str] = field(repr=False)  # for child processes; may contain secrets
     build_arg_settings: Mapping[str, str] = field(default_factory=dict)  # BUILD_ARG_NAME, by NAME
     build_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # SECRET_NAME, by NAME
 
@@ -69,12 +69,13 @@ class Settings:
     def load(
         cls, root: Path, flags: Mapping[str, object] | None = None, *, environ: Mapping[str, str] | None = None
     ) -> Self:
-        """Read all settings, and refuse the first wrong one.
+        """Read all settings.
 
-        Flags that are None were not given. `PROJECT_ROOT` in the environment moves `root`, and with it `.env`.
+        Flags that are None were not given. `PROJECT_ROOT` in the environment overrides `root`, and so the path of
+        `.env`.
 
         Raises:
-            SettingsError: a value cannot be used; names the key, where the value came from, and what is allowed.
+            SettingsError: a value is not valid; with its key, its origin, and what is allowed.
         """
         environ = os.environ if environ is None else environ
         root = _project_root(root, environ)
@@ -92,7 +93,7 @@ class Settings:
 
     @property
     def build_args(self) -> dict[str, str]:
-        """What Dockerfiles may declare as ARG, by name: settings that are not empty, and BUILD_ARG_NAME as NAME."""
+        """The build arguments for Dockerfiles, by name: settings that are not empty, and BUILD_ARG_NAME as NAME."""
         named = {key.name: getattr(self, name) for name, key in described().items() if key.build_arg}
         named["APT_SIGNING_KEY_DIGEST"] = self.apt_signing_key_digest
         own = {name: str(value) for name, value in named.items() if value not in ("", None)}
@@ -100,7 +101,7 @@ class Settings:
 
     @property
     def apt_signing_key_digest(self) -> str:
-        """What tells one signing key from another, and nothing else about it; "" if there is none."""
+        """A hash that identifies the signing key without disclosing it; "" if there is none."""
         return hashlib.sha256(self.apt_signing_key.read_bytes()).hexdigest()[:16] if self.apt_signing_key else ""
 
     @property
@@ -111,12 +112,12 @@ class Settings:
 
     @property
     def pulls_at_once(self) -> int:
-        """How many connections bring images in at once."""
+        """How many connections download images at once."""
         return self.jobs or self.pull_jobs
 
     @property
     def pushes_at_once(self) -> int:
-        """How many transfers to the private registry run at once."""
+        """How many uploads to the private registry run at once."""
         return self.jobs or self.push_jobs
 
     @property
@@ -133,19 +134,19 @@ class Settings:
         """
         if self.private_registry is None:
             raise SettingsError(
-                "there is no private registry to push to",
-                hint="-r host[:port]/project names one, or PRIVATE_REGISTRY in .env",
+                "no private registry is set",
+                hint="name one with -r host[:port]/project, or with PRIVATE_REGISTRY in .env",
             )
         return self.private_registry
 
     @property
     def state_dir(self) -> Path:
-        """Where the program keeps its own files: logs, records, locks."""
+        """The directory of the program's own files: logs, records, locks."""
         return self.project_root / ".build"
 
     @property
     def compose_files(self) -> tuple[Path, ...]:
-        """The compose files to read: those named, else the usual ones that exist."""
+        """The compose files to read: those of COMPOSE_FILE, or else the first default name that exists."""
         if self.compose_file:
             named = (part for part in self.compose_file.split(os.pathsep) if part)
             return tuple(self.project_root / part for part in named)
@@ -154,25 +155,25 @@ class Settings:
 
 
 def described() -> dict[str, Key[Any]]:
-    """Every setting's key, by the name of its field in Settings, in the order in which they are documented."""
+    """The keys of all settings by their field in Settings, in the order in which they are documented."""
     return {item.name: item.metadata["key"] for item in fields(Settings) if "key" in item.metadata}
 
 
 def unknown_in_env_file(path: Path) -> tuple[list[str], list[str]]:
-    """The names in a `.env` file that are no settings, and those that are known."""
+    """The unknown names in a `.env` file, and the names of all settings."""
     known = [key.name for key in described().values()]
     found = read_env_file(path)
     return [name for name in found if name not in known and not name.startswith((keys.BUILD_ARG, keys.SECRET))], known
 
 
 def has_secret(path: Path) -> bool:
-    """Whether a `.env` file holds a secret itself, such as a password."""
+    """Whether a `.env` file contains a secret, such as a password."""
     found = read_env_file(path)
     return any(key.secret and found.get(key.name) for key in described().values())
 
 
 def check_flags(flags: Mapping[str, object]) -> None:
-    """Refuse a wrong flag before any task runs.
+    """Check the values of flags, before any task runs.
 
     Raises:
         SettingsError: as for Settings.load.
@@ -183,7 +184,7 @@ def check_flags(flags: Mapping[str, object]) -> None:
 
 
 def _named(found: Mapping[str, str], prefix: str) -> dict[str, str]:
-    """The settings whose names begin so, by the rest of their names."""
+    """The settings with this prefix, by the rest of their names."""
     return {name.removeprefix(prefix): text for name, text in sorted(found.items()) if name.startswith(prefix)}
 
 

@@ -58,7 +58,7 @@ def test_every_key_is_a_field_of_its_name() -> None:
         ("IMAGE_TAG", "a b", "letters, digits"),
         ("IMAGE_TAG", "", "letters, digits"),
         ("IMAGE_TAG", "t" * 129, "128"),
-        ("IMAGE_PREFIX", "Upper-", "beginning of an image's name"),
+        ("IMAGE_PREFIX", "Upper-", "prefix of image names"),
         ("PRIVATE_REGISTRY", "http://harbor.example/x", "host[:port]/project"),
         ("EXTRA_IMAGES", "redis, BAD", "'BAD'"),
         ("APT_MIRROR", "ftp://mirror", "http or https"),
