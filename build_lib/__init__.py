@@ -1,7 +1,7 @@
-"""Find, fetch and build the container images that a repository's services are made of.
+"""Find, fetch and build the container images of a repository's services.
 
-Each package has one door, its `__init__.py`, which says what it is for and names what others may use. All names are
-imported when they are first used: completing a command imports none of them.
+Each package has one door, its `__init__.py`, which describes the package and names what other packages may use. All
+names are imported on first use, so that command completion imports none of them.
 """
 
 from typing import TYPE_CHECKING

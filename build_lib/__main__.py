@@ -1,6 +1,6 @@
-"""`python -m build_lib TASK`: the tasks without a tasks.py, for the repository that is the current directory.
+"""`python -m build_lib TASK`: runs tasks in a repository without a tasks.py, which is the current directory.
 
-Above all for `python -m build_lib init`, which gives it one.
+Mainly for `python -m build_lib init`, which creates that file.
 """
 
 from pathlib import Path

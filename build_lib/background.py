@@ -1,4 +1,4 @@
-"""Processes that outlive this program: started in one run, ended in another."""
+"""Processes that outlive this program: started in one run, stopped in another."""
 
 import os
 import signal
@@ -15,31 +15,33 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Process:
-    """A process for ever: its id, and when it started, in clock ticks after boot."""
+    """A process, identified by its id and its start time in clock ticks after boot."""
 
     pid: int
     born: int
 
     def runs(self) -> bool:
-        """Whether it is still there, and no other of the same id."""
+        """Whether the process is running, and is not another one with the same id."""
         return _born(self.pid) == self.born
 
     def stop(self, what: str) -> None:
-        """Ask it to end, and wait until it has.
+        """Send SIGTERM, and wait for the process to end. `what` names it in messages.
 
         Raises:
-            BuildError: it does not.
+            BuildError: the process does not end in time.
         """
         os.kill(self.pid, signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
         while self.runs():
             if time.monotonic() > deadline:
-                raise BuildError(f"{what}, process {self.pid}, does not end", hint=f"kill {self.pid}")
+                raise BuildError(
+                    f"{what} (pid {self.pid}) did not stop in {_STOP_SECONDS} s", hint=f"kill -9 {self.pid}"
+                )
             time.sleep(POLL_SECONDS)
 
 
 def start(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Process:
-    """Start a program in a session of its own, all its output into `log`."""
+    """Start a program in its own session, with all output to the file `log`."""
     write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     files = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -52,7 +54,7 @@ def start(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> 
 
 
 def _born(pid: int) -> int | None:
-    """proc(5), field 22 of stat; None if it is gone."""
+    """The start time, field 22 of stat in proc(5); None if the process has ended."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,13 +1,13 @@
-"""Expected failures: each says what happened, to what and why, and what to do next."""
+"""Expected failures. Each says what happened to what, why, and what to do next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 
 class BuildError(Exception):
-    """A failure that a user can do something about.
+    """A failure that a user can act on.
 
-    `message` is one line for people; `hint`, if there is one, is the next step: a command or a setting.
+    `message` is one line for users. `hint`, if not empty, is the next step: a command or a setting.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -17,7 +17,7 @@ class BuildError(Exception):
 
 
 class Incomplete(BuildError):
-    """Part of the work failed, and the rest was done: nothing else has to stop, but the exit code says so."""
+    """Part of the work failed and the rest was done: other tasks may go on, but the exit code is 1."""
 
 
 class SettingsError(BuildError):
@@ -25,21 +25,22 @@ class SettingsError(BuildError):
 
 
 class InvalidReference(BuildError):
-    """A text is no valid image reference or registry name."""
+    """A text is not a valid image reference or registry name."""
 
 
 class EngineError(BuildError):
-    """The Docker Engine cannot be reached, or refused what was asked of it."""
+    """The Docker Engine cannot be reached, or refused a request."""
 
 
 class EngineLost(EngineError):
-    """The Docker Engine that answered before does so no more: the run ends, for nothing else in it can work."""
+    """The Docker Engine no longer answers. The run ends, because nothing else in it can work."""
 
 
 class RegistryError(BuildError):
-    """A registry refused something, or could not be asked.
+    """A registry refused a request, or could not be reached.
 
-    `status` is that of its answer, 0 if there was none; `retry_after` is how many seconds it asks to wait.
+    `status` is the HTTP status of its response, 0 if there was none. `retry_after` is the wait in seconds that it asks
+    for.
     """
 
     def __init__(self, message: str, *, hint: str = "", status: int = 0, retry_after: float | None = None) -> None:
@@ -50,29 +51,29 @@ class RegistryError(BuildError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
-    """A source that did not give an image, and its own reason."""
+    """A source that did not provide an image, with its reason."""
 
     source: str
     reason: str
 
 
 class Unavailable(BuildError):
-    """No source has an image; `refusals` says why each did not give it, and `tries` how many it took to know."""
+    """No source has the image. `refusals` has the reason of each source, `tries` the number of tries."""
 
     def __init__(self, image: str, refusals: Sequence[Refusal], *, tries: int = 1) -> None:
         reasons = "; ".join(f"{refusal.source}: {refusal.reason}" for refusal in refusals)
-        super().__init__(f"{image} is to be had from no source ({reasons})")
+        super().__init__(f"{image} is not available from any source ({reasons})")
         self.refusals = tuple(refusals)
         self.tries = tries
 
 
 class BadBundle(BuildError):
-    """A bundle, a part of one, or an inventory that is damaged, or none at all."""
+    """A file is not a bundle, a part of one, or an inventory, or is damaged."""
 
 
 class BuildFailed(BuildError):
-    """A builder could not build a service."""
+    """A builder failed to build a service."""
 
 
 class PackagesError(BuildError):
-    """The Slurm packages cannot be copied as they are."""
+    """The Slurm packages are not in a state to be copied."""

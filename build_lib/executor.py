@@ -1,6 +1,6 @@
-"""How invoke runs the tasks here: pre-tasks get their caller's arguments, and failures end as one line.
+"""How invoke runs the tasks: pre-tasks get their caller's arguments, and expected failures are reported in one line.
 
-The only module that imports invoke. `invoke.yaml` names the Executor as `tasks.executor_class`.
+This is the only module that imports invoke. `invoke.yaml` names the Executor as `tasks.executor_class`.
 """
 
 import signal
@@ -18,16 +18,16 @@ from invoke.tasks import task as invoke_task
 
 from build_lib.errors import BuildError, Incomplete
 
-INTERRUPTED = 130  # exit code of a program that ^C ended: 128 + SIGINT
+INTERRUPTED = 130  # exit code after ^C: 128 + SIGINT
 TERMINATED = 143
 _SHORT_FLAGS = {"tag": "t", "registry": "r", "service": "s", "jobs": "j", "file": "f"}
 
 
 class Task(InvokeTask[Callable[..., None]]):
-    """A task whose short flags are the same everywhere, rather than dependent on the order of parameters."""
+    """A task with the same short flags as all others. Those of invoke depend on the order of the parameters."""
 
     def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
-        """What invoke makes a flag of, with the short flag of our table or none."""
+        """The options of a flag, with the short flag from `_SHORT_FLAGS` or none."""
         self.auto_shortflags = False
         options: dict[str, Any] = super().arg_opts(name, default, taken_names)
         if name in _SHORT_FLAGS:
@@ -36,16 +36,16 @@ class Task(InvokeTask[Callable[..., None]]):
 
 
 def task(*args: Any, **options: Any) -> Callable[[Callable[..., None]], Task]:
-    """The decorator of invoke, for this class of tasks."""
+    """Invoke's decorator, for tasks of this class."""
     made: Callable[[Callable[..., None]], Task] = invoke_task(*args, klass=Task, **options)
     return made
 
 
 class Executor(InvokeExecutor):
-    """See the module."""
+    """Runs tasks as the module describes."""
 
     def execute(self, *tasks: Any) -> dict[Any, Any]:
-        """Run the tasks; an expected failure is one line on stderr and exit code 1, ^C is exit code 130."""
+        """Run the tasks. An expected failure gives one line on stderr and exit code 1; ^C gives exit code 130."""
         signal.signal(signal.SIGTERM, _terminate)
         try:
             self._check_flags(tasks)
@@ -58,13 +58,13 @@ class Executor(InvokeExecutor):
             raise Exit(code=INTERRUPTED) from None
 
     def _check_flags(self, tasks: Any) -> None:
-        from build_lib.settings import check_flags  # noqa: PLC0415  # completion must not wait for it
+        from build_lib.settings import check_flags  # noqa: PLC0415  # not imported for completion, which has to be fast
 
         for call in self.normalize(tasks):
             check_flags(call.kwargs)
 
     def _run(self, tasks: Any) -> dict[Any, Any]:
-        """As invoke does, but a pre-task whose work is incomplete does not keep its caller from the rest."""
+        """Run the calls as invoke does, but continue with the caller after a pre-task that is Incomplete."""
         calls = self.dedupe(self.expand_calls(self.normalize(tasks)))
         results: dict[Any, Any] = {}
         incomplete = False
@@ -86,7 +86,7 @@ class Executor(InvokeExecutor):
         return results
 
     def expand_calls(self, calls: list[Any]) -> list[Call]:
-        """Each call after its pre-tasks, which get its arguments."""
+        """The calls with their pre-tasks and post-tasks, which get the caller's arguments."""
         expanded: list[Call] = []
         for item in calls:
             call = Call(item) if isinstance(item, InvokeTask) else item
@@ -97,7 +97,7 @@ class Executor(InvokeExecutor):
 
 
 def _handed_over(item: Any, caller: Call) -> Call:
-    """The call of a pre-task: its defaults, then its caller's arguments of the same name, then its own."""
+    """The call of a pre-task or post-task. Its own arguments override its caller's, and these its defaults."""
     call = Call(item) if isinstance(item, InvokeTask) else item
     defaults = dict(_defaults(call.task))
     given = {name: value for name, value in caller.kwargs.items() if name in defaults}
@@ -105,7 +105,7 @@ def _handed_over(item: Any, caller: Call) -> Call:
 
 
 def _defaults(of: Any) -> Iterator[tuple[str, object]]:
-    """A task's arguments as the command line gives them if nothing is said: lists are empty, not None."""
+    """The defaults of a task's arguments, as the command line gives them: an empty list instead of None."""
     for name, parameter in of.argspec(of.body).parameters.items():
         yield name, [] if name in of.iterable else parameter.default
 
@@ -115,17 +115,17 @@ def _is_pre_task(one: Any, of: Any) -> bool:
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
-    """End as ^C does, cleaning up on the way, but with the exit code of a terminated program."""
+    """End with cleanup, as after ^C, but with the exit code of a terminated program."""
     raise SystemExit(TERMINATED)
 
 
 def program(namespace: Collection) -> Program:
-    """Invoke's own command line, for these tasks alone."""
+    """Invoke's command line, for these tasks only."""
     return Program(namespace=namespace, executor_class=Executor, name="build-lib", binary="python -m build_lib")
 
 
 def tell(error: BuildError) -> None:
-    """An expected failure, on stderr."""
-    from build_lib.console import failure  # noqa: PLC0415  # completion must not wait for it
+    """Print an expected failure on stderr."""
+    from build_lib.console import failure  # noqa: PLC0415  # not imported for completion, which has to be fast
 
     failure(error)

@@ -1,4 +1,4 @@
-"""Run work in dependency order, in parallel, in a way that can be cancelled."""
+"""Runs work in dependency order, in parallel, with support for cancellation."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ _TICK_SECONDS = 0.2
 
 
 class Cancel:
-    """Tells running work to end early. Work asks `requested`, waits with `sleep`, or leaves a callback."""
+    """A request to running work to end early. Work checks `requested`, waits with `sleep`, or registers a callback."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -28,20 +28,20 @@ class Cancel:
         self._leaving: Counter[threading.Thread] = Counter()
 
     def requested(self) -> bool:
-        """Whether to end."""
+        """Whether the work should end."""
         return self._event.is_set()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but not past a request to end.
+        """Wait for this time, but not past a request to end.
 
         Raises:
-            BuildError: the request came.
+            BuildError: the end was requested.
         """
         if self._event.wait(seconds):
             raise BuildError("cancelled")
 
     def request(self) -> None:
-        """Ask all work to end, once."""
+        """Ask all work to end."""
         with self._lock:
             self._event.set()
             callbacks, self._callbacks = self._callbacks, []
@@ -50,7 +50,7 @@ class Cancel:
 
     @contextmanager
     def abandoned(self) -> Iterator[None]:
-        """Within, this thread has nothing to clean up: a cancelled run ends without waiting for it."""
+        """Within, this thread has nothing to clean up, and a cancelled run does not wait for it."""
         thread = threading.current_thread()
         self._leaving[thread] += 1
         try:
@@ -59,7 +59,7 @@ class Cancel:
             self._leaving[thread] -= 1
 
     def join(self, threads: Sequence[threading.Thread]) -> None:
-        """Wait until the threads have cleaned up, though not for ever."""
+        """Wait for the threads to clean up, for a limited time."""
         deadline = time.monotonic() + _UNWIND_SECONDS
         for thread in threads:
             while thread.is_alive() and not self._leaving[thread] and time.monotonic() < deadline:
@@ -67,7 +67,7 @@ class Cancel:
 
     @contextmanager
     def calling(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Within, a request calls `callback` from the thread that requests; at once if it came already."""
+        """Within, a request calls `callback` in the requesting thread. An earlier request calls it at once."""
         with self._lock:
             late = self._event.is_set()
             if not late:
@@ -84,17 +84,17 @@ class Cancel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome(Generic[R]):
-    """How one piece of work ended: with a value, with an error, or not begun."""
+    """The result of one piece of work: a value, an error, or the reason why it was not started."""
 
     name: str
     value: R | None = None
     error: BuildError | None = None
-    blocked_by: tuple[str, ...] = ()  # what it needs and did not come about
-    skipped: bool = False  # not begun, because another piece failed and the run stops at the first failure
+    blocked_by: tuple[str, ...] = ()  # the failed keys that it depends on
+    skipped: bool = False  # not started, because another piece failed and `fail_fast` is set
 
     @property
     def done(self) -> bool:
-        """Whether it came about."""
+        """Whether the work succeeded."""
         return self.error is None and not self.blocked_by and not self.skipped
 
 
@@ -109,12 +109,12 @@ def run(
     fail_fast: bool = False,
     cancel: Cancel | None = None,
 ) -> list[Outcome[R]]:
-    """Do `work` for each key of `needs`, up to `jobs` at once, each after the keys that it needs.
+    """Call `work` for each key of `needs`, up to `jobs` at once, each after the keys that it depends on.
 
-    A failure (BuildError) blocks only what needs it; with `fail_fast` nothing more is begun. The callbacks
-    run in the calling thread, `on_tick` several times a second while work runs. Outcomes come in the order of the
-    keys. Any other exception, ^C among them, cancels what runs, waits for it to clean up, and is raised. `cancel` is
-    what work is handed: one of its own if None.
+    A failure (BuildError) blocks only its dependents; with `fail_fast`, nothing more is started. The callbacks run in
+    the calling thread, `on_tick` several times a second while work runs. Outcomes are returned in the order of the
+    keys. Any other exception, including ^C, cancels running work, waits for it to clean up, and is raised. `cancel` is
+    passed to `work`, by default a new one.
     """
     cancel = cancel or Cancel()
     going = _Run(needs, work, jobs=jobs, on_start=on_start, on_end=on_end, fail_fast=fail_fast, cancel=cancel)

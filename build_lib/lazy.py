@@ -1,4 +1,4 @@
-"""Packages whose names are imported when they are first used (PEP 562): completing a command imports none of them."""
+"""Packages whose names are imported on first use (PEP 562), so that command completion imports none of them."""
 
 import ast
 import sys
@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 def attach(package: str, file: str) -> Callable[[str], object]:
-    """The `__getattr__` of a package: each name that the `if TYPE_CHECKING:` of its file imports, when it is asked for.
+    """The `__getattr__` of a package. It imports the names that its file imports under `if TYPE_CHECKING:`.
 
-    So a name stands once, where a reader and a type checker look for it.
+    Each name is therefore written once, where readers and type checkers look for it.
     """
     places = dict(_imported(Path(file)))
 
@@ -27,7 +27,7 @@ def attach(package: str, file: str) -> Callable[[str], object]:
 
 
 def _imported(file: Path) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Each name that is imported for a type checker alone, with its module and its name there."""
+    """Each name that is imported only for type checkers, with its module and its name there."""
     for block in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING":
             for node in block.body:
@@ -36,7 +36,7 @@ def _imported(file: Path) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def _found(module: str, name: str) -> object:
-    """A module of a package, or what a module has under this name."""
+    """The submodule of this name, or the attribute of the module."""
     submodule = f"{module}.{name}"
     if submodule in sys.modules or (hasattr(import_module(module), "__path__") and find_spec(submodule)):
         return import_module(submodule)

@@ -1,4 +1,4 @@
-"""Child processes that end when they are told to, with all that they started."""
+"""Child processes that can be ended together with all processes that they started."""
 
 import contextlib
 import os
@@ -14,20 +14,20 @@ from build_lib.errors import BuildError
 from build_lib.graph import Cancel
 
 _GRACE_SECONDS = 5
-# The command, and beside it in its group a reader of a pipe that this process holds: if this process is killed, the
-# pipe ends, and with it the group.
+# Runs the command, and in the same process group a reader of a pipe from this process. If this process is killed, the
+# pipe is closed, and the reader ends the group.
 _GUARDED = 'exec 3<&0 </dev/null; (read -r _ <&3; kill -TERM 0) >/dev/null 2>&1 & exec "$@" 3<&-'
-TAIL_LINES = 12  # of a log, in an error
-# BuildKit's excerpt of the Dockerfile, after the name of the place; a long step in it would push out what the step said
+TAIL_LINES = 12  # of a log in an error message
+# BuildKit's excerpt of the Dockerfile. A long step in it would leave no room for the output of the step.
 _EXCERPT = re.compile(r"^-{20}\n(?: *\d+ \|.*\n)+-{20}\n", re.MULTILINE)
 
 
 @contextlib.contextmanager
 def started(command: Sequence[str], cancel: Cancel, **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process in a group of its own; a request to cancel, leaving the `with`, and our own end end the whole group.
+    """Start a process in its own group. Cancelling, leaving the block, and the end of this process end the whole group.
 
     Raises:
-        BuildError: the program is not there.
+        BuildError: there is no such program.
     """
     if shutil.which(command[0]) is None:
         raise BuildError(f"there is no program {command[0]!r} on this machine")
@@ -48,13 +48,13 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> int:
-    """Run a command to its end, all its output into `log`; its exit code."""
+    """Run a command with all output to `log`, and return its exit code."""
     with started(command, cancel, stdout=log, stderr=subprocess.STDOUT, env=env, cwd=cwd) as process:
         return process.wait()
 
 
 def tail(path: Path) -> str:
-    """The last lines of a log file, without excerpts of a Dockerfile."""
+    """The last lines of a log file, without BuildKit's excerpts of the Dockerfile."""
     lines = _EXCERPT.sub("", path.read_text(errors="replace")).splitlines()
     return "\n".join(lines[-TAIL_LINES:])
 

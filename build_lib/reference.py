@@ -1,4 +1,4 @@
-"""Image references: parsed once at the edge, printed when handed on.
+"""Image references, which are parsed once, when they are read.
 
 The grammar is that of the distribution project's reference package (`reference.go`, `normalize.go`).
 """
@@ -12,7 +12,7 @@ from build_lib.errors import InvalidReference
 
 DOCKER_HUB = "docker.io"
 _HUB_ALIASES = ("docker.io", "index.docker.io")
-_OFFICIAL = "library/"  # where Docker Hub keeps the images that are written with one word
+_OFFICIAL = "library/"  # the path on Docker Hub of images with a one-word name
 _REPOSITORY_LIMIT = 255  # characters of host and path together
 TAG_LIMIT = 128
 
@@ -33,10 +33,10 @@ _DIGEST_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Where an image is: `host/path:tag@digest`.
+    """The name of an image: `host/path:tag@digest`.
 
-    `host` is always there (`docker.io` if none was written), and `path` is the whole one
-    (`library/redis` for `redis`). A reference has a tag, a digest, or both: `latest` if neither was written.
+    `host` is never empty (`docker.io` by default), and `path` is the full path (`library/redis` for `redis`). A
+    reference has a tag, a digest, or both; the tag is `latest` if neither was given.
     """
 
     host: str
@@ -46,10 +46,10 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a reference as the engine does.
+        """Parse a reference as the engine does.
 
         Raises:
-            InvalidReference: the text is none; the message names it and the part that is wrong.
+            InvalidReference: the text is not a reference; the message names it and the invalid part.
         """
         if _IMAGE_ID_RE.fullmatch(text):
             raise InvalidReference(f"{text!r} is an image id, not an image's name")
@@ -58,7 +58,7 @@ class Reference:
             _check_digest(text, digest)
         rest, tag = _split_tag(rest)
         if tag is not None and not _TAG_RE.fullmatch(tag):
-            raise InvalidReference(f"{text!r} has an impossible tag {tag!r}", hint=TAG_RULE)
+            raise InvalidReference(f"{text!r} has an invalid tag {tag!r}", hint=TAG_RULE)
         host, path = _split_host(rest)
         _check_name(text, host, path)
         if tag is None and not at:
@@ -67,12 +67,12 @@ class Reference:
 
     @property
     def repository(self) -> str:
-        """Host and path in full, such as `docker.io/library/redis`: equal for equal places."""
+        """The full host and path, such as `docker.io/library/redis`: equal for the same repository."""
         return f"{self.host}/{self.path}"
 
     @property
     def familiar(self) -> str:
-        """The repository as people write it: `redis`, `minio/minio`, `quay.io/a/b`."""
+        """The repository in its short form: `redis`, `minio/minio`, `quay.io/a/b`."""
         if self.host != DOCKER_HUB:
             return self.repository
         short = self.path.removeprefix(_OFFICIAL)
@@ -81,12 +81,12 @@ class Reference:
         return self.path if _split_host(self.path)[0] == DOCKER_HUB else self.repository
 
     def __str__(self) -> str:
-        """The shortest form that means the same, with its tag and digest."""
+        """The shortest equivalent form, with tag and digest."""
         return self.familiar + self._suffix
 
     @property
     def canonical(self) -> str:
-        """The form that needs no defaults: `docker.io/library/redis:7-alpine`."""
+        """The form without defaults: `docker.io/library/redis:7-alpine`."""
         return self.repository + self._suffix
 
     @property
@@ -95,7 +95,7 @@ class Reference:
 
     @property
     def identity(self) -> str:
-        """The canonical form of what it pins down: with a digest, the tag says nothing more."""
+        """The canonical form without the tag if there is a digest, which alone identifies the image."""
         return f"{self.repository}@{self.digest}" if self.digest else self.canonical
 
     def with_tag(self, tag: str) -> Self:
@@ -105,34 +105,34 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class PrivateRegistry:
-    """The user's own registry, `host[:port]/project`, and what each image is called there."""
+    """The user's own registry, `host[:port]/project`, and the names of images in it."""
 
     host: str
     project: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `host[:port]` or `host[:port]/project[/…]`; one trailing slash is allowed.
+        """Parse `host[:port]` or `host[:port]/project[/…]`; one trailing slash is allowed.
 
         Raises:
-            InvalidReference: the text is no such place.
+            InvalidReference: the text has another form.
         """
         host, _, project = text.removesuffix("/").partition("/")
         if not _is_host(host) or (project and not _PATH_RE.fullmatch(project)):
             raise InvalidReference(
-                f"{text!r} is no registry", hint="write host[:port]/project, such as harbor.example/aihpc"
+                f"{text!r} is not a valid registry", hint="write host[:port]/project, such as harbor.example/aihpc"
             )
         return cls(host, project)
 
     def __str__(self) -> str:
-        """As it is written in settings, with no trailing slash."""
+        """The form that settings use, without a trailing slash."""
         return f"{self.host}/{self.project}" if self.project else self.host
 
     def place(self, image: Reference) -> Reference:
-        """The image's name here: its own path below the project (design, decision 8).
+        """The image's name in this registry: its own path below the project (design, decision 8).
 
-        Images of Docker Hub keep the short path that people write, others carry their host as the first
-        component, with `_` for the port's colon. What is under this registry already stays where it is.
+        Images of Docker Hub keep their short path. Others have their host as the first component, with `_` instead of
+        the colon before the port. An image of this registry keeps its name.
         """
         if self.holds(image):
             return image
@@ -140,37 +140,37 @@ class PrivateRegistry:
         return replace(image, host=self.host, path=prefix + _path_with_host(image))
 
     def holds(self, image: Reference) -> bool:
-        """Whether the image's own name is in this registry's project."""
+        """Whether the image belongs to this registry's project by its own name."""
         below = f"{self.project}/" if self.project else ""
         return image.host == self.host and image.path.startswith(below)
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """A registry that has another one's images under their own full paths, such as a pull-through cache."""
+    """A registry with the images of another registry under the same full paths, such as a pull-through cache."""
 
-    of: str  # the host whose images it has
+    of: str  # the host that is mirrored
     registry: PrivateRegistry
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `host[:port][/path]`, a mirror of Docker Hub, or `quay.io=host[:port][/path]`; `https://` is allowed.
+        """Parse `host[:port][/path]` for Docker Hub, or `quay.io=host[:port][/path]`; `https://` is allowed.
 
         Raises:
-            InvalidReference: the text is no such place.
+            InvalidReference: the text has another form.
         """
         of, equals, place = text.rpartition("=")
         if equals and not _is_host(of):
-            raise InvalidReference(f"{text!r} is no mirror", hint="write host[/path], or quay.io=host[/path]")
+            raise InvalidReference(f"{text!r} is not a valid mirror", hint="write host[/path], or quay.io=host[/path]")
         of = DOCKER_HUB if not of or of in _HUB_ALIASES else of
         return cls(of, PrivateRegistry.parse(place.removeprefix("https://")))
 
     def __str__(self) -> str:
-        """As settings write it."""
+        """The form that settings use."""
         return str(self.registry) if self.of == DOCKER_HUB else f"{self.of}={self.registry}"
 
     def place(self, image: Reference) -> Reference | None:
-        """Where the mirror has the image; None if it is of another registry."""
+        """The image's name at the mirror; None if the image belongs to another registry."""
         if image.host != self.of:
             return None
         prefix = f"{self.registry.project}/" if self.registry.project else ""
@@ -178,10 +178,10 @@ class Mirror:
 
 
 def pinned(image: Reference) -> Reference | None:
-    """The local tag of an image that is pinned by its digest; None if it is not.
+    """The local tag for an image that is pinned by its digest; None if it is not pinned.
 
-    An engine finds `x@sha256:…` only after its own pull from x itself (moby#43570). Whatever else brought the image in
-    gives it this name, by which every builder finds it.
+    An engine finds `x@sha256:…` only if it pulled the image from x itself (moby#43570). An image from any other source
+    gets this tag, under which every builder finds it.
     """
     if not image.digest:
         return None
@@ -189,23 +189,23 @@ def pinned(image: Reference) -> Reference | None:
 
 
 def local_names(image: Reference) -> tuple[Reference, ...]:
-    """The names under which an engine may have the image: its own, and what `pinned` gives."""
+    """The names under which an engine may have the image: its own, and the tag from `pinned`."""
     local = pinned(image)
     return (image,) if local is None else (image, local)
 
 
-TAG_RULE = f"a tag has up to {TAG_LIMIT} letters, digits, '_', '.' and '-', and begins with none of '.' and '-'"
+TAG_RULE = f"a tag has up to {TAG_LIMIT} letters, digits, '_', '.' and '-', and does not begin with '.' or '-'"
 
 
 def is_tag(text: str) -> bool:
-    """Whether the text can be a tag."""
+    """Whether the text is a valid tag."""
     return _TAG_RE.fullmatch(text) is not None
 
 
 def _path_with_host(image: Reference) -> str:
-    """A path that no two repositories share.
+    """A path that is unique for each repository.
 
-    A path of Docker Hub whose first component could stand for another host is written with its own host.
+    A path of Docker Hub whose first component could be another host gets its own host.
     """
     if image.host != DOCKER_HUB:
         return f"{_as_component(image.host)}/{image.path}"
@@ -214,20 +214,20 @@ def _path_with_host(image: Reference) -> str:
 
 
 def _as_component(host: str) -> str:
-    """A host as a path component, in which neither colons, brackets nor capitals may stand.
+    """A host as a path component, which cannot contain colons, brackets or capital letters.
 
-    No host has an underscore, so what is put in its place is never part of another host's name.
+    Hosts contain no underscores, so that replacements with underscores stay unique.
     """
     name, _, port = host.lower().rpartition(":") if _HAS_PORT_RE.search(host) else (host.lower(), "", "")
     if name.startswith("["):
         name = "ipv6__" + ipaddress.IPv6Address(name[1:-1]).exploded.replace(":", "-")
     if not port and "." not in name and name != "localhost" and not name.startswith("ipv6__"):
-        port = "443"  # a host that only its capitals made one: without them it needs its port to be one
+        port = "443"  # only its capital letters made it a host: in lower case, it needs a port
     return f"{name}_{port}" if port else name
 
 
 def _split_tag(text: str) -> tuple[str, str | None]:
-    """`host:5000/x` has a port and no tag: only a colon after the last slash begins a tag."""
+    """Split off the tag, which begins at a colon after the last slash: `host:5000/x` has a port and no tag."""
     name, colon, tag = text.rpartition(":")
     if not colon or "/" in tag:
         return text, None
@@ -235,7 +235,7 @@ def _split_tag(text: str) -> tuple[str, str | None]:
 
 
 def _split_host(text: str) -> tuple[str, str]:
-    """The first part is a host if it has a dot, a colon or an upper-case letter, or is `localhost`."""
+    """Split off the host: a first part with a dot, a colon or a capital letter, or `localhost`."""
     first, slash, rest = text.partition("/")
     is_host = slash and (any(c in first for c in ".:") or first == "localhost" or first != first.lower())
     host, path = (first, rest) if is_host else (DOCKER_HUB, text)
@@ -256,9 +256,11 @@ def _is_host(host: str) -> bool:
 
 def _check_name(text: str, host: str, path: str) -> None:
     if not _is_host(host):
-        raise InvalidReference(f"{text!r} has an impossible registry {host!r}")
+        raise InvalidReference(f"{text!r} has an invalid registry {host!r}")
     if not _PATH_RE.fullmatch(path):
-        raise InvalidReference(f"{text!r} is no image reference", hint="names are lower-case: name[:tag][@digest]")
+        raise InvalidReference(
+            f"{text!r} is not a valid image reference", hint="names are lower-case: name[:tag][@digest]"
+        )
     if len(path) + len(host) + 1 > _REPOSITORY_LIMIT:
         raise InvalidReference(f"{text[:60]!r}… is longer than {_REPOSITORY_LIMIT} characters")
 
@@ -266,4 +268,4 @@ def _check_name(text: str, host: str, path: str) -> None:
 def _check_digest(text: str, digest: str) -> None:
     algorithm, _, value = digest.partition(":")
     if len(value) != _DIGEST_LENGTHS.get(algorithm) or not _HEX_RE.fullmatch(value):
-        raise InvalidReference(f"{text!r} has an impossible digest", hint="a digest is sha256: and 64 hex digits")
+        raise InvalidReference(f"{text!r} has an invalid digest", hint="a digest is sha256: followed by 64 hex digits")

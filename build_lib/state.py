@@ -1,4 +1,4 @@
-"""The program's own files under `.build`: records that are written whole, and locks that end with their holder."""
+"""The program's own files under `.build`: records that are written atomically, and locks that end with their holder."""
 
 import fcntl
 import json
@@ -13,16 +13,16 @@ from build_lib.errors import BuildError
 
 
 def write(path: Path, content: Any, *, compact: bool = False) -> None:
-    """Write a record as JSON; a large one `compact`, for machines."""
+    """Write a record as JSON. Large records for programs are written `compact`."""
     text = json.dumps(content) if compact else json.dumps(content, indent=1, ensure_ascii=False)
     write_text(path, f"{text}\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file: under a temporary name beside it, then renamed. What is no character becomes its escape.
+    """Write a file under a temporary name, then rename it. Code points that UTF-8 cannot encode are escaped.
 
     Raises:
-        BuildError: it cannot be written.
+        BuildError: the file cannot be written.
     """
     with writing(path):
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
@@ -37,15 +37,15 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Within, `path` is written; the directory that it is to be in is made before.
+    """Create the parent directory of `path`, and raise failures to write within the block as BuildError.
 
     Raises:
-        BuildError: the disk is full, may not be written to, or the like; with the path.
+        BuildError: the disk is full, the path is not writable, or similar; with the path.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BuildError(f"{error.filename} cannot be made: {error.strerror}") from None
+        raise BuildError(f"{error.filename} cannot be created: {error.strerror}") from None
     try:
         yield
     except OSError as error:
@@ -53,7 +53,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def read(path: Path) -> Any:
-    """A record, or None if there is none or it cannot be read: records only save work or explain."""
+    """Read a record. Return None if it is missing or invalid, because no run depends on a record."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -62,10 +62,12 @@ def read(path: Path) -> Any:
 
 @contextmanager
 def lock(path: Path, doing: str) -> Iterator[None]:
-    """Hold the lock `path` while `doing` something; the kernel frees it when the process ends, however it does.
+    """Hold the lock `path` within the block. The kernel releases it when the process ends, however it ends.
+
+    `doing` names the task in the message of another process that fails to get the lock.
 
     Raises:
-        BuildError: another process holds it, with what it does; or it cannot be written.
+        BuildError: another process holds the lock, or the file cannot be written.
     """
     with ExitStack() as stack:
         with writing(path):
@@ -79,7 +81,7 @@ def lock(path: Path, doing: str) -> Iterator[None]:
             raise BuildError(f"another {holder} is running in this repository", hint=hint) from None
         with writing(path):
             file.truncate(0)
-            os.pwrite(file.fileno(), f"{doing} (pid {os.getpid()})".encode(), 0)  # nothing is left in a buffer
+            os.pwrite(file.fileno(), f"{doing} (pid {os.getpid()})".encode(), 0)  # unbuffered
         try:
             yield
         finally:

@@ -1,8 +1,8 @@
-"""Times, sizes, names and numbers of things as people read them."""
+"""Times, sizes, names and counts as text for users."""
 
 
 def printable(name: str) -> str:
-    """A name of any bytes, on one line."""
+    """A name without control characters, on one line."""
     return name if name.isprintable() else ascii(name)[1:-1]
 
 
@@ -17,7 +17,7 @@ def seconds(count: float) -> str:
 
 
 def size(count: int | None) -> str:
-    """Bytes: `0 B`, `12.3 MB`; `-` where they are not known."""
+    """A size in bytes: `0 B`, `12.3 MB`; `-` if it is not known."""
     if count is None:
         return "-"
     amount, unit = float(count), "B"
@@ -29,5 +29,5 @@ def size(count: int | None) -> str:
 
 
 def number(count: int, what: str) -> str:
-    """A number of things: `1 image`, `3 images`, `no images`."""
+    """A count with its noun: `1 image`, `3 images`, `no images`."""
     return f"{count or 'no'} {what}{'' if count == 1 else 's'}"

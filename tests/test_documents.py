@@ -15,7 +15,7 @@ _IN_FRONT = "says where, in front of another message, which is told"
 NOT_TOLD = {
     **dict.fromkeys(("--mount: …", "ARG …: …", "FROM: …", "from=…: …", "syntax=…: …"), _IN_FRONT),
     **dict.fromkeys(("name: …", "service …: …"), _IN_FRONT),
-    "… of …": "the name in front of `… is to be had from no source (…)`",
+    "… of …": "the name in front of `… is not available from any source (…)`",
     "… has no copy": "no user comes upon it: every image of a bundle has its copies",
 }
 

@@ -632,7 +632,7 @@ def test_a_project_that_cannot_be_written_to_is_named(site: Site) -> None:
         for command in ("build-all", "build"):
             done = site.inv(command)
             assert done.returncode == 1
-            assert f"error: {site.project}/.build cannot be made: Read-only file system\n" in said(done)
+            assert f"error: {site.project}/.build cannot be created: Read-only file system\n" in said(done)
             assert done.stderr.count("error: ") == 1
     site.builds("aaa")
 
@@ -642,7 +642,7 @@ def test_a_file_in_the_place_of_the_state_directory_is_named(site: Site) -> None
     (site.project / ".build").write_text("")
     done = site.inv("build-all")
     assert done.returncode == 1
-    assert f"error: {site.project}/.build cannot be made: File exists\n" in said(done)
+    assert f"error: {site.project}/.build cannot be created: File exists\n" in said(done)
 
 
 @contextlib.contextmanager
