@@ -343,7 +343,7 @@ def test_a_part_that_is_missing_is_named(tmp_path: Path) -> None:
     made[1].unlink()
     assert "are missing: f.tar.002" in problem(tmp_path / "f.tar")
     made[3].unlink()
-    assert "f.tar.002, f.tar.004 of" in problem(tmp_path / "f.tar")
+    assert "are missing: f.tar.002, f.tar.004" in problem(tmp_path / "f.tar")
     (tmp_path / "f.tar.sha256").unlink()
     assert "are missing: f.tar.002" in problem(tmp_path / "f.tar")
 
