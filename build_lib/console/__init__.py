@@ -1,10 +1,10 @@
-"""Every printed line: for people, at a terminal or in a pipe, and with --json for programs.
+"""All output of the commands: text for users, at a terminal or in a pipe, and JSON for programs with --json.
 
-In: values of the other packages. Out: text on stdout and stderr; `Incomplete` where the exit code has to be 1.
+In: values of the other packages. Out: text on stdout and stderr; `Incomplete` if the exit code has to be 1.
 
-`Console` is what all commands share, and each module beside it has the text and the JSON of a group of commands. Where
-the library tells the course of its work, the module has a class, made with the console: it is the listener, and its
-`end` prints the result. Where there is only a result, the module has a function that takes the console and prints it.
+All commands share `Console`. Each of the other modules has the text and the JSON of a group of commands. If the library
+reports progress, the module has a class, created with the console, that is the listener, and whose `end` prints the
+result. If there is only a result, the module has a function that takes the console and prints it.
 """
 
 from typing import TYPE_CHECKING

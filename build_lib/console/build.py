@@ -1,4 +1,4 @@
-"""What `build`, `build-all` and `copy-slurm` print."""
+"""Output of `build`, `build-all` and `copy-slurm`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from build_lib.console.output import Console, failure
 from build_lib.console.problems import problems
 from build_lib.errors import Incomplete
 from build_lib.repository import fingerprint
-from build_lib.units import seconds
+from build_lib.units import number, seconds
 
 if TYPE_CHECKING:  # as in output
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # as in output
 
 
 class BuildReport:
-    """Prints a build: what is out of date, each service as it is built, and the end of all."""
+    """Prints a build: what is out of date, each service when its build ends, and a summary."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -35,21 +35,21 @@ class BuildReport:
         self._console.line(text)
 
     def checked(self, checks: Mapping[str, Check]) -> None:
-        """Print which services are to be built, and why."""
+        """Print which services are out of date, and why."""
         for name, check in checks.items():
-            state = f"to build: {check.reason}" if check.reason else self._console.good("up to date")
+            state = f"out of date: {check.reason}" if check.reason else self._console.good("up to date")
             self._console.line(f"  {name}: {state}")
 
     def building(self, builder: str, jobs: int) -> None:
-        """Print what builds, and how many services at once."""
-        self._console.line(f"  by {builder}, {jobs} at once")
+        """Print the builder, and how many services it builds at once."""
+        self._console.line(f"  with {builder}, {jobs} at once")
 
     def on_start(self, name: str) -> None:
         """Print that the build of a service begins."""
         self._console.on_start(name)
 
     def on_built(self, outcome: Outcome[Built]) -> None:
-        """Print how the build of a service ended; nothing of one that was up to date."""
+        """Print how the build of a service ended; print nothing if it was up to date."""
         built = outcome.value
         if built is None:
             self._console.line(f"  {outcome.name}: {self._console.bad(_why_not(outcome))}")
@@ -59,10 +59,10 @@ class BuildReport:
                 self._console.line(f"    {fingerprint.unsure(built.changed)}: the next run builds it again")
 
     def end(self, result: Result, repository: Repository) -> None:
-        """Print what came of each service, then each failure, and where the page about the run is.
+        """Print the result for each service, then each failure, and the path of the report.
 
         Raises:
-            Incomplete: something failed, or could not be understood in the repository's files.
+            Incomplete: something failed, or the repository's files have errors.
         """
         for outcome in result.outcomes:
             self._console.line(f"  {outcome.name}: {self._ended(outcome)}")
@@ -83,11 +83,12 @@ class BuildReport:
 
 
 def copied(console: Console, copied: Copied) -> None:
-    """Print what became of the Slurm packages."""
-    console.line(f"would be {copied.summary}" if console.dry and copied.changed else copied.summary)
+    """Print how many Slurm packages were copied, or that nothing had to be done."""
+    packages = number(len(copied.packages), "package")
+    console.line(f"{packages} would be copied" if console.dry and copied.changed else copied.summary)
 
 
 def _why_not(outcome: Outcome[Built]) -> str:
     if outcome.blocked_by:
-        return f"not built, for it stands on {', '.join(outcome.blocked_by)}"
-    return "failed" if outcome.error else "not begun"
+        return f"not built: depends on {', '.join(outcome.blocked_by)}"
+    return "failed" if outcome.error else "not started"

@@ -1,9 +1,10 @@
-"""What `deps-save`, `deps-load`, `deps-verify` and `deps-inventory` print."""
+"""Output of `deps-save`, `deps-load`, `deps-verify` and `deps-inventory`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from build_lib.console.output import in_words
 from build_lib.console.problems import problems
 from build_lib.errors import Incomplete
 from build_lib.units import number, size
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # as in output
 
 
 class SaveReport:
-    """Prints how a bundle is written: each image that is looked up, and what the bundle has."""
+    """Prints how a bundle is saved: each image that is looked up, and the content of the bundle."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -32,18 +33,18 @@ class SaveReport:
     def on_gathered(self, outcome: Outcome[Collected]) -> None:
         """Print why an image is not available."""
         if outcome.error is not None:
-            self._console.line(f"  {outcome.name}: {self._console.bad('not to be had')}")
+            self._console.line(f"  {outcome.name}: {self._console.bad('not available')}")
             self._console.reason(outcome.error)
 
     def on_progress(self, progress: Progress) -> None:
-        """Draw how far the downloads are."""
+        """Draw the progress of the downloads."""
         self._console.on_progress(progress)
 
     def end(self, saved: Saved, repository: Repository) -> None:
-        """Print the images of the bundle, and where it is.
+        """Print the images of the bundle, and its path.
 
         Raises:
-            Incomplete: an image is not in it, or something could not be understood in the repository's files.
+            Incomplete: an image is not in the bundle, or the repository's files have errors.
         """
         self._console.end_progress()
         if self._console.json:
@@ -57,19 +58,19 @@ class SaveReport:
         missing = saved.listing.missing
         if missing:
             raise Incomplete(
-                f"{len(missing)} of {len(saved.outcomes)} images are not in the bundle: {', '.join(missing)}",
-                hint="the others can be loaded as they are",
+                f"{len(missing)} of {number(len(saved.outcomes), 'image')} not in the bundle: {', '.join(missing)}",
+                hint="the bundle can be used without them",
             )
 
 
 class LoadReport:
-    """Prints how a bundle is loaded: each image that fails, and the table of all."""
+    """Prints how a bundle is loaded: each image that fails, and a table of all images."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def on_progress(self, progress: Progress) -> None:
-        """Draw how much of the bundle is checked."""
+        """Draw how much of the bundle has been checked."""
         self._console.on_progress(progress)
 
     def on_loaded(self, outcome: Outcome[Loaded]) -> None:
@@ -79,7 +80,7 @@ class LoadReport:
             self._console.line(f"    {outcome.error.message}")
 
     def end(self, outcomes: Sequence[Outcome[Loaded]]) -> None:
-        """Print what became of each image, and its name where it is now.
+        """Print the result for each image, and the name under which it was loaded.
 
         Raises:
             Incomplete: an image is not loaded.
@@ -89,15 +90,15 @@ class LoadReport:
             self._console.document([_loaded_json(outcome) for outcome in outcomes])
         else:
             rows = [_loaded_row(outcome, dry=self._console.dry) for outcome in outcomes]
-            self._console.table(("IMAGE", "RESULT", "NEW", "NAME THERE"), rows)
+            self._console.table(("IMAGE", "RESULT", "NEW", "LOADED AS"), rows)
         self._console.hints(outcomes)
         failed = [outcome.name for outcome in outcomes if not outcome.done]
         if failed:
-            raise Incomplete(f"{len(failed)} of {len(outcomes)} images are not loaded: {', '.join(failed)}")
+            raise Incomplete(f"{len(failed)} of {number(len(outcomes), 'image')} not loaded: {', '.join(failed)}")
 
 
 def verified(console: Console, verified: Verified) -> None:
-    """Print what a bundle has, every byte of which is as it was written."""
+    """Print the content of a bundle that has been verified."""
     console.end_progress()
     if console.json:
         console.document(_verified_json(verified))
@@ -109,28 +110,29 @@ def verified(console: Console, verified: Verified) -> None:
 
 
 def inventory(console: Console, base: Base, path: Path) -> None:
-    """Print where an inventory is, and how much is in it."""
+    """Print the path of an inventory, and how many images and layers it lists."""
     layers = len({digest for _, each in base.images for digest in (*each.layers, *each.diff_ids)})
     names = len({name for name, _ in base.images})
     if console.json:
         console.document({"file": str(path), "of": base.kind, "name": base.name, "images": names, "layers": layers})
         return
     written = "would be written: " if console.dry else ""
-    console.line(f"{path}: {written}{names} images, {layers} layers of {base.name}")
+    console.line(f"{path}: {written}{number(names, 'image')}, {number(layers, 'layer')} of {base.name}")
     if not console.dry:
-        console.line(f"  next, where there is a network: ./inv deps-save --since {path.name}")
+        console.line(f"  next, on a machine with a network: ./inv deps-save --since {path.name}")
 
 
 def _saved_rows(saved: Saved) -> list[tuple[str, str, str, str]]:
-    rows = [(item.name, item.source, size(item.size), item.digest or "new") for item in saved.listing.images]
-    return rows + [(name, "nowhere", "", "") for name in saved.listing.missing]
+    rows = [(item.name, item.source, size(item.size), item.digest or "new digest") for item in saved.listing.images]
+    return rows + [(name, "not available", "", "") for name in saved.listing.missing]
 
 
 def _saved_lines(saved: Saved, *, dry: bool) -> Iterator[str]:
-    yield f"{saved.path}: {'would be ' if dry else ''}{number(len(saved.listing.images), 'image')}, {size(saved.size)}"
+    images = number(len(saved.listing.images), "image")
+    yield f"{saved.path}: {'would contain ' if dry else ''}{images}, {size(saved.size)}"
     if saved.parts not in ((), (saved.path,)):
-        first, last = saved.parts[0].name, saved.parts[-1].name
-        yield f"  take along {first} to {last} ({len(saved.parts)} parts), and {saved.path.name}.sha256"
+        names = " to ".join(dict.fromkeys((saved.parts[0].name, saved.parts[-1].name)))
+        yield f"  copy all of these: {names} ({number(len(saved.parts), 'part')}), {saved.path.name}.sha256"
     yield from _listing_lines(saved.listing)
 
 
@@ -148,8 +150,7 @@ def _loaded_row(outcome: Outcome[Loaded], *, dry: bool) -> tuple[str, ...]:
     loaded = outcome.value
     if loaded is None:
         return (outcome.name, "failed", "", "")
-    result = "would be loaded" if dry and loaded.result == "loaded" else loaded.result
-    return (outcome.name, result, size(loaded.size), str(loaded.names[-1]))
+    return (outcome.name, in_words(loaded.result, dry=dry), size(loaded.size), str(loaded.names[-1]))
 
 
 def _loaded_json(outcome: Outcome[Loaded]) -> dict[str, Any]:
@@ -166,13 +167,14 @@ def _loaded_json(outcome: Outcome[Loaded]) -> dict[str, Any]:
 
 def _verified_lines(verified: Verified) -> Iterator[str]:
     listing = verified.listing
-    what = "a delta, right as far as it goes" if listing.since else "whole"
+    needed = f"a valid delta (needs {number(len(listing.left_out), 'layer')} of the site)"
+    what = needed if listing.since else "a valid bundle"
     parts = f" in {len(verified.parts)} parts" if len(verified.parts) > 1 else ""
     images = f"{number(len(listing.images), 'image')} of {listing.release}"
     yield f"{verified.path}: {what}: {images}, {size(verified.size)}{parts}"
     yield from _listing_lines(listing)
     if listing.missing:
-        yield f"  not to be had when it was made: {', '.join(listing.missing)}"
+        yield f"  not available when it was saved: {', '.join(listing.missing)}"
 
 
 def _verified_json(verified: Verified) -> dict[str, Any]:
@@ -186,15 +188,15 @@ def _verified_json(verified: Verified) -> dict[str, Any]:
 
 
 def _listing_lines(listing: Listing) -> Iterator[str]:
-    """What the site has to know: which layers a delta leaves out, and what `docker load` does not take."""
+    """Lines about the limits of a bundle: the layers that a delta leaves out, and images that `docker load` rejects."""
     if listing.since:
         left_out = sum(item.size for item in listing.left_out)
         yield f"  a delta against {listing.since}: {number(len(listing.left_out), 'layer')} left out, {size(left_out)}"
     odd = [item for item in listing.images if item.not_loaded]
     if odd:
         names = ", ".join(item.name for item in odd)
-        yield f"  not for docker load, which takes no {odd[0].not_loaded} into a classic store: {names}"
-        yield "    deps-load -r brings them into a registry; skopeo and podman read them"
+        yield f"  docker load cannot load {odd[0].not_loaded} into a classic store: {names}"
+        yield "    deps-load -r uploads them to a registry; skopeo and podman can read them"
 
 
 def _listing_json(listing: Listing) -> dict[str, Any]:

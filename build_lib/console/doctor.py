@@ -1,4 +1,4 @@
-"""What `doctor` prints."""
+"""Output of `doctor`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from build_lib.errors import Incomplete
+from build_lib.units import number
 
 if TYPE_CHECKING:  # as in output
     from collections.abc import Sequence
@@ -16,19 +17,20 @@ if TYPE_CHECKING:  # as in output
 
 
 def examined(console: Console, findings: Sequence[Finding]) -> None:
-    """Print each finding and its next step, then how many of each level there are.
+    """Print each finding and its fix, then the number of findings of each level.
 
     Raises:
-        Incomplete: something is bad.
+        Incomplete: a finding is bad.
     """
     if console.json:
         console.document([asdict(finding) for finding in findings])
     else:
         _lines(console, findings)
     counts = Counter(finding.level for finding in findings)
+    warnings = number(counts["warning"], "warning")
     if counts["bad"]:
-        raise Incomplete(f"{counts['bad']} bad, {counts['warning']} to look at, {counts['good']} good")
-    console.line(f"{counts['warning'] or 'nothing'} to look at, {counts['good']} good")
+        raise Incomplete(f"{counts['bad']} bad, {warnings}, {counts['good']} good")
+    console.line(f"{warnings}, {counts['good']} good")
 
 
 def _lines(console: Console, findings: Sequence[Finding]) -> None:

@@ -1,4 +1,4 @@
-"""What `init` prints."""
+"""Output of `init`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ if TYPE_CHECKING:  # as in output
 
 
 def initialized(console: Console, initialized: Initialized) -> None:
-    """Print which files the repository got, and how to go on there."""
+    """Print which files were written, and the next steps in the repository."""
     for path in initialized.there:
-        console.line(f"{path}: there already")
+        console.line(f"{path}: already present")
     for path in initialized.written:
         console.line(f"{path}: {'would be written' if console.dry else console.good('written')}")
-    console.line("next: cp .env.example .env; inv --list; inv doctor; and .env and .build/ into .gitignore")
+    console.line("next: cp .env.example .env; inv --list; inv doctor")
+    console.line("  and add .env and .build/ to .gitignore")

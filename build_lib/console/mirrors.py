@@ -1,11 +1,11 @@
-"""What `mirrors` prints: what each mirror answered, and what became of the engine's own mirror settings."""
+"""Output of `mirrors`: the answer of each mirror, and the change to the engine's own mirror settings."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from build_lib.errors import Incomplete
-from build_lib.units import seconds
+from build_lib.units import number, seconds
 
 if TYPE_CHECKING:  # as in output
     from collections.abc import Sequence
@@ -15,10 +15,10 @@ if TYPE_CHECKING:  # as in output
 
 
 def probed(console: Console, probes: Sequence[Probe]) -> None:
-    """Print what each mirror answered.
+    """Print whether each mirror serves the image, and how fast it answered.
 
     Raises:
-        Incomplete: one of them does not serve.
+        Incomplete: a mirror does not serve it.
     """
     if console.json:
         console.document([_probe_json(probe) for probe in probes])
@@ -26,22 +26,23 @@ def probed(console: Console, probes: Sequence[Probe]) -> None:
         console.table(("MIRROR", "STATE", "TIME", "PROBLEM"), [_probe_row(probe) for probe in probes])
     wrong = [str(probe.mirror) for probe in probes if probe.problem]
     if wrong:
-        raise Incomplete(f"{len(wrong)} of {len(probes)} mirrors do not serve: {', '.join(wrong)}")
+        raise Incomplete(f"{len(wrong)} of {number(len(probes), 'mirror')} failed: {', '.join(wrong)}")
 
 
 def written(console: Console, written: Written) -> None:
-    """Print what became of the engine's mirror settings."""
+    """Print the change to the engine's mirror settings."""
     if not written.changed:
-        console.line(f"{written.path} has them already")
+        console.line(f"{written.path}: already up to date")
         return
-    console.line(f"{written.path}{' would have' if console.dry else ''}: registry-mirrors {', '.join(written.after)}")
+    mirrors = ", ".join(written.after) or "none"
+    console.line(f"{written.path}: registry-mirrors {'would be ' if console.dry else ''}set to {mirrors}")
     if written.kept and not console.dry:
-        console.line(f"  as it was: {written.kept}")
-    console.line("  the engine reads it after: systemctl reload docker, or kill -HUP of dockerd")
+        console.line(f"  previous file: {written.kept}")
+    console.line("  to apply it: systemctl reload docker, or send SIGHUP to dockerd")
 
 
 def _probe_row(probe: Probe) -> tuple[str, ...]:
-    return (str(probe.mirror), "" if probe.problem else "serves", seconds(probe.seconds), probe.problem or "-")
+    return (str(probe.mirror), "failed" if probe.problem else "ok", seconds(probe.seconds), probe.problem or "-")
 
 
 def _probe_json(probe: Probe) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""What all commands share: lines, tables, colours and bars for people, the JSON document for programs, failures.
+"""Output that all commands share: lines, tables, colours and bars for users, JSON documents for programs, failures.
 
-The only module that prints. What a command says stands in the module of its group.
+This is the only module that prints. The text of each command is in the module of its group.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from colorama import Fore, Style, just_fix_windows_console
 from build_lib.console.progress import Bars
 from build_lib.errors import BuildError, Refusal, Unavailable
 
-if TYPE_CHECKING:  # a failure has to be told without waiting for the Docker SDK to be imported
+if TYPE_CHECKING:  # a failure has to be printed without first importing the Docker SDK
     from build_lib.graph import Outcome
     from build_lib.registry import Progress
     from build_lib.settings import Settings
@@ -27,7 +27,7 @@ _GAP = "  "  # between the columns of a table
 
 
 class Console:
-    """Prints for people: to stdout, or to stderr where stdout belongs to a JSON document."""
+    """Prints text for users: on stdout, or on stderr if stdout is for a JSON document."""
 
     def __init__(self, settings: Settings, *, json: bool = False, dry: bool = False) -> None:
         just_fix_windows_console()
@@ -39,7 +39,7 @@ class Console:
         self._bars = Bars(self._stream) if self._colored else None
 
     def line(self, text: str) -> None:
-        """Print one line, at once, also into a pipe."""
+        """Print one line, and flush it, so that it also appears at once in a pipe."""
         with self._bars.hidden() if self._bars else nullcontext():
             print(text, file=self._stream, flush=True)
 
@@ -48,11 +48,11 @@ class Console:
         self.line(self._paint(f"step {number}/{_LAST_STEP}: {title}", Style.BRIGHT))
 
     def on_start(self, name: str) -> None:
-        """Print that a piece of work began."""
+        """Print that the work on an image or a service begins."""
         self.line(f"  {name} ...")
 
     def on_progress(self, progress: Progress) -> None:
-        """Draw a bar for the bytes of each image at a terminal; print nothing elsewhere."""
+        """Draw a progress bar for each image at a terminal; print nothing elsewhere."""
         if self._bars:
             self._bars.show(progress)
 
@@ -62,7 +62,7 @@ class Console:
             self._bars.close()
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print columns, each as wide as its widest cell."""
+        """Print a table, with each column as wide as its widest cell."""
         widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
         for row in (head, *rows):
             self.line(_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -76,40 +76,40 @@ class Console:
         print(text)
 
     def refusals(self, refusals: Sequence[Refusal]) -> None:
-        """Print why each source did not give an image."""
+        """Print why each source did not provide an image."""
         for refusal in refusals:
             self.line(f"    not from {refusal.source}: {refusal.reason}")
 
     def reason(self, error: BuildError | None) -> None:
-        """Print why an image failed: what each source said, or else the message of the failure."""
+        """Print why an image failed: the reason of each source, or else the message of the error."""
         if isinstance(error, Unavailable):
             self.refusals(error.refusals)
         elif error is not None:
             self.line(f"    {error.message}")
 
     def hints(self, outcomes: Sequence[Outcome[Any]]) -> None:
-        """Print the next steps after failures on stderr, each once."""
+        """Print the hints of all failures on stderr, each once."""
         for hint in dict.fromkeys(item.error.hint for item in outcomes if item.error and item.error.hint):
             _next(hint)
 
     def can_ask(self) -> bool:
-        """Return whether a user sits at a terminal."""
+        """Return whether the user can be asked: stdin and stdout are terminals."""
         return sys.stdin.isatty() and sys.stdout.isatty()
 
     def ask(self, question: str) -> bool:
-        """Return whether the user answers yes."""
+        """Ask the user a question, and return whether the answer is yes."""
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
     def good(self, text: str) -> str:
-        """Return the text in green where colours are wanted."""
+        """Return the text in green, if colours are enabled."""
         return self._paint(text, Fore.GREEN)
 
     def bad(self, text: str) -> str:
-        """Return the text in red where colours are wanted."""
+        """Return the text in red, if colours are enabled."""
         return self._paint(text, Fore.RED)
 
     def below(self, path: Path) -> str:
-        """Return the path, relative to the repository where it is in it."""
+        """Return the path, relative to the repository if it is inside it."""
         return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
 
     def _paint(self, text: str, style: str) -> str:
@@ -117,7 +117,7 @@ class Console:
 
 
 def failure(error: BuildError) -> None:
-    """Print an expected failure and its next step on stderr; bars that are still drawn make room for it."""
+    """Print an expected failure and its hint on stderr, after removing bars that are still drawn."""
     for bars in Bars.made:
         bars.close()
     stderr_line(f"error: {error.message}")
@@ -125,17 +125,24 @@ def failure(error: BuildError) -> None:
         _next(error.hint)
 
 
+def in_words(result: str, *, dry: bool) -> str:
+    """Return the result for an image or a service as it is printed; in a dry run, what the result would be."""
+    if result == "there":
+        return "already present"
+    return f"would be {result}" if dry else result
+
+
 def stderr_line(text: str) -> None:
-    """Print one line on stderr, at once."""
+    """Print one line on stderr, and flush it."""
     print(text, file=sys.stderr, flush=True)
 
 
 def _next(hint: str) -> None:
-    """Print the next step, as it is typed here: installed, the library has no wrapper beside it."""
+    """Print the hint, with `inv` for `./inv` if the library is installed: the wrapper is not installed with it."""
     wrapped = (Path(__file__).resolve().parents[2] / "inv").is_file()
     stderr_line(f"  next: {hint if wrapped else hint.replace('./inv ', 'inv ')}")
 
 
 def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:
-    """Return whether colours are wanted: at a terminal that knows them, unless NO_COLOR says no (no-color.org)."""
+    """Return whether to use colours: at a terminal that supports them, unless NO_COLOR is set (no-color.org)."""
     return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"

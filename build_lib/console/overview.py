@@ -1,6 +1,6 @@
-"""What `services`, `deps`, `status` and `graph` print: what there is, what it needs, and what is out of date.
+"""Output of `services`, `deps`, `status` and `graph`: the services, what they depend on, and what is out of date.
 
-Each ends with what could not be understood in the repository's files, and raises `Incomplete` if there is anything.
+Each function prints the errors in the repository's files last, and raises `Incomplete` if there are any.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def services(console: Console, repository: Repository) -> None:
         console.document([_service_json(service) for service in found])
     else:
         rows = [_service_row(console, service) for service in found]
-        console.table(("SERVICE", "IMAGE", "DOCKERFILE", "STANDS ON"), rows)
+        console.table(("SERVICE", "IMAGE", "DOCKERFILE", "DEPENDS ON"), rows)
     problems(console, repository)
 
 
 def deps(console: Console, found: Sequence[Dependency], repository: Repository, *, plain: bool = False) -> None:
-    """Print every dependency image, who needs it, and where; with `plain`, its name alone."""
+    """Print every dependency image, what needs it, and where; with `plain`, only its name."""
     if plain:
         for item in found:
             console.line(str(item.image))
@@ -44,7 +44,7 @@ def deps(console: Console, found: Sequence[Dependency], repository: Repository, 
 
 
 def status(console: Console, checks: Mapping[str, Check], repository: Repository) -> None:
-    """Print what is built, what would be rebuilt and why, and what failed last time."""
+    """Print what is built, what would be rebuilt and why, and what failed in the last build."""
     rows = [_status_row(name, check) for name, check in checks.items()]
     if console.json:
         console.document([dict(zip(_STATUS, row, strict=True)) for row in rows])
@@ -57,7 +57,7 @@ def status(console: Console, checks: Mapping[str, Check], repository: Repository
 
 
 def graph(console: Console, picture: str, repository: Repository) -> None:
-    """Print the picture of what depends on what."""
+    """Print the drawing of the dependency graph."""
     console.text(picture)
     problems(console, repository)
 
@@ -82,7 +82,7 @@ def _service_json(service: Service) -> dict[str, Any]:
 
 
 def _dependency_rows(item: Dependency) -> Iterator[tuple[str, ...]]:
-    """A row for each place that needs the image; the first one names it."""
+    """A row for each place that needs the image. Only the first row has its name."""
     name = str(item.image)
     for need in item.needs:
         where = f"{need.path}:{need.line}" if need.line else need.path or "settings"
@@ -98,7 +98,7 @@ def _dependency_json(item: Dependency) -> dict[str, Any]:
 
 
 def _status_row(name: str, check: Check) -> tuple[str, ...]:
-    """The columns of `_STATUS`; a failure that is made good since is none."""
+    """The columns of `_STATUS`, without the last failure if the service is up to date by now."""
     return (name, str(check.service.image), _state(check), check.reason, check.failed if check.reason else "")
 
 

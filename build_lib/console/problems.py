@@ -1,4 +1,4 @@
-"""What could not be understood in a repository's files, for every command that reads them."""
+"""Prints the errors in a repository's files, for every command that reads these files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def problems(console: Console, repository: Repository) -> None:
     """Print each problem with its file and line, on stderr.
 
     Raises:
-        Incomplete: there is one.
+        Incomplete: the repository has problems.
     """
     for problem in repository.problems:
         stderr_line(printable(f"problem: {_where(console, problem)}: {problem.reason}"))
     if repository.problems:
-        raise Incomplete(f"{number(len(repository.problems), 'place')} could not be understood, see above")
+        raise Incomplete(f"{number(len(repository.problems), 'error')} in the repository's files, see above")
 
 
 def _where(console: Console, problem: Problem) -> str:

@@ -1,4 +1,4 @@
-"""Bars for what is being moved, at a terminal."""
+"""Progress bars for transfers, at a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # as in output
 
 
 class Bars:
-    """A bar for all bytes, and one below it for each image that is coming in."""
+    """A bar for all bytes, and below it one for each image that is being transferred."""
 
     made: ClassVar[list[Bars]] = []
 
@@ -21,7 +21,7 @@ class Bars:
         self._bars: dict[str, Any] = {}
 
     def show(self, progress: Progress) -> None:
-        """Draw what has changed."""
+        """Add, update and remove bars according to the progress."""
         wanted = {"all": (progress.done, progress.total), **progress.images}
         for name in [name for name in self._bars if name not in wanted]:
             self._bars.pop(name).close()
@@ -32,7 +32,7 @@ class Bars:
             bar.refresh()
 
     def _of(self, name: str, done: int, total: int) -> Any:
-        from tqdm import tqdm  # noqa: PLC0415  # it takes as long to import as a short task runs
+        from tqdm import tqdm  # noqa: PLC0415  # its import takes as long as a short task
 
         if name not in self._bars:
             options: dict[str, Any] = {
@@ -47,7 +47,7 @@ class Bars:
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Within, lines may be printed; the bars come back below them."""
+        """Hide the bars, so that lines can be printed; the bars are redrawn below them."""
         for bar in self._bars.values():
             bar.clear()
         yield
@@ -55,6 +55,6 @@ class Bars:
             bar.refresh()
 
     def close(self) -> None:
-        """Take them away."""
+        """Remove all bars."""
         while self._bars:
             self._bars.popitem()[1].close()

@@ -1,13 +1,13 @@
-"""What `push` and `deps-push` print: services, and dependency images, on their way into the private registry."""
+"""Output of `push` and `deps-push`: services and dependency images that are pushed to the private registry."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from build_lib.console.output import Console
+from build_lib.console.output import Console, in_words
 from build_lib.console.problems import problems
 from build_lib.errors import Incomplete
-from build_lib.units import size
+from build_lib.units import number, size
 
 if TYPE_CHECKING:  # as in output
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # as in output
 
 
 class PushReport:
-    """Prints a push of services: each as it is pushed, and the table of all."""
+    """Prints a push of services: each service when it is pushed, and a table of all services."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -29,29 +29,29 @@ class PushReport:
         self._console.on_start(name)
 
     def on_shipped(self, outcome: Outcome[PushedService]) -> None:
-        """Print whether a service is in the registry, or why it is not."""
+        """Print that a service was pushed, or why it was not."""
         if outcome.value is not None:
-            result = _service_result(outcome.value, dry=self._console.dry)
+            result = in_words(outcome.value.result, dry=self._console.dry)
             self._console.line(f"  {outcome.name}: {self._console.good(result)}")
         elif outcome.error is not None:
             self._console.line(f"  {outcome.name}: {self._console.bad('not pushed')}: {outcome.error.message}")
 
     def end(self, outcomes: Sequence[Outcome[PushedService]], repository: Repository) -> None:
-        """Print the place and the digest of every service.
+        """Print the destination and the digest of every service.
 
         Raises:
-            Incomplete: a service is not in the registry, or something could not be understood in the files.
+            Incomplete: a service was not pushed, or the repository's files have errors.
         """
         if self._console.json:
             self._console.document([_service_json(outcome) for outcome in outcomes])
         else:
             rows = [_service_row(outcome, dry=self._console.dry) for outcome in outcomes]
-            self._console.table(("SERVICE", "RESULT", "PLACE", "DIGEST"), rows)
-        _end(self._console, "services", outcomes, repository)
+            self._console.table(("SERVICE", "RESULT", "DESTINATION", "DIGEST"), rows)
+        _end(self._console, "service", outcomes, repository)
 
 
 class DepsPushReport:
-    """Prints a push of dependency images: each that is begun or fails, and the table of all."""
+    """Prints a push of dependency images: each image that is started or fails, and a table of all images."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -61,25 +61,25 @@ class DepsPushReport:
         self._console.on_start(name)
 
     def on_pushed(self, outcome: Outcome[Pushed]) -> None:
-        """Print why an image is not in the registry."""
+        """Print why an image was not pushed."""
         if outcome.value is None:
             self._console.line(f"  {outcome.name}: {self._console.bad('not pushed')}")
             self._console.reason(outcome.error)
 
     def end(self, outcomes: Sequence[Outcome[Pushed]], repository: Repository) -> None:
-        """Print the digest of every image, and how many bytes it took.
+        """Print the digest of every image, and how many bytes were transferred for it.
 
         Raises:
-            Incomplete: an image is not in the registry, or something could not be understood in the files.
+            Incomplete: an image was not pushed, or the repository's files have errors.
         """
         if self._console.json:
             self._console.document([_image_json(outcome) for outcome in outcomes])
         elif outcomes:
             rows = [_image_row(outcome, dry=self._console.dry) for outcome in outcomes]
-            self._console.table(("IMAGE", "RESULT", "FROM", "MOVED", "SAVED", "DIGEST"), rows)
+            self._console.table(("IMAGE", "RESULT", "FROM", "TRANSFERRED", "REUSED", "DIGEST"), rows)
         else:
             self._console.line("no dependency images")
-        _end(self._console, "images", outcomes, repository)
+        _end(self._console, "image", outcomes, repository)
 
 
 def _end(console: Console, what: str, outcomes: Sequence[Outcome[Any]], repository: Repository) -> None:
@@ -88,18 +88,14 @@ def _end(console: Console, what: str, outcomes: Sequence[Outcome[Any]], reposito
     problems(console, repository)
     if failed:
         names = ", ".join(outcome.name for outcome in failed)
-        raise Incomplete(f"{len(failed)} of {len(outcomes)} {what} are not in the registry: {names}")
+        raise Incomplete(f"{len(failed)} of {number(len(outcomes), what)} not pushed: {names}")
 
 
 def _service_row(outcome: Outcome[PushedService], *, dry: bool) -> tuple[str, ...]:
     pushed = outcome.value
     if pushed is None:
         return (outcome.name, "failed", "", "")
-    return (outcome.name, _service_result(pushed, dry=dry), str(pushed.place), pushed.digest)
-
-
-def _service_result(pushed: PushedService, *, dry: bool) -> str:
-    return "would be pushed" if dry and pushed.result == "pushed" else pushed.result
+    return (outcome.name, in_words(pushed.result, dry=dry), str(pushed.place), pushed.digest)
 
 
 def _service_json(outcome: Outcome[PushedService]) -> dict[str, Any]:
@@ -120,7 +116,7 @@ def _image_row(outcome: Outcome[Pushed], *, dry: bool) -> tuple[str, ...]:
     if pushed.result == "pushed":
         result = "would be pushed by the engine" if dry else "pushed by the engine, new digest"
         return (outcome.name, result, "engine", "", "", pushed.digest)
-    result = "would be copied" if dry and pushed.result == "copied" else pushed.result
+    result = in_words(pushed.result, dry=dry)
     return (outcome.name, result, pushed.source, size(pushed.moved), size(pushed.saved), pushed.digest)
 
 

@@ -41,13 +41,13 @@ def test_only_what_changed_and_what_stands_on_it_is_built_again(
     assert inv("build-all", **two).returncode == 0
     (project / "src/base/data").write_text("2")
     done = inv("build-all", **two)
-    assert "base: to build: context changed: data\n" in done.stdout
-    assert "app: to build: depends on base, which is rebuilt\n" in done.stdout
+    assert "base: out of date: context changed: data\n" in done.stdout
+    assert "app: out of date: depends on base, which is rebuilt\n" in done.stdout
     assert "alone: up to date\n" in done.stdout
     tiny_image(engine, tiny, machine, newer="yes")
     done = inv("build-all", **two)
-    assert f"base: to build: base image {tiny} changed\n" in done.stdout
-    assert "alone: to build" in done.stdout
+    assert f"base: out of date: base image {tiny} changed\n" in done.stdout
+    assert "alone: out of date" in done.stdout
     assert inv("build-all", **two).stdout.count("up to date") == 6
 
 
@@ -55,13 +55,13 @@ def test_force_builds_the_named_service_again(two: dict[str, str], inv: Inv) -> 
     assert inv("build-all", **two).returncode == 0
     done = inv("build", "-s", "app", "--force", **two)
     assert done.returncode == 0, done.stderr
-    assert "app: to build: --force" in done.stdout
+    assert "app: out of date: --force" in done.stdout
     assert "base: up to date" in done.stdout
 
 
 def test_an_image_that_this_tool_did_not_build_is_built(two: dict[str, str], inv: Inv, tiny: str, prefix: str) -> None:
     subprocess.run(["docker", "tag", tiny, f"{prefix}base:v1"], check=True)
-    assert "base: to build: the existing image was not built by this tool" in inv("build-all", **two).stdout
+    assert "base: out of date: the existing image was not built by this tool" in inv("build-all", **two).stdout
 
 
 def test_a_failure_shows_the_end_of_the_log_and_blocks_what_stands_on_it(
@@ -81,7 +81,7 @@ def test_a_failure_shows_the_end_of_the_log_and_blocks_what_stands_on_it(
     log = project / ".build/logs/base.log"
     assert f"the whole log: {log}" in done.stderr
     assert "about-to-break" in log.read_text()
-    assert "app: not built, for it stands on base" in done.stdout
+    assert "app: not built: depends on base" in done.stdout
     assert "alone: built" in done.stdout
 
 
@@ -89,7 +89,7 @@ def test_fail_fast_begins_nothing_more(two: dict[str, str], project: Path, inv: 
     needs(project, "aaa", tiny, "RUN false")
     done = inv("build-all", "--fail-fast", "-j", "1", **two)
     assert done.returncode == 1
-    assert "base: not begun" in done.stdout
+    assert "base: not started" in done.stdout
 
 
 def test_interrupting_a_build_ends_it_with_130_and_the_next_run_picks_up(
@@ -230,7 +230,7 @@ def test_without_a_docker_cli_the_classic_builder_builds(
 ) -> None:
     done = inv("build-all", PATH="/nowhere", **two)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "by classic builder" in done.stdout
+    assert "with classic builder" in done.stdout
     assert Reference.parse(f"{prefix}app:v1").canonical in engine.images()
 
 

@@ -158,7 +158,7 @@ def test_a_step_that_fails_in_the_middle_stops_what_stands_on_it_and_nothing_els
     assert done.returncode == 1
     assert "error: bad cannot be built: " in said(done)
     assert "about-to-break" in done.stderr
-    assert "  ccc: not built, for it stands on bad\n  ddd: not built, for it stands on ccc\n" in done.stdout
+    assert "  ccc: not built: depends on bad\n  ddd: not built: depends on ccc\n" in done.stdout
     assert "error: 1 failed, see above\n" in done.stderr
     states = {"aaa": "built", "bad": "failed", "ccc": "blocked", "ddd": "blocked", "eee": "built", "fff": "built"}
     assert each.states() == states
@@ -356,7 +356,7 @@ def test_a_dockerfile_that_changes_while_it_is_built_is_built_again(each: Site, 
     assert "context changed during the build: Dockerfile: the next run builds it again\n" in text
     each.service("bbb", "RUN echo first", on="aaa")
     done = each.inv("build-all")
-    assert "bbb: to build: context changed during the build: Dockerfile" in done.stdout, said(done)
+    assert "bbb: out of date: context changed during the build: Dockerfile" in done.stdout, said(done)
 
 
 def test_a_run_that_is_killed_between_a_build_and_its_record_is_not_believed(

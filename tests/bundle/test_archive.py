@@ -262,7 +262,7 @@ def test_verify_needs_no_engine_and_says_what_a_bundle_is(project: Path, inv: In
             list(IMAGES),
         )
     plain = inv("deps-verify", "-f", str(project / "d.tar"), DOCKER_HOST="unix:///nowhere")
-    assert "a delta, right as far as it goes: 2 images of v1" in plain.stdout
+    assert "a valid delta (needs 3 layers of the site): 2 images of v1" in plain.stdout
     assert "a delta against f.tar: 3 layers" in plain.stdout
 
 

@@ -121,7 +121,7 @@ def test_a_site_with_no_network_builds_from_a_bundle(
             found = loaded(inv, bundle, **there)
             assert {name: item["result"] for name, item in found.items()} == dict.fromkeys(names, "loaded")
             built = ok(inv("build-all", "-t", "v1", **there))
-            assert "3 of them in the engine already" in built
+            assert "3 already present" in built
             assert content(empty, f"{prefix}two:v1", "/again") == base + other
             assert {item["result"] for item in loaded(inv, bundle, **there).values()} == {"there"}
         finally:
@@ -319,12 +319,12 @@ def test_a_kind_of_layer_that_the_engine_does_not_take_is_said(
     needs(project, "zstd", zstd)
     needs(project, "other", other)
     text = ok(inv("deps-save", "-f", str(bundle)))
-    assert f"not for docker load, which takes no {kind} into a classic store: {zstd}" in text
+    assert f"docker load cannot load {kind} into a classic store: {zstd}" in text
     done = inv("deps-load", "-f", str(bundle))
     if not engine.keeps_content():
         assert done.returncode == 1
         assert f"{zstd}: a load does not take {kind}" in done.stdout
-        assert f"1 of 2 images are not loaded: {zstd}" in done.stderr
+        assert f"1 of 2 images not loaded: {zstd}" in done.stderr
     assert content(engine, other, "/mark") == "other"
     assert loaded(inv, bundle, "-r", f"{private.host}/p")[zstd]["result"] == "loaded"
     if engine.keeps_content():
@@ -391,7 +391,7 @@ def test_what_is_no_image_is_named_and_the_others_are_loaded(
     done = inv("deps-load", "-f", str(bundle))
     assert done.returncode == 1
     assert f"{prefix}odd:1: its config names no layers" in done.stdout
-    assert f"1 of 2 images are not loaded: {prefix}odd:1" in done.stderr
+    assert f"1 of 2 images not loaded: {prefix}odd:1" in done.stderr
     assert content(engine, f"{prefix}good:1", "/mark") == prefix
 
 
@@ -412,11 +412,11 @@ def test_dry_says_what_would_be_and_changes_nothing(
     needs(project, "a", name)
     tiny_image(engine, local, machine, mark="local")
     would = ok(inv("--dry", "deps-save", "-f", str(bundle), EXTRA_IMAGES=local))
-    assert f"{bundle}: would be 2 images, " in would
+    assert f"{bundle}: would contain 2 images, " in would
     assert not bundle.parent.exists()
     assert not files_below(project / ".build")
     size = saved(inv, bundle)["bytes"]
-    assert f"would be 1 image, {size / 1e6:.1f} MB" in ok(inv("--dry", "deps-save", "-f", str(bundle)))
+    assert f"would contain 1 image, {size / 1e6:.1f} MB" in ok(inv("--dry", "deps-save", "-f", str(bundle)))
     before = of(engine, registry)
     assert "would be loaded" in ok(inv("--dry", "deps-load", "-f", str(bundle)))
     assert of(engine, registry) == before
@@ -437,9 +437,9 @@ def test_an_image_that_nobody_has_is_named_and_the_rest_is_saved(
     needs(project, "b", gone)
     done = inv("deps-save", "-f", str(bundle))
     assert done.returncode == 1
-    assert f"{gone}: not to be had\n    not from {registry.host}: there is no such image\n" in done.stdout
+    assert f"{gone}: not available\n    not from {registry.host}: there is no such image\n" in done.stdout
     assert "not from engine: it has no such image" in done.stdout
-    assert f"1 of 2 images are not in the bundle: {gone}" in done.stderr
+    assert f"1 of 2 images not in the bundle: {gone}" in done.stderr
     verified = json.loads(ok(inv("deps-verify", "--json", "-f", str(bundle))))
     assert [item["image"] for item in verified["images"]] == [name]
     assert [item["image"] for item in verified["missing"]] == [gone]

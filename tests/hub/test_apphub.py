@@ -181,14 +181,14 @@ def test_a_change_of_apphub_leaves_slurm_alone_and_one_of_slurm_installs_nothing
         nginx.write_text(originals[0][1] + "# changed\n")
         done = job.inv("build-all", mode=mode)
         assert "slurm-build: up to date" in done.stdout
-        assert "apphub: to build: context changed: nginx.conf" in done.stdout
+        assert "apphub: out of date: context changed: nginx.conf" in done.stdout
         nginx.write_text(originals[0][1])
         collect.write_text(originals[1][1] + f"# changed for {mode}\n")
         done = job.inv("build-all", mode=mode)
         assert done.returncode == 0, done.stderr
-        assert "slurm-build: to build: context changed: collect-packages" in done.stdout
+        assert "slurm-build: out of date: context changed: collect-packages" in done.stdout
         reason = "depends on slurm-build" if mode == "unified" else "context changed"
-        assert f"apphub: to build: {reason}" in done.stdout
+        assert f"apphub: out of date: {reason}" in done.stdout
         log = (job.project / ".build/logs/apphub.log").read_text()
         assert "Unpacking nginx" not in log
     finally:
@@ -204,8 +204,8 @@ def test_a_change_of_the_indexer_makes_the_index_anew_and_leaves_nginx_alone(job
         publish.write_text(original + "# changed\n")
         done = job.inv("build-all", mode="copy")
         assert done.returncode == 0, done.stderr
-        assert "apphub-indexer: to build: context changed: apphub-publish" in done.stdout
-        assert "apphub: to build: depends on apphub-indexer, which is rebuilt" in done.stdout
+        assert "apphub-indexer: out of date: context changed: apphub-publish" in done.stdout
+        assert "apphub: out of date: depends on apphub-indexer, which is rebuilt" in done.stdout
         assert "packages copied and read back" in done.stdout
         for name, package in (("apphub", "nginx"), ("apphub-indexer", "apt-utils")):
             assert f"Unpacking {package}" not in (job.project / f".build/logs/{name}.log").read_text()

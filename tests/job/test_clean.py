@@ -92,7 +92,7 @@ def test_a_dangling_image_goes_if_it_was_made_here(
 def test_nobody_to_ask_is_an_error_and_removes_nothing(built: dict[str, str], project: Path, inv: Inv) -> None:
     done = inv("clean", **built)
     assert done.returncode == 1
-    assert "error: nothing was removed, for there is nobody to ask\n  next: ./inv clean --yes\n" in done.stderr
+    assert "error: nothing was removed: confirmation requires a terminal\n  next: ./inv clean --yes\n" in done.stderr
     assert (project / ".build/report.html").exists()
 
 
@@ -122,7 +122,7 @@ def test_without_an_engine_files_go(project: Path, inv: Inv) -> None:
     (project / ".build/report.html").write_text("")
     done = inv("clean", "--yes", DOCKER_HOST="unix:///nowhere.sock")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("no Docker Engine answers: only files are looked for\n")
+    assert done.stdout.startswith("no Docker Engine answers: only files can be removed\n")
     assert not (project / ".build/report.html").exists()
 
 
@@ -141,7 +141,7 @@ def test_what_still_runs_keeps_its_files(project: Path, machine: Settings, inv: 
         assert inv("clean", "--yes").returncode == 0
         assert (project / ".build/registry/process.json").exists()
     finally:
-        assert inv("registry-down").stdout == "registry ended\n"
+        assert inv("registry-down").stdout == "registry stopped\n"
     assert inv("clean", "--yes").returncode == 0
     assert not (project / ".build/registry").exists()
 

@@ -75,7 +75,7 @@ def test_init_by_path_and_again(tmp_path: Path, inv: Inv) -> None:
     assert inv("init", "--path", str(other)).returncode == 0
     again = inv("init", "--path", str(other))
     assert again.returncode == 0
-    assert again.stdout.count("there already") == 3
+    assert again.stdout.count("already present") == 3
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

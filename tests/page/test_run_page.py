@@ -90,7 +90,7 @@ def test_what_failed_and_why_comes_first() -> None:
         "successfully: exit code: 2",
         "vault-sync is not built: it needs hashicorp/vault:1.18",
         "hashicorp/vault:1.18 is not available from any source (needed by vault-sync)",
-        "1 of 6 images are missing: hashicorp/vault:1.18",
+        "1 of 6 images could not be pulled: hashicorp/vault:1.18",
     ]
     titles = [section.one("h2").text for section in document.all("section")]
     assert titles == ["What failed", "Timeline", "Dependency graph", "Services", "Dependency images"]

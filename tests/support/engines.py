@@ -164,7 +164,7 @@ def buildx(machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 
 # what a run says of each builder backend
-BACKENDS = {"buildx": "by buildx ", "buildkit": "by BuildKit in docker", "classic": "by classic builder"}
+BACKENDS = {"buildx": "with buildx ", "buildkit": "with BuildKit in docker", "classic": "with classic builder"}
 
 
 @pytest.fixture(params=BACKENDS)

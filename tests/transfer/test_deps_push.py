@@ -92,7 +92,7 @@ def test_a_local_registry_starts_is_used_and_ends(machine: Settings, project: Pa
     try:
         assert up.returncode == 0, up.stderr
         [host] = re.findall(r"registry at (\S+): started", up.stdout)
-        assert inv("registry-up").stdout.startswith(f"registry at {host}: already there")
+        assert inv("registry-up").stdout.startswith(f"registry at {host}: already running")
         login = project / ".build/registry/login"
         assert login.stat().st_mode & 0o077 == 0
         (project / ".env").write_text(login.read_text())
@@ -104,7 +104,7 @@ def test_a_local_registry_starts_is_used_and_ends(machine: Settings, project: Pa
         assert password not in up.stdout + up.stderr
     finally:
         down = inv("registry-down")
-    assert down.stdout == "registry ended\n"
+    assert down.stdout == "registry stopped\n"
     assert inv("registry-down").stdout.startswith("registry-up started no registry")
 
 

@@ -465,7 +465,7 @@ def test_a_source_out_of_reach_is_asked_once(private: Registry, project: Path) -
     assert process.returncode == 1
     assert out.count(f"not from {host}: {host}: Connection refused") == 3
     assert out.count("(not asked again)") == 2
-    assert "3 of 3 images are not in the registry" in err
+    assert "3 of 3 images not pushed" in err
 
 
 @pytest.mark.parametrize("status", [412, 403])

@@ -28,7 +28,7 @@ def test_a_mirror_that_serves_is_told_from_one_that_does_not(machine: Settings, 
     assert found[registry.host] == ""
     assert found[f"{registry.host}/empty"] == f"it answers, and has no {registry.host}/empty/library/busybox:latest"
     assert found["127.0.0.1:1"] == "127.0.0.1:1: Connection refused"
-    assert f"2 of 3 mirrors do not serve: {registry.host}/empty, 127.0.0.1:1" in done.stderr
+    assert f"2 of 3 mirrors failed: {registry.host}/empty, 127.0.0.1:1" in done.stderr
 
 
 def test_without_mirrors_it_says_where_they_are_listed(inv: Inv) -> None:

@@ -73,7 +73,7 @@ def test_what_is_there_is_not_asked_for(engine: Engine, tiny: str, project: Path
     needs(project, "one", tiny)
     done = inv("prefetch")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "1 of them in the engine already" in done.stdout
+    assert "1 already present" in done.stdout
 
 
 def test_a_missing_image_blocks_the_services_that_need_it_and_no_others(
@@ -89,7 +89,7 @@ def test_a_missing_image_blocks_the_services_that_need_it_and_no_others(
     if engine.keeps_content():  # it knows the digest of what was built
         built = {image for image in built if not image.startswith(f"{prefix}fine@sha256:")}
     assert built == {f"{prefix}fine:v1"}
-    assert "above: not built, for it stands on lacking" in done.stdout
+    assert "above: not built: depends on lacking" in done.stdout
     assert f"error: lacking is not built: it needs {gone} (" in done.stderr
     place = f"{registry.host}/team/{registry.host.replace(':', '_')}/gone:1"
     for source in (f"{place}-v1", place, registry.host):
@@ -121,8 +121,8 @@ def test_dry_asks_every_source_and_brings_nothing(
     done = inv("--dry", "prefetch", "-r", f"{registry.host}/team", "-t", "v1")
     assert done.returncode == 1
     assert f"{name}: would come from {place}\n    not from {place}-v1: there is no such image\n" in done.stdout
-    assert f"{tiny}: there\n" in done.stdout
-    assert f"{gone}: nobody has it\n" in done.stdout
+    assert f"{tiny}: already present\n" in done.stdout
+    assert f"{gone}: not available from any source\n" in done.stdout
     assert set(re.findall(r'"([A-Z]+) /v2/', registry.log.read_text()[before:])) == {"HEAD"}
     assert Reference.parse(name).canonical not in engine.images()
 

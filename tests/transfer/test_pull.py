@@ -194,7 +194,7 @@ def test_an_image_for_another_platform_is_not_there(
     assert f"{name}: would come from {registry.host}\n" in dry.stdout
     assert inv("prefetch", PULL_THROUGH=way, PLATFORM="linux/arm64").returncode == 0
     assert content(engine, name, "/mark") == "linux/arm64"
-    assert "1 of them in the engine already" in inv("prefetch", PULL_THROUGH=way, PLATFORM="linux/arm64").stdout
+    assert "1 already present" in inv("prefetch", PULL_THROUGH=way, PLATFORM="linux/arm64").stdout
 
 
 def test_a_wrong_password_is_said_and_the_registry_is_not_asked_again(

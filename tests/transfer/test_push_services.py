@@ -72,7 +72,7 @@ def test_what_is_not_built_as_its_files_are_is_refused_and_the_rest_pushed(
     assert "app: not pushed: app is not pushed because it is out of date: Dockerfile changed" in done.stdout
     assert "new: not pushed: new is not built" in done.stdout
     assert "  next: ./inv build -s new, or ./inv build-all push\n" in done.stderr
-    assert "2 of 3 services are not in the registry: app, new" in done.stderr
+    assert "2 of 3 services not pushed: app, new" in done.stderr
     found = pushed(inv, *target, "-s", "app", "--force", **two)
     assert {name: item["result"] for name, item in found.items()} == {"app": "pushed"}
     assert pushed(inv, *target, "-s", "base", **two)["base"]["result"] == "there"
