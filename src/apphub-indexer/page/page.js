@@ -1,11 +1,11 @@
 "use strict";
-// The lines to copy are right for the address at which the page was opened, also behind a proxy with a path.
+// The commands to copy use the address at which the page was opened, which may be a proxy's and include a path.
 const base = new URL(".", location.href).href;
 for (const place of document.querySelectorAll(".base")) place.textContent = base;
 
 async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  // plain http has no clipboard API
+  // browsers have no clipboard API over plain http
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "quiet";
@@ -25,7 +25,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
       await copy(lines.textContent + "\n");
       label.data = "Copied";
     } catch {
-      getSelection().selectAllChildren(lines); // to be copied by hand
+      getSelection().selectAllChildren(lines); // for copying by hand
       label.data = "Selected";
     }
     button.focus();
@@ -48,7 +48,7 @@ if (search) {
   };
   search.parentElement.hidden = false;
   search.addEventListener("input", show);
-  // a search can be linked to, also from the page itself
+  // searches can be linked to, also from this page
   const linked = () => {
     const words = new URLSearchParams(location.hash.slice(1)).get("q");
     if (words === null) return;
