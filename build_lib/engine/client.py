@@ -496,19 +496,3 @@ class _Chunks(io.RawIOBase):
             self._rest += chunk
         out, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
         return out
-
-
-def context_archive(files: Mapping[str, Path | bytes], archive: IO[bytes]) -> None:
-    """Write a build context: each name with a file's or a text's content, owned by root, mode 0644."""
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.mode = 0o644
-            if isinstance(content, bytes):
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
-            else:
-                info.size = content.stat().st_size
-                with content.open("rb") as file:
-                    tar.addfile(info, file)
-    archive.seek(0)
