@@ -4,7 +4,6 @@ Everything that the engine refuses comes out as EngineError, also what it says i
 status was 200 (docker-py#2226).
 """
 
-import io
 import json
 import platform
 import socket
@@ -20,10 +19,11 @@ from typing import IO, Any, Self
 
 import docker
 from docker.context import ContextAPI
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
-from urllib3.exceptions import HTTPError  # of an answer that ends in its middle
 
+from build_lib.engine import tar_stream
+from build_lib.engine.sdk_errors import reason, translated
 from build_lib.errors import EngineError, EngineLost
 from build_lib.reference import Reference
 from build_lib.registry import Login
@@ -63,22 +63,20 @@ class Container:
         Raises:
             EngineError: there is no such path.
         """
-        with _translated(f"{self._image} has no {path}", missing=True):
+        with translated(f"{self._image} has no {path}", missing=True):
             chunks, _ = self._api.get_archive(self._id, path)
-        with tarfile.open(fileobj=_Chunks(chunks), mode="r|") as archive:
+        with tar_stream.opened(chunks) as archive:
             for member in archive:
                 yield member, archive.extractfile(member)
-        for _ in chunks:  # what follows the archive's end: read to the last byte, the connection can be used again
-            pass
 
     def put(self, path: str, archive: IO[bytes]) -> None:
         """Unpack a tar archive into the directory `path`, which must exist; works unstarted."""
-        with _translated(f"cannot write to {path} of a container from {self._image}"):
+        with translated(f"cannot write to {path} of a container from {self._image}"):
             self._api.put_archive(self._id, path, archive)
 
     def run(self, said: bytes = b"") -> tuple[int, str]:
         """Start it, tell it `said` on its standard input, wait for its end; its exit code and all that it printed."""
-        with _translated(f"cannot run a container from {self._image}"):
+        with translated(f"cannot run a container from {self._image}"):
             stdin = self._api.attach_socket(self._id, params={"stdin": 1, "stream": 1}) if said else None
             self._api.start(self._id)
             if stdin is not None:
@@ -111,7 +109,7 @@ class Engine:
             client = docker.from_env(environment=dict(settings.environment), timeout=_PING_SECONDS, max_pool_size=pool)
             client.ping()
         except (DockerException, RequestException) as error:
-            raise _no_answer(endpoint(settings), _reason(error)) from None
+            raise _no_answer(endpoint(settings), reason(error)) from None
         client.api.timeout = _SILENCE_SECONDS
         return cls(client, endpoint(settings))
 
@@ -133,30 +131,30 @@ class Engine:
             self._api.ping()
         except (DockerException, RequestException) as error:
             raise EngineLost(
-                f"the Docker Engine at {self._address} ended in the middle of the work: {_reason(error)}",
+                f"the Docker Engine at {self._address} ended in the middle of the work: {reason(error)}",
                 hint="./inv engine-up starts one; run again, and what is done already is kept",
             ) from None
 
     def version(self) -> str:
         """The engine's version, such as `20.10.24`."""
-        with _translated("cannot ask the engine for its version"):
+        with translated("cannot ask the engine for its version"):
             return str(self._api.version()["Version"])
 
     def machine(self) -> str:
         """The name of the machine that it runs on."""
-        with _translated("cannot ask the engine for its name"):
+        with translated("cannot ask the engine for its name"):
             return str(self._api.info().get("Name") or "")
 
     def platform(self) -> str:
         """The platform that the engine builds for, such as `linux/amd64`."""
-        with _translated("cannot ask the engine for its platform"):
+        with translated("cannot ask the engine for its platform"):
             found = self._api.version()
             return f"{found['Os']}/{found['Arch']}"
 
     def keeps_content(self) -> bool:
         """Whether it has the containerd image store, which keeps manifests and compressed layers as they came."""
         if self._keeps_content is None:
-            with _translated("cannot ask the engine for its store"):
+            with translated("cannot ask the engine for its store"):
                 status = self._api.info().get("DriverStatus") or []
             self._keeps_content = ["driver-type", "io.containerd.snapshotter.v1"] in [list(pair) for pair in status]
         return self._keeps_content
@@ -167,12 +165,12 @@ class Engine:
 
     def root_directory(self) -> Path:
         """Where the engine keeps its data, on its own machine."""
-        with _translated("cannot ask the engine for its root directory"):
+        with translated("cannot ask the engine for its root directory"):
             return Path(self._api.info()["DockerRootDir"])
 
     def images(self) -> dict[str, Image]:
         """All images, by each of their names in canonical form; one call, however many there are."""
-        with _translated("cannot list the engine's images"):
+        with translated("cannot list the engine's images"):
             listed = self._api.images()
         return {
             Reference.parse(name).canonical: Image.read(item)
@@ -183,7 +181,7 @@ class Engine:
 
     def dangling(self) -> dict[str, Image]:
         """The images that have lost their names and that no other stands on, by id."""
-        with _translated("cannot list the engine's images"):
+        with translated("cannot list the engine's images"):
             return {item["Id"]: Image.read(item) for item in self._api.images(filters={"dangling": True})}
 
     def named_at(self, image: Reference) -> str:
@@ -191,20 +189,20 @@ class Engine:
 
         One that was built anew of what the builder had in its cache bears the time of that.
         """
-        with _translated(f"cannot look at {image}"):
+        with translated(f"cannot look at {image}"):
             found = self._api.inspect_image(str(image))
         return max((found.get("Metadata") or {}).get("LastTagTime") or "", found.get("Created") or "")
 
     def is_for(self, image: Reference, platform: str) -> bool:
         """Whether an image in the engine is for the platform, such as `linux/arm64`; a variant counts if asked for."""
-        with _translated(f"cannot look at {image}"):
+        with translated(f"cannot look at {image}"):
             found = self._api.inspect_image(str(image))
         here = "/".join(filter(None, (found["Os"], found["Architecture"], found.get("Variant"))))
         return here == platform or here.startswith(f"{platform}/") or platform.startswith(f"{here}/")
 
     def layer_chains(self) -> set[tuple[str, ...]]:
         """The layers of every image, as `layers` gives them; one call for each image."""
-        with _translated("cannot list the engine's images"):
+        with translated("cannot list the engine's images"):
             ids = {item["Id"] for item in self._api.images(all=False)}
         chains = set()
         for id in ids:
@@ -218,7 +216,7 @@ class Engine:
         Raises:
             EngineError: there is no such image.
         """
-        with _translated(f"cannot look at {image}"):
+        with translated(f"cannot look at {image}"):
             return tuple(self._api.inspect_image(image)["RootFS"].get("Layers") or ())
 
     def pull(
@@ -237,7 +235,7 @@ class Engine:
         Raises:
             EngineError: it could not; the message is the engine's own.
         """
-        with _translated(""):
+        with translated(""):
             name = image.digest or image.tag
             config = _auth_config(login) if login else None
             options = {"stream": True, "decode": True, "auth_config": config, "platform": platform}
@@ -251,18 +249,18 @@ class Engine:
             EngineError: it could not; the message is the engine's own.
         """
         config = _auth_config(login) if login else {}  # without any, newer engines refuse (docker-py#3348)
-        with _translated(""):
+        with translated(""):
             stream = self._api.push(image.familiar, tag=image.tag, stream=True, decode=True, auth_config=config)
             _follow(stream)
 
     def tag(self, image: str, name: Reference) -> None:
         """Give an image (a name or an id) one more name."""
-        with _translated(f"cannot name {image} {name}"):
+        with translated(f"cannot name {image} {name}"):
             self._api.tag(image, name.familiar, name.tag)
 
     def remove(self, image: Reference | str) -> None:
         """Take a name, or the image of an id, away; the image goes with its last name. Not there is no error."""
-        with _translated(f"cannot remove {image}"):
+        with translated(f"cannot remove {image}"):
             try:
                 self._api.remove_image(str(image), noprune=True)
             except ImageNotFound:
@@ -270,7 +268,7 @@ class Engine:
 
     def import_root(self, archive: IO[bytes], name: Reference, changes: Sequence[str]) -> None:
         """Make an image of one layer from a tar archive of a root file system."""
-        with _translated(f"cannot import {name}"):
+        with translated(f"cannot import {name}"):
             chunks = iter(lambda: archive.read(_CHUNK), b"")  # a pipe has no length to be told
             answer = self._api.import_image(chunks, repository=name.familiar, tag=name.tag, changes=list(changes))
             _follow(_json_lines(answer))
@@ -282,7 +280,7 @@ class Engine:
             EngineError: the engine does not take it. What making the archive raises comes out as it is.
         """
         # loads into a containerd store wait for each other's content, for seconds: they are quicker one after another
-        with self._loading if self.keeps_content() else nullcontext(), _translated("cannot load images"):
+        with self._loading if self.keeps_content() else nullcontext(), translated("cannot load images"):
             _follow(self._api.load_image(iter(archive)))
 
     def saved(self, image: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
@@ -291,13 +289,9 @@ class Engine:
         Raises:
             EngineError: there is no such image, or the engine broke off.
         """
-        with _translated(f"cannot save {image}"):
-            chunks = self._api.get_image(image)
-            with tarfile.open(fileobj=_Chunks(chunks), mode="r|", bufsize=_CHUNK) as archive:
-                for member in archive:
-                    yield member, archive.extractfile(member) if member.isfile() else None
-            for _ in chunks:  # as in Container.files
-                pass
+        with translated(f"cannot save {image}"), tar_stream.opened(self._api.get_image(image)) as archive:
+            for member in archive:
+                yield member, archive.extractfile(member) if member.isfile() else None
 
     def build(
         self, *, log: IO[str] | None = None, cancelled: Callable[[], bool] = lambda: False, **options: Any
@@ -309,7 +303,7 @@ class Engine:
         Raises:
             EngineError: the build failed.
         """
-        with _translated("the build failed"):
+        with translated("the build failed"):
             stream = self._api.build(rm=True, forcerm=True, decode=True, timeout=_SILENCE_SECONDS, **options)
             return _follow(stream, log=log, cancelled=cancelled)
 
@@ -323,7 +317,7 @@ class Engine:
         environment: Mapping[str, str] | None = None,
     ) -> Iterator[Container]:
         """A container without network that is removed on every way out; created, not started."""
-        with _translated(f"cannot create a container from {image}"):
+        with translated(f"cannot create a container from {image}"):
             made = self._api.create_container(
                 image,
                 command=list(command),
@@ -348,13 +342,13 @@ class Engine:
 
     def temporary_containers(self, owner: str) -> list[str]:
         """The ids of all containers of this owner."""
-        with _translated("cannot list containers"):
+        with translated("cannot list containers"):
             found = self._api.containers(all=True, filters={"label": f"{TEMPORARY_LABEL}={owner}"})
         return [item["Id"] for item in found]
 
     def remove_container(self, id: str) -> None:
         """Remove a container and its volumes; not there is no error."""
-        with _translated(f"cannot remove container {id[:12]}"):
+        with translated(f"cannot remove container {id[:12]}"):
             try:
                 self._api.remove_container(id, force=True, v=True)
             except NotFound:
@@ -421,24 +415,6 @@ def _check_context(settings: Settings) -> None:
         )
 
 
-@contextmanager
-def _translated(what: str, *, missing: bool = False) -> Iterator[None]:
-    """The SDK's errors as EngineError; with `missing`, "not found" is told by `what` alone."""
-    try:
-        yield
-    except NotFound as error:
-        text = what if missing else ": ".join(part for part in (what, _reason(error)) if part)
-        raise EngineError(text) from error
-    except (DockerException, RequestException, HTTPError, OSError, tarfile.TarError) as error:
-        raise EngineError(": ".join(part for part in (what, _reason(error)) if part)) from error
-
-
-def _reason(error: Exception) -> str:
-    """The engine's own words, on one line."""
-    text = str(error.explanation) if isinstance(error, APIError) and error.explanation else str(error)
-    return " ".join(text.split())
-
-
 def _follow(
     stream: Iterable[Mapping[str, Any]], *, log: IO[str] | None = None, cancelled: Callable[[], bool] = lambda: False
 ) -> str:
@@ -476,23 +452,3 @@ def _json_lines(answer: str) -> Iterator[Mapping[str, Any]]:
     for line in answer.splitlines():
         if line.strip():
             yield json.loads(line)
-
-
-class _Chunks(io.RawIOBase):
-    """The engine's chunks as a file that tarfile can read."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while size < 0 or len(self._rest) < size:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                break
-            self._rest += chunk
-        out, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
-        return out
