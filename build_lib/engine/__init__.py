@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from build_lib.engine.client import Container as Container
     from build_lib.engine.client import Engine as Engine
     from build_lib.engine.client import Image as Image
-    from build_lib.engine.client import endpoint as endpoint
     from build_lib.engine.client import owner as owner
+    from build_lib.engine.connection import endpoint as endpoint
     from build_lib.engine.load_plan import LoadPlan as LoadPlan
     from build_lib.engine.load_plan import NotLoadable as NotLoadable
     from build_lib.engine.push import push_by_engine as push_by_engine

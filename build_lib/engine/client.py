@@ -17,12 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-import docker
-from docker.context import ContextAPI
 from docker.errors import DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
-from build_lib.engine import tar_stream
+from build_lib.engine import connection, tar_stream
 from build_lib.engine.sdk_errors import reason, translated
 from build_lib.errors import EngineError, EngineLost
 from build_lib.reference import Reference
@@ -30,9 +28,7 @@ from build_lib.registry import Login
 from build_lib.settings import Settings
 
 TEMPORARY_LABEL = "build-lib.temporary"  # on each container that the program makes; its value is who made it
-_PING_SECONDS = 10
 _CHUNK = 1 << 20
-_SILENCE_SECONDS = 3600  # a build's step may say nothing for long
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,16 +77,15 @@ class Container:
             self._api.start(self._id)
             if stdin is not None:
                 _tell(stdin, said)
-            code = self._api.wait(self._id, timeout=_SILENCE_SECONDS)["StatusCode"]
+            code = self._api.wait(self._id, timeout=self._api.timeout)["StatusCode"]
             return code, self._api.logs(self._id).decode(errors="replace")
 
 
 class Engine:
     """A connection to one engine. Methods may be called from several threads."""
 
-    def __init__(self, client: Any, address: str) -> None:
-        self._client = client
-        self._api = client.api
+    def __init__(self, api: Any, address: str) -> None:
+        self._api = api
         self._address = address
         self._keeps_content: bool | None = None  # not known yet
         self._loading = threading.Lock()
@@ -102,16 +97,7 @@ class Engine:
         Raises:
             EngineError: nothing answers there, or there is no such context.
         """
-        _check_context(settings)
-        _check_socket(endpoint(settings))
-        pool = settings.pulls_at_once + settings.builds_at_once + 2
-        try:
-            client = docker.from_env(environment=dict(settings.environment), timeout=_PING_SECONDS, max_pool_size=pool)
-            client.ping()
-        except (DockerException, RequestException) as error:
-            raise _no_answer(endpoint(settings), reason(error)) from None
-        client.api.timeout = _SILENCE_SECONDS
-        return cls(client, endpoint(settings))
+        return cls(connection.connect(settings), connection.endpoint(settings))
 
     def __enter__(self) -> Self:
         return self
@@ -119,7 +105,7 @@ class Engine:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.close()
+        self._api.close()
 
     def check(self) -> None:
         """See whether it still answers, after something failed that may have another reason.
@@ -304,7 +290,7 @@ class Engine:
             EngineError: the build failed.
         """
         with translated("the build failed"):
-            stream = self._api.build(rm=True, forcerm=True, decode=True, timeout=_SILENCE_SECONDS, **options)
+            stream = self._api.build(rm=True, forcerm=True, decode=True, timeout=self._api.timeout, **options)
             return _follow(stream, log=log, cancelled=cancelled)
 
     @contextmanager
@@ -360,15 +346,6 @@ def owner(settings: Settings) -> str:
     return f"{platform.node()}:{settings.project_root}:copy-slurm"
 
 
-def endpoint(settings: Settings) -> str:
-    """Where the engine is expected, such as `unix:///var/run/docker.sock`."""
-    environment = settings.environment
-    if environment.get("DOCKER_HOST"):
-        return environment["DOCKER_HOST"]
-    context = ContextAPI.get_context(environment.get("DOCKER_CONTEXT") or None)
-    return str(context.Host) if context is not None and context.Host else "unix:///var/run/docker.sock"
-
-
 def _tell(stdin: Any, said: bytes) -> None:
     """Write to a container's standard input, which ends there."""
     connection = getattr(stdin, "_sock", stdin)  # what the SDK wraps a local socket in can only be read
@@ -383,36 +360,6 @@ def _auth_config(login: Login) -> dict[str, str]:
     if login.identity_token:
         return {"identitytoken": login.identity_token}
     return {"username": login.username, "password": login.password}
-
-
-def _no_answer(address: str, reason: str) -> EngineError:
-    return EngineError(
-        f"no Docker Engine answers at {address}: {reason}",
-        hint="./inv engine-up installs or starts one; DOCKER_HOST names another",
-    )
-
-
-def _check_socket(address: str) -> None:
-    """The SDK says in three nested exceptions that a socket is not there, and leaks one on the way."""
-    if not address.startswith("unix://"):
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(address.removeprefix("unix://"))
-        except OSError as error:
-            raise _no_answer(address, error.strerror or str(error)) from None
-
-
-def _check_context(settings: Settings) -> None:
-    """The SDK takes the default socket, without a word, for a context that does not exist."""
-    if settings.environment.get("DOCKER_HOST"):
-        return
-    name = settings.environment.get("DOCKER_CONTEXT") or None
-    if ContextAPI.get_context(name) is None:
-        raise EngineError(
-            f"there is no docker context {name or 'of the name that the docker config gives'}",
-            hint="docker context ls shows those there are; DOCKER_CONTEXT or DOCKER_HOST chooses",
-        )
 
 
 def _follow(
