@@ -5,29 +5,26 @@ status was 200 (docker-py#2226).
 """
 
 import json
-import platform
-import socket
 import tarfile
 import threading
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from docker.errors import DockerException, ImageNotFound, NotFound
+from docker.errors import DockerException, ImageNotFound
 from requests.exceptions import RequestException
 
 from build_lib.engine import connection, tar_stream
+from build_lib.engine.containers import Containers
 from build_lib.engine.sdk_errors import reason, translated
 from build_lib.errors import EngineError, EngineLost
 from build_lib.reference import Reference
 from build_lib.registry import Login
 from build_lib.settings import Settings
 
-TEMPORARY_LABEL = "build-lib.temporary"  # on each container that the program makes; its value is who made it
 _CHUNK = 1 << 20
 
 
@@ -45,48 +42,13 @@ class Image:
         return cls(id=item["Id"], labels=item.get("Labels") or {}, size=int(item.get("Size") or 0))
 
 
-class Container:
-    """A container that exists as long as the `with` that made it."""
-
-    def __init__(self, api: Any, id: str, image: str) -> None:
-        self._api = api
-        self._id = id
-        self._image = image
-
-    def files(self, path: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
-        """Each member of the directory `path` with its content, in the engine's order; works unstarted.
-
-        Raises:
-            EngineError: there is no such path.
-        """
-        with translated(f"{self._image} has no {path}", missing=True):
-            chunks, _ = self._api.get_archive(self._id, path)
-        with tar_stream.opened(chunks) as archive:
-            for member in archive:
-                yield member, archive.extractfile(member)
-
-    def put(self, path: str, archive: IO[bytes]) -> None:
-        """Unpack a tar archive into the directory `path`, which must exist; works unstarted."""
-        with translated(f"cannot write to {path} of a container from {self._image}"):
-            self._api.put_archive(self._id, path, archive)
-
-    def run(self, said: bytes = b"") -> tuple[int, str]:
-        """Start it, tell it `said` on its standard input, wait for its end; its exit code and all that it printed."""
-        with translated(f"cannot run a container from {self._image}"):
-            stdin = self._api.attach_socket(self._id, params={"stdin": 1, "stream": 1}) if said else None
-            self._api.start(self._id)
-            if stdin is not None:
-                _tell(stdin, said)
-            code = self._api.wait(self._id, timeout=self._api.timeout)["StatusCode"]
-            return code, self._api.logs(self._id).decode(errors="replace")
-
-
 class Engine:
     """A connection to one engine. Methods may be called from several threads."""
 
     def __init__(self, api: Any, address: str) -> None:
         self._api = api
         self._address = address
+        self.containers = Containers(api)
         self._keeps_content: bool | None = None  # not known yet
         self._loading = threading.Lock()
 
@@ -290,70 +252,9 @@ class Engine:
             EngineError: the build failed.
         """
         with translated("the build failed"):
+            # unless it is told, the SDK waits for ever
             stream = self._api.build(rm=True, forcerm=True, decode=True, timeout=self._api.timeout, **options)
             return _follow(stream, log=log, cancelled=cancelled)
-
-    @contextmanager
-    def container(
-        self,
-        image: str,
-        *,
-        owner: str,
-        command: Sequence[str] = ("-",),
-        environment: Mapping[str, str] | None = None,
-    ) -> Iterator[Container]:
-        """A container without network that is removed on every way out; created, not started."""
-        with translated(f"cannot create a container from {image}"):
-            made = self._api.create_container(
-                image,
-                command=list(command),
-                environment=dict(environment or {}),
-                stdin_open=True,
-                name=f"build-lib-{uuid.uuid4().hex[:12]}",
-                labels={TEMPORARY_LABEL: owner},
-                network_disabled=True,
-                host_config=self._api.create_host_config(network_mode="none"),
-            )
-        try:
-            yield Container(self._api, made["Id"], image)
-        finally:
-            self.remove_container(made["Id"])
-
-    def remove_leftovers(self, owner: str) -> int:
-        """Remove the containers that a killed run of this owner left; how many there were."""
-        found = self.temporary_containers(owner)
-        for id in found:
-            self.remove_container(id)
-        return len(found)
-
-    def temporary_containers(self, owner: str) -> list[str]:
-        """The ids of all containers of this owner."""
-        with translated("cannot list containers"):
-            found = self._api.containers(all=True, filters={"label": f"{TEMPORARY_LABEL}={owner}"})
-        return [item["Id"] for item in found]
-
-    def remove_container(self, id: str) -> None:
-        """Remove a container and its volumes; not there is no error."""
-        with translated(f"cannot remove container {id[:12]}"):
-            try:
-                self._api.remove_container(id, force=True, v=True)
-            except NotFound:
-                return
-
-
-def owner(settings: Settings) -> str:
-    """Whose temporary containers are those of `copy-slurm` here: this machine's and this project's."""
-    return f"{platform.node()}:{settings.project_root}:copy-slurm"
-
-
-def _tell(stdin: Any, said: bytes) -> None:
-    """Write to a container's standard input, which ends there."""
-    connection = getattr(stdin, "_sock", stdin)  # what the SDK wraps a local socket in can only be read
-    try:
-        connection.sendall(said)
-        connection.shutdown(socket.SHUT_WR)
-    finally:
-        stdin.close()
 
 
 def _auth_config(login: Login) -> dict[str, str]:

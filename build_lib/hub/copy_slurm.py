@@ -75,7 +75,7 @@ def copy(repository: Repository, engine: Engine, settings: Settings, *, dry: boo
         return _look(repository, engine, settings)
     _require(repository, INDEXER)
     with state.lock(settings.state_dir / "copy-slurm.lock", "copy-slurm"):
-        engine.remove_leftovers(owner(settings))
+        engine.containers.remove_leftovers(owner(settings))
         return _Copy(repository, engine, settings).run(dry=dry)
 
 
@@ -196,7 +196,9 @@ class _Copy:
         digest = self.settings.apt_signing_key_digest
         signing = {"APT_SIGNING_KEY": "-", "APT_SIGNING_KEY_DIGEST": digest} if digest else {}
         keep = {"APPHUB_KEEP_VERSIONS": str(self.settings.apphub_keep_versions)}
-        return self.engine.container(str(self.indexer), owner=self.owner, command=[PUBLISH], environment=keep | signing)
+        return self.engine.containers.temporary(
+            str(self.indexer), owner=self.owner, command=[PUBLISH], environment=keep | signing
+        )
 
     def _take_packages(self, expected: Packages, into: IO[bytes]) -> None:
         with tarfile.open(fileobj=into, mode="w") as tar:
@@ -209,7 +211,7 @@ class _Copy:
 
     def _take(self, image: Reference, directory: str, place: Callable[[str], str], tar: tarfile.TarFile) -> None:
         """Take the files of a directory of the image to the places that they have in PAGES; "" for none."""
-        with self.engine.container(str(image), owner=self.owner) as container:
+        with self.engine.containers.temporary(str(image), owner=self.owner) as container:
             for member, content in container.files(directory):
                 name = place(member.name.partition("/")[2])
                 if content is not None and name:

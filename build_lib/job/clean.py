@@ -66,14 +66,14 @@ def remove(leftovers: Sequence[Leftover], engine: Engine | None, settings: Setti
                 if item.kind == "file":
                     _remove_file(Path(item.name))
                 elif engine is not None:
-                    engine.remove_container(item.name) if item.kind == "container" else engine.remove(item.name)
+                    engine.containers.remove(item.name) if item.kind == "container" else engine.remove(item.name)
             except BuildError as error:
                 failures.append(error)
     return failures
 
 
 def _containers(engine: Engine, settings: Settings) -> Iterator[Leftover]:
-    for id in engine.temporary_containers(owner(settings)):
+    for id in engine.containers.of(owner(settings)):
         yield Leftover(kind="container", name=id, why="left by a run that was killed")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.support.commands import ended, inv_command, run_inv, said, small_disk, until
@@ -469,7 +469,7 @@ def test_any_name_in_a_context_is_built_and_watched(each: Site, engine: Engine) 
     for name in NAMES:
         (directory / name).write_text(name)
     each.builds("aaa")
-    with engine.container(f"{each.prefix}aaa:v1", owner="test") as container:
+    with engine.containers.temporary(f"{each.prefix}aaa:v1", owner="test") as container:
         found = {
             member.name.removeprefix("all/"): file.read().decode()
             for member, file in container.files("/all")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from build_lib.bundle.archive import Archive
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.reference import Reference, pinned
 from build_lib.registry.client import Registries
 from build_lib.registry.manifests import Descriptor, digest_of

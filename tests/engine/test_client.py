@@ -3,7 +3,7 @@
 import docker
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 
 
 def test_the_engine_of_this_machine_is_here_and_one_behind_ssh_is_not(engine: Engine) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.errors import EngineError
 from build_lib.reference import Reference
 from build_lib.registry.blob_store import BlobStore, WrongContent
@@ -81,7 +81,7 @@ def images(engine: Engine, prefix: str) -> Images:
 
 
 def texts(engine: Engine, image: Loadable) -> dict[str, str]:
-    with engine.container(str(image.name), owner="test") as container:
+    with engine.containers.temporary(str(image.name), owner="test") as container:
         return {member.name: file.read().decode() for member, file in container.files("/f") if file}
 
 

@@ -10,7 +10,7 @@ from typing import IO, cast
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.engine.saved_images import export
 from build_lib.errors import BuildError
 from build_lib.reference import Reference

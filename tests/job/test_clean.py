@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine.client import TEMPORARY_LABEL, Engine, owner
+from build_lib.engine import TEMPORARY_LABEL, Engine, owner
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.support.commands import Inv, inv_command
@@ -65,7 +65,7 @@ def test_a_killed_run_s_container_goes_and_nobody_else_s(project: Path, tiny: st
         assert [id in left for id in ids] == [False, True]
     finally:
         for id in ids:
-            engine.remove_container(id)
+            engine.containers.remove(id)
 
 
 def test_a_dangling_image_goes_if_it_was_made_here(

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from build_lib.engine.client import TEMPORARY_LABEL, Engine
-from build_lib.engine.client import owner as owner_of
+from build_lib.engine import TEMPORARY_LABEL, Engine
+from build_lib.engine import owner as owner_of
 from build_lib.hub import copy_slurm
 from build_lib.reference import Reference
 from build_lib.repository.services import discover
@@ -107,7 +107,7 @@ def test_every_package_is_slurm_builds_own_byte_for_byte(job: Job) -> None:
 
 
 def _files(engine: Engine, image: str, path: str) -> dict[str, bytes]:
-    with engine.container(image, owner="test") as container:
+    with engine.containers.temporary(image, owner="test") as container:
         return {member.name.rpartition("/")[2]: content.read() for member, content in container.files(path) if content}
 
 

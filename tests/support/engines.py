@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from build_lib.build import builders
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.errors import BuildError, EngineError
 from build_lib.graph import Cancel
 from build_lib.machine import apt, daemon
@@ -303,6 +303,6 @@ def _file_system(path: Path) -> str:
 
 
 def content(engine: Engine, image: str, path: str) -> str:
-    with engine.container(image, owner="test") as container:
+    with engine.containers.temporary(image, owner="test") as container:
         [text] = [content.read().decode() for _, content in container.files(path) if content]
     return text

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.support.engines import install, tiny_image

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.machine import local_registry
 from build_lib.reference import Reference
 from build_lib.registry.client import Registries

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.support.commands import Inv, inv_command

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.reference import Reference, pinned
 from build_lib.registry.client import Registries
 from build_lib.registry.manifests import Descriptor

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.graph import Outcome
 from build_lib.machine import local_registry
 from build_lib.reference import Reference, pinned

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.registry.client import Registries
 from build_lib.registry.manifests import Descriptor
