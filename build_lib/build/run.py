@@ -56,7 +56,7 @@ def check(
 
     All that a service stands on must be among `services`; those that are `forced` are built in any case.
     """
-    images, platform = engine.images(), engine.platform()
+    images, platform = engine.images.by_name(), engine.platform()
     checks: dict[str, Check] = {}
     for name in TopologicalSorter({name: service.needs for name, service in services.items()}).static_order():
         checks[name] = _check(services[name], checks, images, settings, platform=platform, force=name in forced)
@@ -233,7 +233,7 @@ def _built(
         engine.check()
         records.write_failed(error)
         raise
-    image = engine.images().get(check.service.image.canonical)
+    image = engine.images.by_name().get(check.service.image.canonical)
     records.write_built(check, image.id if image else "", changed)
     if image:
         built_here.remember(image.id, settings)

@@ -29,7 +29,7 @@ class IntoEngine:
         self.engine = engine
         self.fitting = LoadPlan(engine, classic=not engine.keeps_content())
         self.images = {item.listed.name: item for item in archive.images}
-        self.present = engine.images()
+        self.present = engine.images.by_name()
 
     def load(self, jobs: int, listener: Listener, *, dry: bool) -> list[Outcome[Loaded]]:
         """Everything that is left out has to be there before the first image is touched."""

@@ -8,17 +8,17 @@ import json
 import tarfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from build_lib.engine import connection, tar_stream
 from build_lib.engine.containers import Containers
+from build_lib.engine.images import Images
 from build_lib.engine.sdk_errors import reason, translated
 from build_lib.errors import EngineError, EngineLost
 from build_lib.reference import Reference
@@ -28,26 +28,13 @@ from build_lib.settings import Settings
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Image:
-    """An image in the engine: its id, its labels, its size in bytes."""
-
-    id: str
-    labels: Mapping[str, str]
-    size: int
-
-    @classmethod
-    def read(cls, item: Mapping[str, Any]) -> Self:
-        """From an item of the engine's list."""
-        return cls(id=item["Id"], labels=item.get("Labels") or {}, size=int(item.get("Size") or 0))
-
-
 class Engine:
     """A connection to one engine. Methods may be called from several threads."""
 
     def __init__(self, api: Any, address: str) -> None:
         self._api = api
         self._address = address
+        self.images = Images(api)
         self.containers = Containers(api)
         self._keeps_content: bool | None = None  # not known yet
         self._loading = threading.Lock()
@@ -116,57 +103,6 @@ class Engine:
         with translated("cannot ask the engine for its root directory"):
             return Path(self._api.info()["DockerRootDir"])
 
-    def images(self) -> dict[str, Image]:
-        """All images, by each of their names in canonical form; one call, however many there are."""
-        with translated("cannot list the engine's images"):
-            listed = self._api.images()
-        return {
-            Reference.parse(name).canonical: Image.read(item)
-            for item in listed
-            for name in (*(item.get("RepoTags") or ()), *(item.get("RepoDigests") or ()))
-            if "<none>" not in name
-        }
-
-    def dangling(self) -> dict[str, Image]:
-        """The images that have lost their names and that no other stands on, by id."""
-        with translated("cannot list the engine's images"):
-            return {item["Id"]: Image.read(item) for item in self._api.images(filters={"dangling": True})}
-
-    def named_at(self, image: Reference) -> str:
-        """When the image last got a name, else when it was made: a text that sorts by time.
-
-        One that was built anew of what the builder had in its cache bears the time of that.
-        """
-        with translated(f"cannot look at {image}"):
-            found = self._api.inspect_image(str(image))
-        return max((found.get("Metadata") or {}).get("LastTagTime") or "", found.get("Created") or "")
-
-    def is_for(self, image: Reference, platform: str) -> bool:
-        """Whether an image in the engine is for the platform, such as `linux/arm64`; a variant counts if asked for."""
-        with translated(f"cannot look at {image}"):
-            found = self._api.inspect_image(str(image))
-        here = "/".join(filter(None, (found["Os"], found["Architecture"], found.get("Variant"))))
-        return here == platform or here.startswith(f"{platform}/") or platform.startswith(f"{here}/")
-
-    def layer_chains(self) -> set[tuple[str, ...]]:
-        """The layers of every image, as `layers` gives them; one call for each image."""
-        with translated("cannot list the engine's images"):
-            ids = {item["Id"] for item in self._api.images(all=False)}
-        chains = set()
-        for id in ids:
-            with suppress(EngineError):  # removed since by somebody else
-                chains.add(self.layers(id))
-        return chains
-
-    def layers(self, image: str) -> tuple[str, ...]:
-        """The digests of the image's uncompressed layers, lowest first.
-
-        Raises:
-            EngineError: there is no such image.
-        """
-        with translated(f"cannot look at {image}"):
-            return tuple(self._api.inspect_image(image)["RootFS"].get("Layers") or ())
-
     def pull(
         self,
         image: Reference,
@@ -200,19 +136,6 @@ class Engine:
         with translated(""):
             stream = self._api.push(image.familiar, tag=image.tag, stream=True, decode=True, auth_config=config)
             _follow(stream)
-
-    def tag(self, image: str, name: Reference) -> None:
-        """Give an image (a name or an id) one more name."""
-        with translated(f"cannot name {image} {name}"):
-            self._api.tag(image, name.familiar, name.tag)
-
-    def remove(self, image: Reference | str) -> None:
-        """Take a name, or the image of an id, away; the image goes with its last name. Not there is no error."""
-        with translated(f"cannot remove {image}"):
-            try:
-                self._api.remove_image(str(image), noprune=True)
-            except ImageNotFound:
-                return
 
     def import_root(self, archive: IO[bytes], name: Reference, changes: Sequence[str]) -> None:
         """Make an image of one layer from a tar archive of a root file system."""

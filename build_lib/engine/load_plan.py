@@ -19,7 +19,7 @@ class LoadPlan:
     def __init__(self, engine: Engine, *, classic: bool) -> None:
         self._classic = classic
         self._platform = engine.platform()
-        self._chains = set(_prefixes(engine.layer_chains()))
+        self._chains = set(_prefixes(engine.images.layer_chains()))
 
     def loadable(
         self, image: Reference, top: Manifest, read: Callable[[Descriptor], Manifest], platform: str | None = None

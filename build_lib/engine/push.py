@@ -27,13 +27,13 @@ def push_by_engine(image: Reference, place: Reference, engine: Engine, registrie
         RegistryError: the image is not there after it.
     """
     login = registries.session.login(place.host)
-    had = place.identity in engine.images()
-    engine.tag(str(image), place)
+    had = place.identity in engine.images.by_name()
+    engine.images.tag(str(image), place)
     try:
         retry.call(lambda: engine.push(place, login), tries=registries.tries, cancel=registries.cancel)
     finally:
         if not had:
-            engine.remove(place)
+            engine.images.remove(place)
     top = registries.resolve(place)
     if top is None:
         raise RegistryError(f"{place} is not there after the engine's push")

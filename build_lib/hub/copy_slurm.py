@@ -115,7 +115,7 @@ def _images(repository: Repository, *names: str) -> tuple[Reference, ...]:
 
 def _wanted(repository: Repository, built: Sequence[str], engine: Engine, owner: str) -> Packages:
     """slurm-build's packages; these services must be built."""
-    images = engine.images()
+    images = engine.images.by_name()
     for name, image in zip(built, _images(repository, *built), strict=True):
         if image.identity not in images:
             raise PackagesError(f"{image} is not built", hint=f"./inv build -s {name} -t {image.tag}")
@@ -149,7 +149,7 @@ class _Copy:
             return Copied(packages=tuple(wanted), changed=False)
         if not dry:
             if base == self.target:
-                self.engine.tag(str(self.target), self.without)
+                self.engine.images.tag(str(self.target), self.without)
             self._make(wanted, expected)
         return Copied(packages=tuple(wanted), changed=True)
 
@@ -158,9 +158,9 @@ class _Copy:
 
     def _base(self) -> Reference:
         """The apphub that was built: what bears that name if the present image stands on it, else the image itself."""
-        if self.without.identity not in self.engine.images():
+        if self.without.identity not in self.engine.images.by_name():
             return self.target
-        below, layers = self.engine.layers(str(self.without)), self.engine.layers(str(self.target))
+        below, layers = self.engine.images.layers(str(self.without)), self.engine.images.layers(str(self.target))
         return self.without if below != layers and layers[: len(below)] == below else self.target
 
     def _make(self, wanted: Packages, expected: Packages) -> None:
@@ -172,10 +172,10 @@ class _Copy:
         extra = sorted(held.packages.keys() - expected.keys())
         wrong = self._wrong(wanted, held) or (f"it also has {', '.join(extra)}" if extra else "")
         if wrong:
-            self.engine.remove(id)
+            self.engine.images.remove(id)
             raise PackagesError(f"the new {self.target} is wrong: {wrong}; the old one stays")
-        self.engine.tag(id, self.target)
-        self.engine.tag(id, self.before)
+        self.engine.images.tag(id, self.target)
+        self.engine.images.tag(id, self.before)
         built_here.remember(id, self.settings)
 
     def _write_context(self, expected: Packages, context: IO[bytes]) -> None:
@@ -204,7 +204,7 @@ class _Copy:
         with tarfile.open(fileobj=into, mode="w") as tar:
             # of what is published as *.rpm, the page needs but the index
             self._take(self.without, PAGES, lambda name: "" if name.endswith(".rpm") else name, tar)
-            if self.before.identity in self.engine.images():
+            if self.before.identity in self.engine.images.by_name():
                 self._take(self.before, PUBLISHED, lambda name: _former(name, expected), tar)
             self._take(self.source, OUT, lambda name: f"{DEB}/{name}" if name.endswith(".deb") else "", tar)
         into.seek(0)

@@ -126,7 +126,7 @@ class Recorder:
     def _sizes(self) -> dict[str, int]:
         """Of the images by their names; of none where the engine ended, for such a run has a record too."""
         try:
-            return {name: image.size for name, image in self._engine.images().items()}
+            return {name: image.size for name, image in self._engine.images.by_name().items()}
         except EngineError:
             return {}
 

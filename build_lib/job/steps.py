@@ -274,7 +274,7 @@ def _copy(repository: Repository, done: set[str], engine: Engine, settings: Sett
 
 def _verify(checks: Mapping[str, Check], done: set[str], engine: Engine) -> list[BuildError]:
     """Whether what was made is there and is what it should be, as the engine has it now."""
-    images = engine.images()
+    images = engine.images.by_name()
     wrong: list[BuildError] = []
     for name in sorted(done):
         image = images.get(checks[name].service.image.canonical)

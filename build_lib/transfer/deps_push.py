@@ -139,7 +139,7 @@ class _Push:
             raise error
         try:
             with self.connect() as engine:
-                held = engine.images().get(image.identity)
+                held = engine.images.by_name().get(image.identity)
                 if held is None:
                     raise EngineError("it has no such image")
                 if image.digest:

@@ -361,12 +361,12 @@ class _Fetch:
             with cancel.abandoned():  # the engine gives up by itself once nobody listens
                 self.engine.pull(place, login, platform=platform, cancelled=cancel.requested, on_layer=downloading)
 
-        had = place.identity in self.engine.images()
+        had = place.identity in self.engine.images.by_name()
         retry.call(pull, tries=tries, cancel=cancel)
         if place != image:
-            self.engine.tag(str(place), pinned(image) or image)
+            self.engine.images.tag(str(place), pinned(image) or image)
             if not had:
-                self.engine.remove(place)
+                self.engine.images.remove(place)
 
 
 def _comes_next(place: Reference, rest: Sequence[_Source]) -> bool:

@@ -34,7 +34,7 @@ def prefetch(
     registry. What failed stands in the record that `reasons` reads: a later build can say why it lacks an image.
     """
     began = datetime.now(UTC)
-    present = engine.images()
+    present = engine.images.by_name()
     outcomes = {str(item.image): _there(item) for item in wanted if _is_there(item, present, engine)}
     absent = [item for item in wanted if str(item.image) not in outcomes]
     if absent:
@@ -79,7 +79,7 @@ def plan(wanted: Sequence[Dependency], engine: Engine, settings: Settings) -> di
 
     Nothing is asked about what is in the engine. Nothing is downloaded.
     """
-    present = engine.images()
+    present = engine.images.by_name()
     with Registries(settings, connections=settings.pulls_at_once) as registries:
 
         def work(name: str, _cancel: Cancel) -> tuple[tuple[str, str], ...]:
@@ -95,7 +95,7 @@ def plan(wanted: Sequence[Dependency], engine: Engine, settings: Settings) -> di
 def _is_there(item: Dependency, present: Mapping[str, object], engine: Engine) -> bool:
     """Whether the engine has it under a name by which a build finds it, for the platform if one is asked for."""
     name = next((name for name in local_names(item.image) if name.identity in present), None)
-    return name is not None and (item.platform is None or engine.is_for(name, item.platform))
+    return name is not None and (item.platform is None or engine.images.is_for(name, item.platform))
 
 
 def last(settings: Settings) -> Mapping[str, Any]:

@@ -44,7 +44,7 @@ def push(
     """
     registry = settings.registry_to_push_to
     places = {name: registry.place(service.image) for name, service in services.items()}
-    images = engine.images()
+    images = engine.images.by_name()
     cancel = Cancel()
 
     def work(name: str, _cancel: Cancel) -> PushedService:

@@ -372,7 +372,7 @@ def test_a_run_that_is_killed_between_a_build_and_its_record_is_not_believed(
 
     def there() -> bool:
         pause.end()
-        return name in engine.images()
+        return name in engine.images.by_name()
 
     try:
         until(there, "the builder does not end by itself")

@@ -21,4 +21,4 @@ def test_an_image_is_for_the_engine_s_platform(engine: Engine, tiny: str, platfo
 
     own = engine.platform()
     wanted = platform if own == "linux/amd64" else {"linux/amd64": own}.get(platform, platform)
-    assert engine.is_for(Reference.parse(tiny), wanted) is expected
+    assert engine.images.is_for(Reference.parse(tiny), wanted) is expected

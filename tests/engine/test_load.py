@@ -86,14 +86,14 @@ def texts(engine: Engine, image: Loadable) -> dict[str, str]:
 
 
 def has(engine: Engine, image: Loadable) -> bool:
-    return image.name.canonical in engine.images()
+    return image.name.canonical in engine.images.by_name()
 
 
 def test_an_image_comes_under_its_name_and_id(engine: Engine, images: Images) -> None:
     image = images.image("tiny:1", images.layer(a="below", b="b"), images.layer(a="above", pack=bytes))
     engine.load(stream([image], images.open))
     ids = {image.image.blobs[0].digest, image.image.digest}  # the classic store's, the containerd store's
-    assert engine.images()[image.name.canonical].id in ids
+    assert engine.images.by_name()[image.name.canonical].id in ids
     assert texts(engine, image) == {"f/a": images.text("above"), "f/b": images.text("b")}
 
 
@@ -118,7 +118,7 @@ def test_images_that_share_a_layer_come_together(engine: Engine, images: Images)
     engine.load(stream([one, two], images.open))
     for image, text in ((one, "one"), (two, "two")):
         assert texts(engine, image) == {"f/a": images.text("shared"), "f/b": images.text(text)}
-    assert engine.layers(str(one.name))[0] == engine.layers(str(two.name))[0]
+    assert engine.images.layers(str(one.name))[0] == engine.images.layers(str(two.name))[0]
 
 
 def test_layers_that_the_engine_has_may_be_left_out(engine: Engine, images: Images) -> None:
@@ -154,7 +154,7 @@ def test_an_image_without_a_tag_comes_by_its_id(engine: Engine, images: Images) 
         engine.load(stream([Loadable(name=name, manifests=(manifest,), image=manifest)], images.open))
         assert content(engine, id, "/f/a") == images.text("a")
     finally:
-        engine.remove(id)
+        engine.images.remove(id)
 
 
 def test_wrong_content_stops_the_load_and_nothing_comes(engine: Engine, images: Images) -> None:

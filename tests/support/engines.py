@@ -93,12 +93,12 @@ def tiny_image(engine: Engine, name: str, settings: Settings, **files: str) -> N
 def debian(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A plain Debian that nobody has to download; gone afterwards, unless it was there before."""
     name = Reference.parse(DEBIAN)
-    had = name.canonical in engine.images()
+    had = name.canonical in engine.images.by_name()
     done = run_inv(tmp_path_factory.mktemp("debian"), ("prefetch",), {"EXTRA_IMAGES": DEBIAN})
     assert done.returncode == 0, done.stdout + done.stderr
     yield DEBIAN
     if not had:
-        engine.remove(name)
+        engine.images.remove(name)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def tiny(engine: Engine, machine: Settings) -> Iterator[str]:
     name = f"blt-{secrets.token_hex(4)}/tiny:1"
     tiny_image(engine, name, machine)
     yield name
-    engine.remove(Reference.parse(name))
+    engine.images.remove(Reference.parse(name))
 
 
 @pytest.fixture
@@ -166,10 +166,10 @@ def backend(request: pytest.FixtureRequest, machine: Settings, engine: Engine) -
 
 
 def remove_images(engine: Engine, prefix: str) -> None:
-    for image in engine.images():
+    for image in engine.images.by_name():
         reference = Reference.parse(image)
         if str(reference).startswith(prefix) and reference.tag:
-            engine.remove(reference)
+            engine.images.remove(reference)
 
 
 class OwnEngine:

@@ -38,12 +38,12 @@ def registries(machine: Settings) -> Iterator[Registries]:
 @pytest.fixture
 def images(engine: Engine, registry: Registry) -> Iterator[None]:
     """Remove afterwards what came from the test's registry, and what is pinned."""
-    before = set(engine.images())
+    before = set(engine.images.by_name())
     yield
-    for name in set(engine.images()) - before:
+    for name in set(engine.images.by_name()) - before:
         reference = Reference.parse(name)
         if reference.host == registry.host or reference.path.startswith("build-lib/"):
-            engine.remove(reference)
+            engine.images.remove(reference)
 
 
 def static(engine: Engine, machine: Settings, registry: Registry) -> str:
@@ -51,7 +51,7 @@ def static(engine: Engine, machine: Settings, registry: Registry) -> str:
     name = f"{registry.host}/base:static"
     tiny_image(engine, name, machine, mark="static")
     subprocess.run(["docker", "push", name], check=True, capture_output=True)
-    engine.remove(Reference.parse(name))
+    engine.images.remove(Reference.parse(name))
     with Registries(machine) as registries:
         top = registries.resolve(Reference.parse(name))
     assert top is not None
@@ -143,7 +143,7 @@ def test_a_pinned_image_from_the_private_registry_is_found_by_every_builder(
     assert "nothing to build" in again.stdout
     local = pinned(Reference.parse(name))
     assert local is not None
-    assert local.identity in engine.images()
+    assert local.identity in engine.images.by_name()
 
 
 def test_a_mirror_comes_before_the_registry_itself(
@@ -257,7 +257,7 @@ def test_from_a_near_registry_the_engine_pulls_and_if_that_fails_we_do(
             assert outcome.value is not None, outcome.error
             assert content(engine, name, "/mark") == "there"
         finally:
-            engine.remove(Reference.parse(name))
+            engine.images.remove(Reference.parse(name))
         blobs = [item.headers["User-Agent"] for item in proxy.of("GET", made.manifest.blobs[1].digest)]
         assert blobs[0].startswith("docker/")
         assert blobs[1:] == (["build-lib"] if broken else [])
@@ -274,6 +274,6 @@ def test_a_large_layer_takes_little_memory(
     needs(project, "one", name)
     try:
         assert peak_memory("prefetch", PROJECT_ROOT=str(project), PULL_THROUGH="content") < MEMORY_LIMIT
-        assert engine.images()[name].size >= 2 * MEMORY_LIMIT
+        assert engine.images.by_name()[name].size >= 2 * MEMORY_LIMIT
     finally:
-        engine.remove(Reference.parse(name))
+        engine.images.remove(Reference.parse(name))
