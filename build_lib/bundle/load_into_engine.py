@@ -100,7 +100,7 @@ class IntoEngine:
         size = sum(blob.size for blob in image_layout.contents([loadable], leave_out))
         if not dry:
             with cancel.abandoned():  # the engine gives up by itself
-                self.engine.load(image_layout.stream([loadable], self.archive.chunks, leave_out=leave_out))
+                self.engine.streams.load(image_layout.stream([loadable], self.archive.chunks, leave_out=leave_out))
         self.fitting.add(image.diff_ids)
         return Loaded.of(image.listed, "loaded", size, (loadable.name,))
 

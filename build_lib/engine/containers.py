@@ -49,7 +49,7 @@ class Container:
             self._api.start(self._id)
             if stdin is not None:
                 _tell(stdin, said)
-            # unless it is told, the SDK waits for ever
+            # without its own timeout, the SDK waits for ever
             code = self._api.wait(self._id, timeout=self._api.timeout)["StatusCode"]
             return code, self._api.logs(self._id).decode(errors="replace")
 

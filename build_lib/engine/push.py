@@ -30,7 +30,7 @@ def push_by_engine(image: Reference, place: Reference, engine: Engine, registrie
     had = place.identity in engine.images.by_name()
     engine.images.tag(str(image), place)
     try:
-        retry.call(lambda: engine.push(place, login), tries=registries.tries, cancel=registries.cancel)
+        retry.call(lambda: engine.streams.push(place, login), tries=registries.tries, cancel=registries.cancel)
     finally:
         if not had:
             engine.images.remove(place)

@@ -32,7 +32,7 @@ def export(image: Reference, engine: Engine, blobs: BlobStore, scratch: Path) ->
         BuildError: nothing can be written.
     """
     saved = _Saved(blobs, scratch)
-    for member, file in engine.saved(str(image)):
+    for member, file in engine.streams.saved(str(image)):
         if file is not None:
             saved.add(member.name, file)
         elif member.issym() or member.islnk():  # a layer that came before

@@ -167,7 +167,7 @@ class _Copy:
         """Make the new image, look at what it holds, and only then give it apphub's name."""
         with tempfile.TemporaryFile() as context:
             self._write_context(expected, context)
-            id = self.engine.build(fileobj=context, custom_context=True, use_config_proxy=False)
+            id = self.engine.streams.build(fileobj=context, custom_context=True, use_config_proxy=False)
         held = packages.read(self.engine, id, PUBLISHED, self.owner)
         extra = sorted(held.packages.keys() - expected.keys())
         wrong = self._wrong(wanted, held) or (f"it also has {', '.join(extra)}" if extra else "")

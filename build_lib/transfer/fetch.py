@@ -359,7 +359,9 @@ class _Fetch:
         def pull() -> None:
             self.registries.session.hosts.check(place.host)
             with cancel.abandoned():  # the engine gives up by itself once nobody listens
-                self.engine.pull(place, login, platform=platform, cancelled=cancel.requested, on_layer=downloading)
+                self.engine.streams.pull(
+                    place, login, platform=platform, cancelled=cancel.requested, on_layer=downloading
+                )
 
         had = place.identity in self.engine.images.by_name()
         retry.call(pull, tries=tries, cancel=cancel)

@@ -94,7 +94,7 @@ class Incoming:
         with ExitStack() as stack:
             # open: another run that has loaded them may remove them
             files = {blob.digest: stack.enter_context(self.fetch(found.source, blob)) for blob in found.blobs}
-            self._engine.load(
+            self._engine.streams.load(
                 image_layout.stream(
                     [found.loadable], lambda blob: _chunks(files[blob.digest]), leave_out=found.leave_out
                 )

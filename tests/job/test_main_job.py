@@ -185,7 +185,7 @@ def _slurm_build(job: Job, tag: str, **packages: bytes) -> None:
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     archive.seek(0)
-    job.engine.import_root(archive, Reference.parse(f"ai-infra-slurm-build:{tag}"), [])
+    job.engine.streams.import_root(archive, Reference.parse(f"ai-infra-slurm-build:{tag}"), [])
 
 
 def _deb(job: Job, tmp_path: Path, name: str, version: str) -> bytes:

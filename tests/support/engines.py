@@ -86,7 +86,7 @@ def tiny_image(engine: Engine, name: str, settings: Settings, **files: str) -> N
             info.size = len(text)
             tar.addfile(info, io.BytesIO(text.encode()))
     archive.seek(0)
-    engine.import_root(archive, Reference.parse(name), ['CMD ["sh"]', f"LABEL {_LABEL}={_RUN}"])
+    engine.streams.import_root(archive, Reference.parse(name), ['CMD ["sh"]', f"LABEL {_LABEL}={_RUN}"])
 
 
 @pytest.fixture(scope="session")
