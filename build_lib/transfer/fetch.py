@@ -21,7 +21,7 @@ from build_lib.registry import BlobStore, Descriptor, Progress, Registries, retr
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
 from build_lib.transfer import bootstrap
-from build_lib.transfer.pull import Found, Incoming
+from build_lib.transfer.content_pull import Found, Incoming
 
 HERE = "engine"  # the source of an image that needed no fetching
 BOOTSTRAP = "apt archive"
