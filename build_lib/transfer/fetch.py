@@ -17,11 +17,11 @@ from build_lib.engine import Engine, NotLoadable
 from build_lib.errors import BuildError, Refusal, Unavailable
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.reference import Reference, pinned
-from build_lib.registry import BlobStore, Descriptor, Progress, Registries, retry, source_chain
+from build_lib.registry import BlobStore, Descriptor, Downloads, Progress, Registries, retry, source_chain
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
 from build_lib.transfer import bootstrap
-from build_lib.transfer.content_pull import Found, Incoming
+from build_lib.transfer.content_pull import ContentPull, Found
 
 HERE = "engine"  # the source of an image that needed no fetching
 BOOTSTRAP = "apt archive"
@@ -109,7 +109,8 @@ class _Fetch:
         self.began = time.monotonic()
         self.blobs = BlobStore(settings.state_dir / "blobs")
         self._near: frozenset[str] = frozenset()  # hosts from which the engine pulls first
-        self.incoming = self._incoming()
+        self.downloads = Downloads(registries, self.blobs, tries=settings.tries)
+        self.content = self._content_pull()
         self._failed: dict[tuple[str, str], BuildError] = {}  # blobs by host and digest
         self._again: Counter[str] = Counter()  # failures that passed, by blob
         self._pulled: dict[str, dict[str, tuple[int, int]]] = {}  # bytes that came and all, by image and layer
@@ -119,7 +120,7 @@ class _Fetch:
         self._lock = threading.Lock()
 
     def _progress(self, found: Mapping[str, Found]) -> Progress:
-        received = dict(self.incoming.received) if self.incoming else {}
+        received = dict(self.downloads.received)
         parts = {name: {blob.digest: blob.size for blob in item.blobs} for name, item in found.items()}
         with self._lock:
             for name, layers in self._pulled.items():
@@ -135,7 +136,7 @@ class _Fetch:
             images={name: both for name, both in sums.items() if both[0] and name not in self._ended},
         )
 
-    def _incoming(self) -> Incoming | None:
+    def _content_pull(self) -> ContentPull | None:
         """The content path, for an engine here; by itself, it comes after the engine's pulls where these are quick."""
         through = self.settings.pull_through
         if through == "engine" or not self.engine.is_here():
@@ -143,9 +144,9 @@ class _Fetch:
         keeps = self.engine.keeps_content()
         with ThreadPoolExecutor(1) as beside:  # the one waits for the network, the other for the engine
             near = beside.submit(self._find_near if through == "auto" else frozenset)
-            incoming = Incoming(self.engine, self.registries, self.blobs, classic=not keeps, tries=self.settings.tries)
+            content = ContentPull(self.engine, self.registries, self.downloads, classic=not keeps)
             self._near = near.result()
-        return incoming
+        return content
 
     def _find_near(self) -> frozenset[str]:
         """Which of the registries that are asked first are so near that the engine's own pulls are quicker.
@@ -168,9 +169,9 @@ class _Fetch:
 
     def _sources(self, image: Reference) -> Iterator[_Source]:
         for place in source_chain.places(image, self.settings):
-            if self.incoming is None or place.host in self._near:
+            if self.content is None or place.host in self._near:
                 yield _Source(place=place, pulled=True)
-            if self.incoming is not None:
+            if self.content is not None:
                 yield _Source(place=place, pulled=False)
 
     def run(self, listener: Listener, *, fail_fast: bool) -> list[Outcome[Fetched]]:
@@ -233,10 +234,10 @@ class _Fetch:
         refusals: list[Refusal] = []
         for number, source in enumerate(sources):
             rest = tuple(sources[number + 1 :])
-            if self.incoming is None or source.pulled:
+            if self.content is None or source.pulled:
                 return _Looked(refusals=tuple(refusals), rest=rest, place=source.place)
             try:
-                found = self.incoming.find(image, source.place, self.platforms[str(image)])
+                found = self.content.find(image, source.place, self.platforms[str(image)])
                 return _Looked(refusals=tuple(refusals), rest=rest, found=found)
             except NotLoadable:
                 return _Looked(refusals=tuple(refusals), rest=rest, place=source.place)
@@ -289,13 +290,13 @@ class _Fetch:
             tries = 1 if _comes_next(looked.place, looked.rest) else self.settings.tries
             self._pull(image, looked.place, tries, cancel)
             return None
-        assert self.incoming is not None
+        assert self.content is not None
         with self._lock:
             failed = [self._failed.get((looked.found.source.host, blob.digest)) for blob in looked.found.blobs]
         for error in failed:
             if error is not None:
                 raise error
-        self.incoming.load(looked.found)
+        self.content.load(looked.found)
         return looked.found.size
 
     def _bootstrap(self, image: Reference, refusals: list[Refusal], cancel: Cancel) -> Fetched:
@@ -319,10 +320,9 @@ class _Fetch:
 
     def _fetch_blob(self, source: Reference, blob: Descriptor) -> None:
         """Fetch a blob; why it failed is for the images that need it to say."""
-        assert self.incoming is not None
         with retry.counted() as passed:
             try:
-                self.incoming.fetch(source, blob).close()
+                self.downloads.fetch(source, blob).close()
             except BuildError as error:
                 if self.cancel.requested():
                     raise
