@@ -5,9 +5,7 @@ waits for its blobs: it is loaded while others still download. `PULL_THROUGH` ch
 by itself, they are taken from registries so near that nothing can be gained (`bench/prefetch.py`).
 """
 
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,12 +14,15 @@ from typing import Protocol
 from build_lib.engine import Engine, NotLoadable
 from build_lib.errors import BuildError, Refusal, Unavailable
 from build_lib.graph import Cancel, Outcome, run
-from build_lib.reference import Reference, pinned
-from build_lib.registry import BlobStore, Descriptor, Downloads, Progress, Registries, retry, source_chain
+from build_lib.reference import Reference
+from build_lib.registry import BlobStore, Downloads, Progress, Registries, retry, source_chain
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
 from build_lib.transfer import bootstrap
 from build_lib.transfer.content_pull import ContentPull, Found
+from build_lib.transfer.engine_pull import EnginePull
+from build_lib.transfer.fetch_progress import FetchProgress
+from build_lib.transfer.shared_blobs import SharedBlobs
 
 HERE = "engine"  # the source of an image that needed no fetching
 BOOTSTRAP = "apt archive"
@@ -100,41 +101,20 @@ class _Fetch:
         registries: Registries,
         cancel: Cancel,
     ) -> None:
-        self.images = {str(item.image): item.image for item in absent}
-        self.platforms = {str(item.image): item.platform for item in absent}
+        self.wanted = {str(item.image): item for item in absent}
+        self.images = {name: item.image for name, item in self.wanted.items()}
         self.engine = engine
         self.settings = settings
         self.registries = registries
         self.cancel = cancel
         self.began = time.monotonic()
-        self.blobs = BlobStore(settings.state_dir / "blobs")
         self._near: frozenset[str] = frozenset()  # hosts from which the engine pulls first
-        self.downloads = Downloads(registries, self.blobs, tries=settings.tries)
+        store = BlobStore(settings.state_dir / "blobs")
+        self.downloads = Downloads(registries, store, tries=settings.tries)
         self.content = self._content_pull()
-        self._failed: dict[tuple[str, str], BuildError] = {}  # blobs by host and digest
-        self._again: Counter[str] = Counter()  # failures that passed, by blob
-        self._pulled: dict[str, dict[str, tuple[int, int]]] = {}  # bytes that came and all, by image and layer
-        self._ended: set[str] = set()
-        self._tried: dict[str, list[Found]] = {}  # by the content path, by image
-        self._users: Counter[str] = Counter()  # how many of these wait for a blob
-        self._lock = threading.Lock()
-
-    def _progress(self, found: Mapping[str, Found]) -> Progress:
-        received = dict(self.downloads.received)
-        parts = {name: {blob.digest: blob.size for blob in item.blobs} for name, item in found.items()}
-        with self._lock:
-            for name, layers in self._pulled.items():
-                parts[name] = {layer: total for layer, (_, total) in layers.items()}
-                received |= {layer: done for layer, (done, _) in layers.items()}
-        sums = {
-            name: (sum(received.get(part, 0) for part in sizes), sum(sizes.values())) for name, sizes in parts.items()
-        }
-        total = {part: size for sizes in parts.values() for part, size in sizes.items()}
-        return Progress(
-            done=sum(received.get(part, 0) for part in total),
-            total=sum(total.values()),
-            images={name: both for name, both in sums.items() if both[0] and name not in self._ended},
-        )
+        self.blobs = SharedBlobs(self.downloads, store, cancel, keep=settings.keep_blobs)
+        self.progress = FetchProgress(self.downloads.received)
+        self.engine_pull = EnginePull(engine, registries, self.progress)
 
     def _content_pull(self) -> ContentPull | None:
         """The content path, for an engine here; by itself, it comes after the engine's pulls where these are quick."""
@@ -195,11 +175,12 @@ class _Fetch:
             needs |= {digest: () for digest in own if digest not in needs}
             needs[name] = own
         for name, item in found.items():
-            self._wait_for(name, item)
+            self.blobs.wait_for(name, item)
+            self.progress.expect(name, item)
 
         def work(key: str, cancel: Cancel) -> Fetched | None:
             if key in blobs:
-                self._fetch_blob(*blobs[key])
+                self.blobs.fetch(*blobs[key])
                 return None
             looked_for = looked[key]
             assert looked_for is not None
@@ -208,17 +189,17 @@ class _Fetch:
         def ended(outcome: Outcome[Fetched | None]) -> None:
             if outcome.name not in self.images:
                 return
-            self._ended.add(outcome.name)
+            self.progress.end(outcome.name)
             listener.on_fetched(_of_image(outcome))
             if outcome.done:
-                self._release(outcome.name)
+                self.blobs.release(outcome.name)
 
         outcomes = run(
             needs,
             work,
             jobs=self.settings.pulls_at_once,
             on_end=ended,
-            on_tick=lambda: listener.on_progress(self._progress(found)),
+            on_tick=lambda: listener.on_progress(self.progress.now()),
             fail_fast=fail_fast,
             cancel=self.cancel,
         )
@@ -237,7 +218,7 @@ class _Fetch:
             if self.content is None or source.pulled:
                 return _Looked(refusals=tuple(refusals), rest=rest, place=source.place)
             try:
-                found = self.content.find(image, source.place, self.platforms[str(image)])
+                found = self.content.find(image, source.place, self.wanted[str(image)].platform)
                 return _Looked(refusals=tuple(refusals), rest=rest, found=found)
             except NotLoadable:
                 return _Looked(refusals=tuple(refusals), rest=rest, place=source.place)
@@ -257,9 +238,8 @@ class _Fetch:
                 raise
 
     def _tries(self, looked: _Looked, passed: Sequence[BuildError]) -> int:
-        blobs = looked.found.blobs if looked.found else ()
-        with self._lock:
-            return 1 + looked.passed + len(passed) + sum(self._again[blob.digest] for blob in blobs)
+        for_blobs = self.blobs.retries(looked.found) if looked.found else 0
+        return 1 + looked.passed + len(passed) + for_blobs
 
     def _take(self, image: Reference, looked: _Looked, cancel: Cancel) -> Fetched:
         """Bring the image in from where it was found; if that fails, from the sources after that."""
@@ -269,7 +249,7 @@ class _Fetch:
             assert place is not None
             source = self._source(place, image)
             try:
-                size = self._bring(image, looked, cancel)
+                size = self._pull(image, looked)
                 return self._fetched(image, source, refusals, size)
             except BuildError as error:
                 if cancel.requested():
@@ -281,21 +261,17 @@ class _Fetch:
             looked = self._look(image, looked.rest)
             refusals += looked.refusals
             if looked.found is not None:
-                self._wait_for(str(image), looked.found)
+                self.blobs.wait_for(str(image), looked.found)
         return self._bootstrap(image, refusals, cancel)
 
-    def _bring(self, image: Reference, looked: _Looked, cancel: Cancel) -> int | None:
+    def _pull(self, image: Reference, looked: _Looked) -> int | None:
         if looked.found is None:
             assert looked.place is not None
             tries = 1 if _comes_next(looked.place, looked.rest) else self.settings.tries
-            self._pull(image, looked.place, tries, cancel)
+            self.engine_pull.pull(self.wanted[str(image)], looked.place, tries=tries)
             return None
         assert self.content is not None
-        with self._lock:
-            failed = [self._failed.get((looked.found.source.host, blob.digest)) for blob in looked.found.blobs]
-        for error in failed:
-            if error is not None:
-                raise error
+        self.blobs.check(looked.found)
         self.content.load(looked.found)
         return looked.found.size
 
@@ -317,58 +293,6 @@ class _Fetch:
     def _source(self, place: Reference, image: Reference) -> str:
         """A source in words: a host, or the whole name where it is another than the image's own."""
         return place.host if place == image else str(place)
-
-    def _fetch_blob(self, source: Reference, blob: Descriptor) -> None:
-        """Fetch a blob; why it failed is for the images that need it to say."""
-        with retry.counted() as passed:
-            try:
-                self.downloads.fetch(source, blob).close()
-            except BuildError as error:
-                if self.cancel.requested():
-                    raise
-                with self._lock:
-                    self._failed[source.host, blob.digest] = error
-        with self._lock:
-            self._again[blob.digest] = len(passed)
-
-    def _wait_for(self, name: str, found: Found) -> None:
-        with self._lock:
-            self._tried.setdefault(name, []).append(found)
-            self._users.update(blob.digest for blob in found.blobs)
-
-    def _release(self, name: str) -> None:
-        """The image is there: remove those of its blobs that no other one waits for."""
-        if self.settings.keep_blobs:
-            return
-        with self._lock:
-            blobs = [blob for found in self._tried.pop(name, ()) for blob in found.blobs]
-            self._users.subtract(blob.digest for blob in blobs)
-            unused = [blob for blob in blobs if not self._users[blob.digest]]
-        for blob in unused:
-            self.blobs.remove(blob)
-
-    def _pull(self, image: Reference, place: Reference, tries: int, cancel: Cancel) -> None:
-        """Have the engine pull; what is called otherwise there gets its own name, and that alone."""
-        login = self.registries.session.login(place.host)
-        platform = self.platforms[str(image)]
-
-        def downloading(layer: str, done: int, total: int) -> None:
-            with self._lock:
-                self._pulled.setdefault(str(image), {})[layer] = (done, total)
-
-        def pull() -> None:
-            self.registries.session.hosts.check(place.host)
-            with cancel.abandoned():  # the engine gives up by itself once nobody listens
-                self.engine.streams.pull(
-                    place, login, platform=platform, cancelled=cancel.requested, on_layer=downloading
-                )
-
-        had = place.identity in self.engine.images.by_name()
-        retry.call(pull, tries=tries, cancel=cancel)
-        if place != image:
-            self.engine.images.tag(str(place), pinned(image) or image)
-            if not had:
-                self.engine.images.remove(place)
 
 
 def _comes_next(place: Reference, rest: Sequence[_Source]) -> bool:
