@@ -1,21 +1,20 @@
 """Images that the engine lacks, each from the first source that has it, by the content path or by the engine's pulls.
 
 All names are looked up at once. Then every blob that the engine lacks is a piece of work, and every image one that
-waits for its blobs: it is loaded while others still download. `PULL_THROUGH` chooses the engine's own pulls instead;
-by itself, they are taken from registries so near that nothing can be gained (`bench/prefetch.py`).
+waits for its blobs: it is loaded while others still download. `PULL_THROUGH` chooses the engine's own pulls instead.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from build_lib.engine import Engine, NotLoadable
+from build_lib.engine import Engine
 from build_lib.errors import BuildError, Refusal, Unavailable
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.reference import Reference
-from build_lib.registry import BlobStore, Downloads, Progress, Registries, retry, source_chain
+from build_lib.registry import BlobStore, Downloads, Progress, Registries, retry
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
 from build_lib.transfer import bootstrap
@@ -23,10 +22,10 @@ from build_lib.transfer.content_pull import ContentPull, Found
 from build_lib.transfer.engine_pull import EnginePull
 from build_lib.transfer.fetch_progress import FetchProgress
 from build_lib.transfer.shared_blobs import SharedBlobs
+from build_lib.transfer.source_search import Offer, Search, near_hosts, source_name, sources
 
 HERE = "engine"  # the source of an image that needed no fetching
 BOOTSTRAP = "apt archive"
-_NEAR_SECONDS = 0.05  # within which a registry answers from which the engine's own pulls are the quicker ones
 _LOOK_UPS = 4  # at once, for each connection that carries blobs: they are small, and wait for round trips
 
 
@@ -52,142 +51,79 @@ class Fetched:
 
 
 class Listener(Protocol):
-    """Who hears of each image as it comes; called in the thread that called prefetch."""
+    """Receives the course of a fetch; called in the thread that called prefetch."""
 
     def on_start(self, name: str) -> None:
-        """An image is looked for."""
+        """The search for an image begins."""
 
     def on_progress(self, progress: Progress) -> None:
-        """Some time has gone by."""
+        """Some time has passed."""
 
     def on_fetched(self, outcome: Outcome[Fetched]) -> None:
-        """It was brought in, or could not be."""
+        """An image is in the engine, or could not be pulled."""
 
 
 def fetch(
     absent: Sequence[Dependency], engine: Engine, settings: Settings, listener: Listener, *, fail_fast: bool
 ) -> list[Outcome[Fetched]]:
-    """Bring these images into the engine; the outcomes in their order."""
-    cancel = Cancel()
-    with Registries(settings, cancel, connections=_LOOK_UPS * settings.pulls_at_once) as registries:
-        return _Fetch(absent, engine, settings, registries, cancel).run(listener, fail_fast=fail_fast)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Source:
-    """Where an image may be, and the way by which it would come."""
-
-    place: Reference
-    pulled: bool  # by the engine
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Looked:
-    """How far an image was looked for: found, to be pulled by the engine from `place`, or in no registry."""
-
-    refusals: tuple[Refusal, ...]
-    rest: tuple[_Source, ...]  # the sources that were not asked
-    found: Found | None = None
-    place: Reference | None = None
-    passed: int = 0  # failures that passed
+    """Pull these images into the engine; the outcomes in their order."""
+    with Registries(settings, Cancel(), connections=_LOOK_UPS * settings.pulls_at_once) as registries:
+        return _Fetch(absent, engine, settings, registries).run(listener, fail_fast=fail_fast)
 
 
 class _Fetch:
+    """One run: the searches for all images, then their blobs and pulls under one limit."""
+
     def __init__(
-        self,
-        absent: Sequence[Dependency],
-        engine: Engine,
-        settings: Settings,
-        registries: Registries,
-        cancel: Cancel,
+        self, absent: Sequence[Dependency], engine: Engine, settings: Settings, registries: Registries
     ) -> None:
-        self.wanted = {str(item.image): item for item in absent}
-        self.images = {name: item.image for name, item in self.wanted.items()}
+        self.began = time.monotonic()
         self.engine = engine
         self.settings = settings
-        self.registries = registries
-        self.cancel = cancel
-        self.began = time.monotonic()
-        self._near: frozenset[str] = frozenset()  # hosts from which the engine pulls first
+        self.cancel = registries.cancel
         store = BlobStore(settings.state_dir / "blobs")
-        self.downloads = Downloads(registries, store, tries=settings.tries)
-        self.content = self._content_pull()
-        self.blobs = SharedBlobs(self.downloads, store, cancel, keep=settings.keep_blobs)
-        self.progress = FetchProgress(self.downloads.received)
+        downloads = Downloads(registries, store, tries=settings.tries)
+        self.content, near = _ways(absent, engine, settings, registries, downloads)
+        self.searches: dict[str, Search] = {}
+        for item in absent:
+            chain = sources(item.image, settings, near=near, content=self.content is not None)
+            self.searches[str(item.image)] = Search(item, chain, registries, self.content)
+        self.blobs = SharedBlobs(downloads, store, self.cancel, keep=settings.keep_blobs)
+        self.progress = FetchProgress(downloads.received)
         self.engine_pull = EnginePull(engine, registries, self.progress)
 
-    def _content_pull(self) -> ContentPull | None:
-        """The content path, for an engine here; by itself, it comes after the engine's pulls where these are quick."""
-        through = self.settings.pull_through
-        if through == "engine" or not self.engine.is_here():
-            return None
-        keeps = self.engine.keeps_content()
-        with ThreadPoolExecutor(1) as beside:  # the one waits for the network, the other for the engine
-            near = beside.submit(self._find_near if through == "auto" else frozenset)
-            content = ContentPull(self.engine, self.registries, self.downloads, classic=not keeps)
-            self._near = near.result()
-        return content
-
-    def _find_near(self) -> frozenset[str]:
-        """Which of the registries that are asked first are so near that the engine's own pulls are quicker.
-
-        A login is tried here, once, before the engine sends it for every image.
-        """
-        first: dict[str, Reference] = {}
-        for image in self.images.values():
-            place = next(source_chain.places(image, self.settings))
-            first.setdefault(place.host, place)
-
-        def work(host: str, _cancel: Cancel) -> bool:
-            if not self.registries.session.answers_within(host, _NEAR_SECONDS):
-                return False
-            self.registries.resolve(first[host])
-            return True
-
-        outcomes = run(dict.fromkeys(first, ()), work, jobs=self.settings.pulls_at_once, cancel=self.cancel)
-        return frozenset(outcome.name for outcome in outcomes if outcome.value)
-
-    def _sources(self, image: Reference) -> Iterator[_Source]:
-        for place in source_chain.places(image, self.settings):
-            if self.content is None or place.host in self._near:
-                yield _Source(place=place, pulled=True)
-            if self.content is not None:
-                yield _Source(place=place, pulled=False)
-
     def run(self, listener: Listener, *, fail_fast: bool) -> list[Outcome[Fetched]]:
-        """Look for all, then fetch blobs and load images, one limit for both."""
-        names: Mapping[str, Sequence[str]] = dict.fromkeys(self.images, ())
-        looked = {
-            outcome.name: outcome.value
-            for outcome in run(
-                names,
-                lambda name, _cancel: self._look_up(name),
-                jobs=_LOOK_UPS * self.settings.pulls_at_once,
-                on_start=listener.on_start,
-                cancel=self.cancel,
-            )
-        }
-        found = {name: item.found for name, item in looked.items() if item is not None and item.found is not None}
-        blobs = {blob.digest: (item.source, blob) for item in found.values() for blob in item.blobs}
-        needs: dict[str, Sequence[str]] = {}
-        for name in self.images:  # each image right behind its blobs: it is loaded before others' are fetched
-            own = [blob.digest for blob in found[name].blobs] if name in found else []
-            needs |= {digest: () for digest in own if digest not in needs}
-            needs[name] = own
+        offers = self._look_up(listener.on_start)
+        found = {name: offer.found for name, offer in offers.items() if offer and offer.found}
         for name, item in found.items():
             self.blobs.wait_for(name, item)
             self.progress.expect(name, item)
+        return self._fetch(offers, found, listener, fail_fast=fail_fast)
 
-        def work(key: str, cancel: Cancel) -> Fetched | None:
+    def _look_up(self, on_start: Callable[[str], None]) -> dict[str, Offer | None]:
+        """The first source of each image."""
+        outcomes = run(
+            dict.fromkeys(self.searches, ()),
+            lambda name, _cancel: self.searches[name].next(),
+            jobs=_LOOK_UPS * self.settings.pulls_at_once,
+            on_start=on_start,
+            cancel=self.cancel,
+        )
+        return {outcome.name: outcome.value for outcome in outcomes}
+
+    def _fetch(
+        self, offers: Mapping[str, Offer | None], found: Mapping[str, Found], listener: Listener, *, fail_fast: bool
+    ) -> list[Outcome[Fetched]]:
+        blobs = {blob.digest: (item.source, blob) for item in found.values() for blob in item.blobs}
+
+        def work(key: str, _cancel: Cancel) -> Fetched | None:
             if key in blobs:
                 self.blobs.fetch(*blobs[key])
                 return None
-            looked_for = looked[key]
-            assert looked_for is not None
-            return self._take_counted(self.images[key], looked_for, cancel)
+            return self._pull_counted(self.searches[key], offers[key])
 
         def ended(outcome: Outcome[Fetched | None]) -> None:
-            if outcome.name not in self.images:
+            if outcome.name not in self.searches:
                 return
             self.progress.end(outcome.name)
             listener.on_fetched(_of_image(outcome))
@@ -195,7 +131,7 @@ class _Fetch:
                 self.blobs.release(outcome.name)
 
         outcomes = run(
-            needs,
+            _order(self.searches, found),
             work,
             jobs=self.settings.pulls_at_once,
             on_end=ended,
@@ -203,101 +139,97 @@ class _Fetch:
             fail_fast=fail_fast,
             cancel=self.cancel,
         )
-        return [_of_image(outcome) for outcome in outcomes if outcome.name in self.images]
+        return [_of_image(outcome) for outcome in outcomes if outcome.name in self.searches]
 
-    def _look_up(self, name: str) -> _Looked:
+    def _pull_counted(self, search: Search, offer: Offer | None) -> Fetched:
+        """Pull the image from `offer`, which the search gave first; if that fails, from the sources after it.
+
+        Raises:
+            Unavailable: no source gave it; with the reason of each.
+            EngineLost: the engine does not answer any more.
+            BuildError: the run was cancelled.
+        """
+
+        def tries() -> int:
+            for_blobs = self.blobs.retries(offer.found) if offer and offer.found else 0
+            return 1 + search.retries + len(passed) + for_blobs
+
         with retry.counted() as passed:
-            looked = self._look(self.images[name], tuple(self._sources(self.images[name])))
-        return replace(looked, passed=len(passed))
-
-    def _look(self, image: Reference, sources: Sequence[_Source]) -> _Looked:
-        """Ask the sources in order, down to the first that has the image."""
-        refusals: list[Refusal] = []
-        for number, source in enumerate(sources):
-            rest = tuple(sources[number + 1 :])
-            if self.content is None or source.pulled:
-                return _Looked(refusals=tuple(refusals), rest=rest, place=source.place)
             try:
-                found = self.content.find(image, source.place, self.wanted[str(image)].platform)
-                return _Looked(refusals=tuple(refusals), rest=rest, found=found)
-            except NotLoadable:
-                return _Looked(refusals=tuple(refusals), rest=rest, place=source.place)
+                return replace(self._pull(search, offer), tries=tries())
+            except Unavailable as error:
+                error.tries = tries()
+                raise
+
+    def _pull(self, search: Search, offer: Offer | None) -> Fetched:
+        while offer is not None:
+            try:
+                size = self._pull_from(offer, search)
+                return self._fetched(search, source_name(offer.place, search.wanted.image), size)
             except BuildError as error:
                 if self.cancel.requested():
                     raise
-                refusals.append(Refusal(source=self._source(source.place, image), reason=error.message))
-        return _Looked(refusals=tuple(refusals), rest=())
-
-    def _take_counted(self, image: Reference, looked: _Looked, cancel: Cancel) -> Fetched:
-        """As `_take`, with the number of tries that it took, those for its blobs too."""
-        with retry.counted() as passed:
-            try:
-                return replace(self._take(image, looked, cancel), tries=self._tries(looked, passed))
-            except Unavailable as error:
-                error.tries = self._tries(looked, passed)
-                raise
-
-    def _tries(self, looked: _Looked, passed: Sequence[BuildError]) -> int:
-        for_blobs = self.blobs.retries(looked.found) if looked.found else 0
-        return 1 + looked.passed + len(passed) + for_blobs
-
-    def _take(self, image: Reference, looked: _Looked, cancel: Cancel) -> Fetched:
-        """Bring the image in from where it was found; if that fails, from the sources after that."""
-        refusals = list(looked.refusals)
-        while looked.found is not None or looked.place is not None:
-            place = looked.found.source if looked.found else looked.place
-            assert place is not None
-            source = self._source(place, image)
-            try:
-                size = self._pull(image, looked)
-                return self._fetched(image, source, refusals, size)
-            except BuildError as error:
-                if cancel.requested():
-                    raise
                 self.engine.check()
-                if not _comes_next(place, looked.rest):
-                    self.registries.session.hosts.note(place.host, error)
-                    refusals.append(Refusal(source=source, reason=error.message))
-            looked = self._look(image, looked.rest)
-            refusals += looked.refusals
-            if looked.found is not None:
-                self.blobs.wait_for(str(image), looked.found)
-        return self._bootstrap(image, refusals, cancel)
+                search.failed(offer, error)
+            offer = search.next()
+            if offer is not None and offer.found is not None:
+                self.blobs.wait_for(str(search.wanted.image), offer.found)
+        return self._bootstrap(search)
 
-    def _pull(self, image: Reference, looked: _Looked) -> int | None:
-        if looked.found is None:
-            assert looked.place is not None
-            tries = 1 if _comes_next(looked.place, looked.rest) else self.settings.tries
-            self.engine_pull.pull(self.wanted[str(image)], looked.place, tries=tries)
+    def _pull_from(self, offer: Offer, search: Search) -> int | None:
+        """Pull the image from there; how many bytes had to be downloaded, None if the engine pulled it itself."""
+        if offer.found is None or self.content is None:
+            tries = 1 if search.comes_again(offer) else self.settings.tries
+            self.engine_pull.pull(search.wanted, offer.place, tries=tries)
             return None
-        assert self.content is not None
-        self.blobs.check(looked.found)
-        self.content.load(looked.found)
-        return looked.found.size
+        self.blobs.check(offer.found)
+        self.content.load(offer.found)
+        return offer.found.size
 
-    def _bootstrap(self, image: Reference, refusals: list[Refusal], cancel: Cancel) -> Fetched:
+    def _bootstrap(self, search: Search) -> Fetched:
+        """Make the image from an apt archive, where no registry has it."""
+        image = search.wanted.image
         if bootstrap.suite(image):
             try:
-                bootstrap.make(image, self.engine, self.settings, cancel)
-                return self._fetched(image, BOOTSTRAP, refusals, None)
+                bootstrap.make(image, self.engine, self.settings, self.cancel)
+                return self._fetched(search, BOOTSTRAP, None)
             except BuildError as error:
-                if cancel.requested():
+                if self.cancel.requested():
                     raise
-                refusals.append(Refusal(source=BOOTSTRAP, reason=error.message))
-        raise Unavailable(str(image), refusals)
+                search.refusals.append(Refusal(source=BOOTSTRAP, reason=error.message))
+        raise Unavailable(str(image), search.refusals)
 
-    def _fetched(self, image: Reference, source: str, refusals: Sequence[Refusal], size: int | None) -> Fetched:
+    def _fetched(self, search: Search, source: str, size: int | None) -> Fetched:
         seconds = time.monotonic() - self.began
-        return Fetched(image=image, source=source, seconds=seconds, size=size, refusals=tuple(refusals))
-
-    def _source(self, place: Reference, image: Reference) -> str:
-        """A source in words: a host, or the whole name where it is another than the image's own."""
-        return place.host if place == image else str(place)
+        return Fetched(
+            image=search.wanted.image, source=source, seconds=seconds, size=size, refusals=tuple(search.refusals)
+        )
 
 
-def _comes_next(place: Reference, rest: Sequence[_Source]) -> bool:
-    """Whether the same is tried by the content path next, which has the patience and the better reasons."""
-    return bool(rest) and rest[0].place == place
+def _ways(
+    absent: Sequence[Dependency], engine: Engine, settings: Settings, registries: Registries, downloads: Downloads
+) -> tuple[ContentPull | None, frozenset[str]]:
+    """The content path, for an engine here, and the hosts from which the engine's pulls come first all the same."""
+    if settings.pull_through == "engine" or not engine.is_here():
+        return None, frozenset()
+    classic = not engine.keeps_content()
+    images = [item.image for item in absent] if settings.pull_through == "auto" else []
+    with ThreadPoolExecutor(1) as beside:  # the one waits for the network, the other for the engine
+        near = beside.submit(near_hosts, images, settings, registries)
+        content = ContentPull(engine, registries, downloads, classic=classic)
+        return content, near.result()
+
+
+def _order(images: Iterable[str], found: Mapping[str, Found]) -> dict[str, Sequence[str]]:
+    """The work in its order, and what each piece needs: an image comes right behind its own blobs, so that it is loaded
+    before those of others are fetched.
+    """
+    needs: dict[str, Sequence[str]] = {}
+    for name in images:
+        own = [blob.digest for blob in found[name].blobs] if name in found else []
+        needs |= {digest: () for digest in own if digest not in needs}
+        needs[name] = own
+    return needs
 
 
 def _of_image(outcome: "Outcome[Fetched | None]") -> Outcome[Fetched]:

@@ -16,6 +16,7 @@ from build_lib.repository import Dependency
 from build_lib.settings import Settings
 from build_lib.transfer import bootstrap
 from build_lib.transfer.fetch import BOOTSTRAP, HERE, Fetched, Listener, fetch
+from build_lib.transfer.source_search import source_name
 
 _RECORD = "prefetch.json"
 
@@ -120,7 +121,7 @@ def _there(item: Dependency) -> Outcome[Fetched]:
 
 def _asked(image: Reference, settings: Settings, registries: Registries) -> Iterator[tuple[str, str]]:
     for place in source_chain.places(image, settings):
-        name = place.host if place == image else str(place)
+        name = source_name(place, image)
         try:
             yield name, "" if registries.resolve(place) else "there is no such image"
         except RegistryError as error:

@@ -17,7 +17,7 @@ from build_lib.registry.client import Registries
 from build_lib.registry.manifests import DOCKER_MANIFEST, OCI_MANIFEST
 from build_lib.repository import dependencies, services
 from build_lib.settings import Settings
-from build_lib.transfer import fetch, prefetch
+from build_lib.transfer import prefetch, source_search
 from build_lib.transfer.fetch import Fetched
 from tests.support.commands import MEMORY_LIMIT, Inv, peak_memory
 from tests.support.engines import BACKENDS, content, tiny_image
@@ -242,7 +242,7 @@ def test_from_a_near_registry_the_engine_pulls_and_if_that_fails_we_do(
     images: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fetch, "_NEAR_SECONDS", 60.0)  # however busy this machine is
+    monkeypatch.setattr(source_search, "_NEAR_SECONDS", 60.0)  # however busy this machine is
     made = make([layer(mark="there", noise=os.urandom(3 << 20))])
     write(registries, f"{registry.host}/a:1", made)
     unlike = Fault(method="GET", path=made.manifest.blobs[1].digest, corrupt_at=1 << 20)
