@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from build_lib.transfer import mirrors as mirrors
     from build_lib.transfer import prefetch as prefetch
     from build_lib.transfer import push_services as push_services
-    from build_lib.transfer.fetch import Fetched as Fetched
+    from build_lib.transfer.image_pull import Fetched as Fetched
     from build_lib.transfer.mirrors import Probe as Probe
     from build_lib.transfer.mirrors import Written as Written
     from build_lib.transfer.push_services import PushedService as PushedService

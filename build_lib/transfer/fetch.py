@@ -7,47 +7,20 @@ waits for its blobs: it is loaded while others still download. `PULL_THROUGH` ch
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 from build_lib.engine import Engine
-from build_lib.errors import BuildError, Refusal, Unavailable
 from build_lib.graph import Cancel, Outcome, run
-from build_lib.reference import Reference
-from build_lib.registry import BlobStore, Downloads, Progress, Registries, retry
+from build_lib.registry import BlobStore, Downloads, Progress, Registries
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
-from build_lib.transfer import bootstrap
 from build_lib.transfer.content_pull import ContentPull, Found
-from build_lib.transfer.engine_pull import EnginePull
 from build_lib.transfer.fetch_progress import FetchProgress
+from build_lib.transfer.image_pull import Fetched, ImagePull
 from build_lib.transfer.shared_blobs import SharedBlobs
-from build_lib.transfer.source_search import Offer, Search, near_hosts, source_name, sources
+from build_lib.transfer.source_search import Offer, Search, near_hosts, sources
 
-HERE = "engine"  # the source of an image that needed no fetching
-BOOTSTRAP = "apt archive"
 _LOOK_UPS = 4  # at once, for each connection that carries blobs: they are small, and wait for round trips
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fetched:
-    """Where an image came from, how long that took, and which sources had refused before.
-
-    `size` is what had to be downloaded, in bytes; None where that is not known, for the engine pulled it itself.
-    `tries` is 1, and one more for each failure that passed: of a request, of a blob's transfer, of a pull.
-    """
-
-    image: Reference
-    source: str
-    seconds: float
-    size: int | None = None
-    tries: int = 1
-    refusals: tuple[Refusal, ...] = ()
-
-    @property
-    def was_here(self) -> bool:
-        """Whether the engine had it already."""
-        return self.source == HERE
 
 
 class Listener(Protocol):
@@ -77,20 +50,19 @@ class _Fetch:
     def __init__(
         self, absent: Sequence[Dependency], engine: Engine, settings: Settings, registries: Registries
     ) -> None:
-        self.began = time.monotonic()
-        self.engine = engine
-        self.settings = settings
+        began = time.monotonic()
         self.cancel = registries.cancel
+        self.jobs = settings.pulls_at_once
         store = BlobStore(settings.state_dir / "blobs")
         downloads = Downloads(registries, store, tries=settings.tries)
-        self.content, near = _ways(absent, engine, settings, registries, downloads)
+        content, near = _ways(absent, engine, settings, registries, downloads)
         self.searches: dict[str, Search] = {}
         for item in absent:
-            chain = sources(item.image, settings, near=near, content=self.content is not None)
-            self.searches[str(item.image)] = Search(item, chain, registries, self.content)
+            chain = sources(item.image, settings, near=near, content=content is not None)
+            self.searches[str(item.image)] = Search(item, chain, registries, content)
         self.blobs = SharedBlobs(downloads, store, self.cancel, keep=settings.keep_blobs)
         self.progress = FetchProgress(downloads.received)
-        self.engine_pull = EnginePull(engine, registries, self.progress)
+        self.images = ImagePull(engine, settings, registries, content, self.blobs, self.progress, began=began)
 
     def run(self, listener: Listener, *, fail_fast: bool) -> list[Outcome[Fetched]]:
         offers = self._look_up(listener.on_start)
@@ -105,7 +77,7 @@ class _Fetch:
         outcomes = run(
             dict.fromkeys(self.searches, ()),
             lambda name, _cancel: self.searches[name].next(),
-            jobs=_LOOK_UPS * self.settings.pulls_at_once,
+            jobs=_LOOK_UPS * self.jobs,
             on_start=on_start,
             cancel=self.cancel,
         )
@@ -120,7 +92,7 @@ class _Fetch:
             if key in blobs:
                 self.blobs.fetch(*blobs[key])
                 return None
-            return self._pull_counted(self.searches[key], offers[key])
+            return self.images.pull(self.searches[key], offers[key])
 
         def ended(outcome: Outcome[Fetched | None]) -> None:
             if outcome.name not in self.searches:
@@ -133,77 +105,13 @@ class _Fetch:
         outcomes = run(
             _order(self.searches, found),
             work,
-            jobs=self.settings.pulls_at_once,
+            jobs=self.jobs,
             on_end=ended,
             on_tick=lambda: listener.on_progress(self.progress.now()),
             fail_fast=fail_fast,
             cancel=self.cancel,
         )
         return [_of_image(outcome) for outcome in outcomes if outcome.name in self.searches]
-
-    def _pull_counted(self, search: Search, offer: Offer | None) -> Fetched:
-        """Pull the image from `offer`, which the search gave first; if that fails, from the sources after it.
-
-        Raises:
-            Unavailable: no source gave it; with the reason of each.
-            EngineLost: the engine does not answer any more.
-            BuildError: the run was cancelled.
-        """
-
-        def tries() -> int:
-            for_blobs = self.blobs.retries(offer.found) if offer and offer.found else 0
-            return 1 + search.retries + len(passed) + for_blobs
-
-        with retry.counted() as passed:
-            try:
-                return replace(self._pull(search, offer), tries=tries())
-            except Unavailable as error:
-                error.tries = tries()
-                raise
-
-    def _pull(self, search: Search, offer: Offer | None) -> Fetched:
-        while offer is not None:
-            try:
-                size = self._pull_from(offer, search)
-                return self._fetched(search, source_name(offer.place, search.wanted.image), size)
-            except BuildError as error:
-                if self.cancel.requested():
-                    raise
-                self.engine.check()
-                search.failed(offer, error)
-            offer = search.next()
-            if offer is not None and offer.found is not None:
-                self.blobs.wait_for(str(search.wanted.image), offer.found)
-        return self._bootstrap(search)
-
-    def _pull_from(self, offer: Offer, search: Search) -> int | None:
-        """Pull the image from there; how many bytes had to be downloaded, None if the engine pulled it itself."""
-        if offer.found is None or self.content is None:
-            tries = 1 if search.comes_again(offer) else self.settings.tries
-            self.engine_pull.pull(search.wanted, offer.place, tries=tries)
-            return None
-        self.blobs.check(offer.found)
-        self.content.load(offer.found)
-        return offer.found.size
-
-    def _bootstrap(self, search: Search) -> Fetched:
-        """Make the image from an apt archive, where no registry has it."""
-        image = search.wanted.image
-        if bootstrap.suite(image):
-            try:
-                bootstrap.make(image, self.engine, self.settings, self.cancel)
-                return self._fetched(search, BOOTSTRAP, None)
-            except BuildError as error:
-                if self.cancel.requested():
-                    raise
-                search.refusals.append(Refusal(source=BOOTSTRAP, reason=error.message))
-        raise Unavailable(str(image), search.refusals)
-
-    def _fetched(self, search: Search, source: str, size: int | None) -> Fetched:
-        seconds = time.monotonic() - self.began
-        return Fetched(
-            image=search.wanted.image, source=source, seconds=seconds, size=size, refusals=tuple(search.refusals)
-        )
 
 
 def _ways(

@@ -15,7 +15,8 @@ from build_lib.registry import Registries, source_chain
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
 from build_lib.transfer import bootstrap
-from build_lib.transfer.fetch import BOOTSTRAP, HERE, Fetched, Listener, fetch
+from build_lib.transfer.fetch import Listener, fetch
+from build_lib.transfer.image_pull import BOOTSTRAP, HERE, Fetched
 from build_lib.transfer.source_search import source_name
 
 _RECORD = "prefetch.json"

@@ -18,7 +18,7 @@ from build_lib.registry.manifests import DOCKER_MANIFEST, OCI_MANIFEST
 from build_lib.repository import dependencies, services
 from build_lib.settings import Settings
 from build_lib.transfer import prefetch, source_search
-from build_lib.transfer.fetch import Fetched
+from build_lib.transfer.image_pull import Fetched
 from tests.support.commands import MEMORY_LIMIT, Inv, peak_memory
 from tests.support.engines import BACKENDS, content, tiny_image
 from tests.support.faults import Fault, proxied
