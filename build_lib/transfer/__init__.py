@@ -1,7 +1,7 @@
 """Images between registries and the engine.
 
 In: dependency images or services, an engine, settings. Out: the images in the engine (prefetch) or in the private
-registry (deps-push, push), with an outcome for each: where it came from, or why each source did not have it.
+registry (deps-push, push), with an outcome for each: where it came from, or why each source did not give it.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The source chain: bring dependency images into the engine, from the first source that has them; and its record."""
+"""Dependency images into the engine, each from the first source that has it, and the record of that."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,10 +30,10 @@ def prefetch(
     *,
     fail_fast: bool = False,
 ) -> list[Outcome[Fetched]]:
-    """Bring all images into the engine under their own names; the outcomes in the order of `wanted`.
+    """Pull the images that the engine lacks, under their own names; the outcomes in the order of `wanted`.
 
-    What is pinned by a digest gets the name that `reference.pinned` gives, if the engine did not pull it from its own
-    registry. What failed stands in the record that `reasons` reads: a later build can say why it lacks an image.
+    An image pinned by its digest gets the name that `reference.pinned` gives, unless the engine itself pulled it from
+    its own registry. Failures are recorded for `reasons`: a later build can say why it lacks an image.
     """
     began = datetime.now(UTC)
     present = engine.images.by_name()
@@ -57,14 +57,14 @@ def refusals(outcome: Outcome[Fetched]) -> tuple[Refusal, ...]:
 
 
 def tries(outcome: Outcome[Fetched]) -> int | None:
-    """How many it took (see `Fetched`); None where it was stopped before that could be told."""
+    """How many tries the image took (see `Fetched`); None where it was stopped before that was known."""
     if outcome.value is not None:
         return outcome.value.tries
     return outcome.error.tries if isinstance(outcome.error, Unavailable) else None
 
 
 def described(outcome: Outcome[Fetched]) -> dict[str, Any]:
-    """An outcome for programs; null is what is not known."""
+    """An outcome for programs; what is not known is null."""
     fetched = outcome.value
     return {
         "image": outcome.name,
@@ -77,9 +77,9 @@ def described(outcome: Outcome[Fetched]) -> dict[str, Any]:
 
 
 def plan(wanted: Sequence[Dependency], engine: Engine, settings: Settings) -> dict[str, tuple[tuple[str, str], ...]]:
-    """For each image every source with its answer, by a HEAD: "" where it has the image, else why not.
+    """For each image every source and its answer to a HEAD: "" where it has the image, else why not.
 
-    Nothing is asked about what is in the engine. Nothing is downloaded.
+    Nothing is asked about images that the engine has, and nothing is downloaded.
     """
     present = engine.images.by_name()
     with Registries(settings, connections=settings.pulls_at_once) as registries:
@@ -109,7 +109,7 @@ def last(settings: Settings) -> Mapping[str, Any]:
 
 
 def reasons(image: Reference, settings: Settings) -> str:
-    """Why the last prefetch could not bring the image, in words; "" if it did not fail."""
+    """Why the last prefetch could not pull the image, in words; "" if it did not fail."""
     for item in last(settings).get("images", []):
         if item["image"] == str(image) and item["source"] is None:
             return "; ".join(f"{refusal['source']}: {refusal['reason']}" for refusal in item["refusals"])

@@ -65,7 +65,7 @@ class SharedBlobs:
             return sum(self._retries[blob.digest] for blob in found.blobs)
 
     def release(self, image: str) -> None:
-        """The image is in the engine: remove those of its blobs that no other image waits for."""
+        """Remove the blobs of an image that the engine has now, except those that other images wait for."""
         if self._keep:
             return
         with self._lock:
