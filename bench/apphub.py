@@ -59,7 +59,7 @@ def _modes(project: Path, engine: Engine) -> None:
         seconds = {"Slurm": _build(project, mode)}
         apphub.write_text(apphub.read_text() + f"# {mode}\n")
         seconds |= {"apphub": _build(project, mode), "nothing": _build(project, mode)}
-        size = engine.images()[Reference.parse(f"{_PREFIX}apphub:{mode}").canonical].size / 1e6
+        size = engine.images.by_name()[Reference.parse(f"{_PREFIX}apphub:{mode}").canonical].size / 1e6
         times = "".join(f"  {what} {took:5.2f}" for what, took in seconds.items())
         print(f"  {mode:8}{times}  image {size:.0f} MB")
 

@@ -171,9 +171,9 @@ def main() -> None:
                 _nothing_to_do(root / "wide", base, prefix, builder)
                 _cold(root, base, prefix, builder)
             finally:
-                for name in engine.images():
+                for name in engine.images.by_name():
                     if prefix in name and "@" not in name:
-                        engine.remove(Reference.parse(name))
+                        engine.images.remove(Reference.parse(name))
         daemon.down(settings)
 
 

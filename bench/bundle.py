@@ -119,7 +119,7 @@ def _words() -> bytes:
 
 def _forget(engine: Engine, names: list[str]) -> None:
     for name in names:
-        engine.remove(Reference.parse(name))
+        engine.images.remove(Reference.parse(name))
 
 
 def main() -> None:

@@ -71,7 +71,7 @@ def _measure(root: Path, engine: Engine, canonical: Registry, paths: list[str], 
             if name == "prefetch" and not rate:
                 _present(project, names)
             for image in names:
-                engine.remove(Reference.parse(image))
+                engine.images.remove(Reference.parse(image))
     for name in list(_WAYS)[1:]:
         print(f"  {name} / prefetch: {seconds[name] / seconds['prefetch']:.1f}")
 

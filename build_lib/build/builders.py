@@ -82,7 +82,7 @@ class Classic:
         with _dockerfile(service, log) as path, log.open("w", encoding="utf-8") as file:
             try:
                 with cancel.abandoned():  # the engine stops the build once the connection is closed
-                    self.engine.build(
+                    self.engine.streams.build(
                         log=file,
                         cancelled=cancel.requested,
                         path=str(service.context),

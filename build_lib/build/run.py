@@ -83,7 +83,7 @@ def _build_one(
         engine.check()
         records.write_failed(error)
         raise
-    image = engine.images().get(check.service.image.canonical)
+    image = engine.images.by_name().get(check.service.image.canonical)
     records.write_built(check.context, check.parts["context"], image.id if image else "", changed)
     if image:
         built_here.remember(image.id, settings)

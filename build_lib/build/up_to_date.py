@@ -39,7 +39,7 @@ def check(
 
     Everything that a service depends on must be in `services`. Those that are `forced` are always built.
     """
-    images, platform = engine.images(), engine.platform()
+    images, platform = engine.images.by_name(), engine.platform()
     checks: dict[str, Check] = {}
     for name in TopologicalSorter({name: service.needs for name, service in services.items()}).static_order():
         checks[name] = _check(services[name], checks, images, settings, platform=platform, force=name in forced)

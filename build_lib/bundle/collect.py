@@ -106,7 +106,7 @@ class Collect:
             EngineError: the image is not built.
         """
         with self._connect() as engine:
-            if image.identity not in engine.images():
+            if image.identity not in engine.images.by_name():
                 raise EngineError(f"{image} is not built", hint="./inv build-all builds the services")
             return self._exported(image, engine, service=True)
 
@@ -141,16 +141,16 @@ class Collect:
         with self._connect() as engine:
             if image.digest:
                 raise EngineError("it cannot provide an image that is pinned by its digest")
-            if image.identity not in engine.images():
+            if image.identity not in engine.images.by_name():
                 raise EngineError("it has no such image")
             wanted = self._platforms or tuple(filter(None, (item.platform or self._settings.platform,)))
-            if wanted and not any(engine.is_for(image, platform) for platform in wanted):
+            if wanted and not any(engine.images.is_for(image, platform) for platform in wanted):
                 raise EngineError(f"it has the image, but not for {', '.join(wanted)}")
             return self._exported(image, engine)
 
     def _exported(self, image: Reference, engine: Engine, *, service: bool = False) -> Collected:
         if self._dry:
-            return _unseen(image, engine.images()[image.identity], service=service)
+            return _unseen(image, engine.images.by_name()[image.identity], service=service)
         with self._exporting:
             manifest = saved_images.export(image, engine, self._blobs, self._settings.state_dir / "blobs")
         variant = variant_of(manifest, b"".join(self._blobs.chunks(manifest.blobs[0])))

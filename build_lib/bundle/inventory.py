@@ -71,11 +71,11 @@ def write(base: Base, path: Path, *, dry: bool) -> Path:
 
 def _chains(engine: Engine) -> tuple[tuple[str, Variant], ...]:
     names: dict[str, str] = {}
-    for name, image in sorted(engine.images().items(), key=lambda pair: ("@" in pair[0], pair[0])):
+    for name, image in sorted(engine.images.by_name().items(), key=lambda pair: ("@" in pair[0], pair[0])):
         names.setdefault(image.id, str(Reference.parse(name)))
     found = []
     for id, name in names.items():
-        found.append((name, Variant(layers=(), diff_ids=engine.layers(id))))
+        found.append((name, Variant(layers=(), diff_ids=engine.images.layers(id))))
     return tuple(sorted(found, key=lambda pair: pair[0]))
 
 

@@ -29,7 +29,7 @@ class IntoEngine:
         self.engine = engine
         self.fitting = LoadPlan(engine, classic=not engine.keeps_content())
         self.images = {item.listed.name: item for item in archive.images}
-        self.present = engine.images()
+        self.present = engine.images.by_name()
 
     def load(self, jobs: int, listener: Listener, *, dry: bool) -> list[Outcome[Loaded]]:
         """Load all images, after checking that the engine has all layers that were left out."""
@@ -100,7 +100,7 @@ class IntoEngine:
         size = sum(blob.size for blob in image_layout.contents([loadable], leave_out))
         if not dry:
             with cancel.abandoned():  # the engine ends the load by itself
-                self.engine.load(image_layout.stream([loadable], self.archive.chunks, leave_out=leave_out))
+                self.engine.streams.load(image_layout.stream([loadable], self.archive.chunks, leave_out=leave_out))
         self.fitting.add(image.diff_ids)
         return Loaded.of(image.listed, "loaded", size, (loadable.name,))
 

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from build_lib.engine import built_here as built_here
     from build_lib.engine import load_plan as load_plan
     from build_lib.engine import saved_images as saved_images
-    from build_lib.engine.client import TEMPORARY_LABEL as TEMPORARY_LABEL
-    from build_lib.engine.client import Container as Container
     from build_lib.engine.client import Engine as Engine
-    from build_lib.engine.client import Image as Image
-    from build_lib.engine.client import endpoint as endpoint
-    from build_lib.engine.client import owner as owner
+    from build_lib.engine.connection import endpoint as endpoint
+    from build_lib.engine.containers import TEMPORARY_LABEL as TEMPORARY_LABEL
+    from build_lib.engine.containers import Container as Container
+    from build_lib.engine.containers import owner as owner
+    from build_lib.engine.images import Image as Image
     from build_lib.engine.load_plan import LoadPlan as LoadPlan
     from build_lib.engine.load_plan import NotLoadable as NotLoadable
     from build_lib.engine.push import push_by_engine as push_by_engine

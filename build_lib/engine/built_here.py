@@ -1,4 +1,4 @@
-"""Which images were made in this repository: their labels don't tell, for what stands on an image inherits them."""
+"""Which images were made in this repository: labels don't tell, for an image inherits those of its base."""
 
 from build_lib.settings import Settings
 

@@ -1,101 +1,35 @@
-"""The Docker Engine: the only place that knows the Docker SDK.
+"""A connection to one Docker Engine: what it says of itself, and the ways to its images, containers and streams."""
 
-Everything that the engine refuses comes out as EngineError, also what it says inside a stream whose HTTP
-status was 200 (docker-py#2226).
-"""
-
-import io
-import json
-import platform
-import socket
-import tarfile
-import threading
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
-import docker
-from docker.context import ContextAPI
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import DockerException
 from requests.exceptions import RequestException
-from urllib3.exceptions import HTTPError  # of an answer that ends in its middle
 
-from build_lib.errors import EngineError, EngineLost
-from build_lib.reference import Reference
-from build_lib.registry import Login
+from build_lib.engine import connection
+from build_lib.engine.containers import Containers
+from build_lib.engine.images import Images
+from build_lib.engine.sdk_errors import reason, translated
+from build_lib.engine.streams import Streams
+from build_lib.errors import EngineLost
 from build_lib.settings import Settings
-
-TEMPORARY_LABEL = "build-lib.temporary"  # on each container that the program makes; its value is who made it
-_PING_SECONDS = 10
-_CHUNK = 1 << 20
-_SILENCE_SECONDS = 3600  # a build's step may say nothing for long
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Image:
-    """An image in the engine: its id, its labels, its size in bytes."""
-
-    id: str
-    labels: Mapping[str, str]
-    size: int
-
-    @classmethod
-    def read(cls, item: Mapping[str, Any]) -> Self:
-        """From an item of the engine's list."""
-        return cls(id=item["Id"], labels=item.get("Labels") or {}, size=int(item.get("Size") or 0))
-
-
-class Container:
-    """A container that exists as long as the `with` that made it."""
-
-    def __init__(self, api: Any, id: str, image: str) -> None:
-        self._api = api
-        self._id = id
-        self._image = image
-
-    def files(self, path: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
-        """Each member of the directory `path` with its content, in the engine's order; works unstarted.
-
-        Raises:
-            EngineError: there is no such path.
-        """
-        with _translated(f"{self._image} has no {path}", missing=True):
-            chunks, _ = self._api.get_archive(self._id, path)
-        with tarfile.open(fileobj=_Chunks(chunks), mode="r|") as archive:
-            for member in archive:
-                yield member, archive.extractfile(member)
-        for _ in chunks:  # what follows the archive's end: read to the last byte, the connection can be used again
-            pass
-
-    def put(self, path: str, archive: IO[bytes]) -> None:
-        """Unpack a tar archive into the directory `path`, which must exist; works unstarted."""
-        with _translated(f"cannot write to {path} of a container from {self._image}"):
-            self._api.put_archive(self._id, path, archive)
-
-    def run(self, said: bytes = b"") -> tuple[int, str]:
-        """Start it, tell it `said` on its standard input, wait for its end; its exit code and all that it printed."""
-        with _translated(f"cannot run a container from {self._image}"):
-            stdin = self._api.attach_socket(self._id, params={"stdin": 1, "stream": 1}) if said else None
-            self._api.start(self._id)
-            if stdin is not None:
-                _tell(stdin, said)
-            code = self._api.wait(self._id, timeout=_SILENCE_SECONDS)["StatusCode"]
-            return code, self._api.logs(self._id).decode(errors="replace")
 
 
 class Engine:
-    """A connection to one engine. Methods may be called from several threads."""
+    """A connection to one engine. Methods, its parts' too, may be called from several threads.
 
-    def __init__(self, client: Any, address: str) -> None:
-        self._client = client
-        self._api = client.api
+    `images` are the images that it has, `containers` the temporary ones of this program, and `streams` what it does in
+    one long answer: pull, push, load, save, import, build.
+    """
+
+    def __init__(self, api: Any, address: str) -> None:
+        self.images = Images(api)
+        self.containers = Containers(api)
+        self.streams = Streams(api, self.keeps_content)
+        self._api = api
         self._address = address
         self._keeps_content: bool | None = None  # not known yet
-        self._loading = threading.Lock()
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -104,16 +38,7 @@ class Engine:
         Raises:
             EngineError: nothing answers there, or there is no such context.
         """
-        _check_context(settings)
-        _check_socket(endpoint(settings))
-        pool = settings.pulls_at_once + settings.builds_at_once + 2
-        try:
-            client = docker.from_env(environment=dict(settings.environment), timeout=_PING_SECONDS, max_pool_size=pool)
-            client.ping()
-        except (DockerException, RequestException) as error:
-            raise _no_answer(endpoint(settings), _reason(error)) from None
-        client.api.timeout = _SILENCE_SECONDS
-        return cls(client, endpoint(settings))
+        return cls(connection.connect(settings), connection.endpoint(settings))
 
     def __enter__(self) -> Self:
         return self
@@ -121,10 +46,10 @@ class Engine:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.close()
+        self._api.close()
 
     def check(self) -> None:
-        """See whether it still answers, after something failed that may have another reason.
+        """See whether it still answers, after a failure that may have another reason.
 
         Raises:
             EngineLost: it does not.
@@ -133,30 +58,30 @@ class Engine:
             self._api.ping()
         except (DockerException, RequestException) as error:
             raise EngineLost(
-                f"the Docker Engine at {self._address} ended in the middle of the work: {_reason(error)}",
+                f"the Docker Engine at {self._address} ended in the middle of the work: {reason(error)}",
                 hint="./inv engine-up starts one; run again, and what is done already is kept",
             ) from None
 
     def version(self) -> str:
         """The engine's version, such as `20.10.24`."""
-        with _translated("cannot ask the engine for its version"):
+        with translated("cannot ask the engine for its version"):
             return str(self._api.version()["Version"])
 
     def machine(self) -> str:
         """The name of the machine that it runs on."""
-        with _translated("cannot ask the engine for its name"):
+        with translated("cannot ask the engine for its name"):
             return str(self._api.info().get("Name") or "")
 
     def platform(self) -> str:
         """The platform that the engine builds for, such as `linux/amd64`."""
-        with _translated("cannot ask the engine for its platform"):
+        with translated("cannot ask the engine for its platform"):
             found = self._api.version()
             return f"{found['Os']}/{found['Arch']}"
 
     def keeps_content(self) -> bool:
         """Whether it has the containerd image store, which keeps manifests and compressed layers as they came."""
         if self._keeps_content is None:
-            with _translated("cannot ask the engine for its store"):
+            with translated("cannot ask the engine for its store"):
                 status = self._api.info().get("DriverStatus") or []
             self._keeps_content = ["driver-type", "io.containerd.snapshotter.v1"] in [list(pair) for pair in status]
         return self._keeps_content
@@ -167,348 +92,5 @@ class Engine:
 
     def root_directory(self) -> Path:
         """Where the engine keeps its data, on its own machine."""
-        with _translated("cannot ask the engine for its root directory"):
+        with translated("cannot ask the engine for its root directory"):
             return Path(self._api.info()["DockerRootDir"])
-
-    def images(self) -> dict[str, Image]:
-        """All images, by each of their names in canonical form; one call, however many there are."""
-        with _translated("cannot list the engine's images"):
-            listed = self._api.images()
-        return {
-            Reference.parse(name).canonical: Image.read(item)
-            for item in listed
-            for name in (*(item.get("RepoTags") or ()), *(item.get("RepoDigests") or ()))
-            if "<none>" not in name
-        }
-
-    def dangling(self) -> dict[str, Image]:
-        """The images that have lost their names and that no other stands on, by id."""
-        with _translated("cannot list the engine's images"):
-            return {item["Id"]: Image.read(item) for item in self._api.images(filters={"dangling": True})}
-
-    def named_at(self, image: Reference) -> str:
-        """When the image last got a name, else when it was made: a text that sorts by time.
-
-        One that was built anew of what the builder had in its cache bears the time of that.
-        """
-        with _translated(f"cannot look at {image}"):
-            found = self._api.inspect_image(str(image))
-        return max((found.get("Metadata") or {}).get("LastTagTime") or "", found.get("Created") or "")
-
-    def is_for(self, image: Reference, platform: str) -> bool:
-        """Whether an image in the engine is for the platform, such as `linux/arm64`; a variant counts if asked for."""
-        with _translated(f"cannot look at {image}"):
-            found = self._api.inspect_image(str(image))
-        here = "/".join(filter(None, (found["Os"], found["Architecture"], found.get("Variant"))))
-        return here == platform or here.startswith(f"{platform}/") or platform.startswith(f"{here}/")
-
-    def layer_chains(self) -> set[tuple[str, ...]]:
-        """The layers of every image, as `layers` gives them; one call for each image."""
-        with _translated("cannot list the engine's images"):
-            ids = {item["Id"] for item in self._api.images(all=False)}
-        chains = set()
-        for id in ids:
-            with suppress(EngineError):  # removed since by somebody else
-                chains.add(self.layers(id))
-        return chains
-
-    def layers(self, image: str) -> tuple[str, ...]:
-        """The digests of the image's uncompressed layers, lowest first.
-
-        Raises:
-            EngineError: there is no such image.
-        """
-        with _translated(f"cannot look at {image}"):
-            return tuple(self._api.inspect_image(image)["RootFS"].get("Layers") or ())
-
-    def pull(
-        self,
-        image: Reference,
-        login: Login | None = None,
-        *,
-        platform: str | None = None,
-        cancelled: Callable[[], bool] = lambda: False,
-        on_layer: Callable[[str, int, int], None] = lambda _layer, _done, _total: None,
-    ) -> None:
-        """Have the engine pull an image; without a login, with what the docker config says.
-
-        `on_layer` hears of each layer's download as the engine tells of it: which, and how many bytes of how many.
-
-        Raises:
-            EngineError: it could not; the message is the engine's own.
-        """
-        with _translated(""):
-            name = image.digest or image.tag
-            config = _auth_config(login) if login else None
-            options = {"stream": True, "decode": True, "auth_config": config, "platform": platform}
-            stream = self._api.pull(image.familiar, tag=name, **options)
-            _follow(_telling(stream, on_layer), cancelled=cancelled)
-
-    def push(self, image: Reference, login: Login | None) -> None:
-        """Have the engine push an image to the registry that it names.
-
-        Raises:
-            EngineError: it could not; the message is the engine's own.
-        """
-        config = _auth_config(login) if login else {}  # without any, newer engines refuse (docker-py#3348)
-        with _translated(""):
-            stream = self._api.push(image.familiar, tag=image.tag, stream=True, decode=True, auth_config=config)
-            _follow(stream)
-
-    def tag(self, image: str, name: Reference) -> None:
-        """Give an image (a name or an id) one more name."""
-        with _translated(f"cannot name {image} {name}"):
-            self._api.tag(image, name.familiar, name.tag)
-
-    def remove(self, image: Reference | str) -> None:
-        """Take a name, or the image of an id, away; the image goes with its last name. Not there is no error."""
-        with _translated(f"cannot remove {image}"):
-            try:
-                self._api.remove_image(str(image), noprune=True)
-            except ImageNotFound:
-                return
-
-    def import_root(self, archive: IO[bytes], name: Reference, changes: Sequence[str]) -> None:
-        """Make an image of one layer from a tar archive of a root file system."""
-        with _translated(f"cannot import {name}"):
-            chunks = iter(lambda: archive.read(_CHUNK), b"")  # a pipe has no length to be told
-            answer = self._api.import_image(chunks, repository=name.familiar, tag=name.tag, changes=list(changes))
-            _follow(_json_lines(answer))
-
-    def load(self, archive: Iterable[bytes]) -> None:
-        """Take in the images of an archive such as `docker save` writes, while it is being made.
-
-        Raises:
-            EngineError: the engine does not take it. What making the archive raises comes out as it is.
-        """
-        # loads into a containerd store wait for each other's content, for seconds: they are quicker one after another
-        with self._loading if self.keeps_content() else nullcontext(), _translated("cannot load images"):
-            _follow(self._api.load_image(iter(archive)))
-
-    def saved(self, image: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
-        """The files of the archive that `docker save` writes of an image, each with its content, as they come.
-
-        Raises:
-            EngineError: there is no such image, or the engine broke off.
-        """
-        with _translated(f"cannot save {image}"):
-            chunks = self._api.get_image(image)
-            with tarfile.open(fileobj=_Chunks(chunks), mode="r|", bufsize=_CHUNK) as archive:
-                for member in archive:
-                    yield member, archive.extractfile(member) if member.isfile() else None
-            for _ in chunks:  # as in Container.files
-                pass
-
-    def build(
-        self, *, log: IO[str] | None = None, cancelled: Callable[[], bool] = lambda: False, **options: Any
-    ) -> str:
-        """Build by the classic builder, which every engine has; the new image's id.
-
-        `options` are those of the SDK's `build`; what the engine says is written to `log`.
-
-        Raises:
-            EngineError: the build failed.
-        """
-        with _translated("the build failed"):
-            stream = self._api.build(rm=True, forcerm=True, decode=True, timeout=_SILENCE_SECONDS, **options)
-            return _follow(stream, log=log, cancelled=cancelled)
-
-    @contextmanager
-    def container(
-        self,
-        image: str,
-        *,
-        owner: str,
-        command: Sequence[str] = ("-",),
-        environment: Mapping[str, str] | None = None,
-    ) -> Iterator[Container]:
-        """A container without network that is removed on every way out; created, not started."""
-        with _translated(f"cannot create a container from {image}"):
-            made = self._api.create_container(
-                image,
-                command=list(command),
-                environment=dict(environment or {}),
-                stdin_open=True,
-                name=f"build-lib-{uuid.uuid4().hex[:12]}",
-                labels={TEMPORARY_LABEL: owner},
-                network_disabled=True,
-                host_config=self._api.create_host_config(network_mode="none"),
-            )
-        try:
-            yield Container(self._api, made["Id"], image)
-        finally:
-            self.remove_container(made["Id"])
-
-    def remove_leftovers(self, owner: str) -> int:
-        """Remove the containers that a killed run of this owner left; how many there were."""
-        found = self.temporary_containers(owner)
-        for id in found:
-            self.remove_container(id)
-        return len(found)
-
-    def temporary_containers(self, owner: str) -> list[str]:
-        """The ids of all containers of this owner."""
-        with _translated("cannot list containers"):
-            found = self._api.containers(all=True, filters={"label": f"{TEMPORARY_LABEL}={owner}"})
-        return [item["Id"] for item in found]
-
-    def remove_container(self, id: str) -> None:
-        """Remove a container and its volumes; not there is no error."""
-        with _translated(f"cannot remove container {id[:12]}"):
-            try:
-                self._api.remove_container(id, force=True, v=True)
-            except NotFound:
-                return
-
-
-def owner(settings: Settings) -> str:
-    """Whose temporary containers are those of `copy-slurm` here: this machine's and this project's."""
-    return f"{platform.node()}:{settings.project_root}:copy-slurm"
-
-
-def endpoint(settings: Settings) -> str:
-    """Where the engine is expected, such as `unix:///var/run/docker.sock`."""
-    environment = settings.environment
-    if environment.get("DOCKER_HOST"):
-        return environment["DOCKER_HOST"]
-    context = ContextAPI.get_context(environment.get("DOCKER_CONTEXT") or None)
-    return str(context.Host) if context is not None and context.Host else "unix:///var/run/docker.sock"
-
-
-def _tell(stdin: Any, said: bytes) -> None:
-    """Write to a container's standard input, which ends there."""
-    connection = getattr(stdin, "_sock", stdin)  # what the SDK wraps a local socket in can only be read
-    try:
-        connection.sendall(said)
-        connection.shutdown(socket.SHUT_WR)
-    finally:
-        stdin.close()
-
-
-def _auth_config(login: Login) -> dict[str, str]:
-    if login.identity_token:
-        return {"identitytoken": login.identity_token}
-    return {"username": login.username, "password": login.password}
-
-
-def _no_answer(address: str, reason: str) -> EngineError:
-    return EngineError(
-        f"no Docker Engine answers at {address}: {reason}",
-        hint="./inv engine-up installs or starts one; DOCKER_HOST names another",
-    )
-
-
-def _check_socket(address: str) -> None:
-    """The SDK says in three nested exceptions that a socket is not there, and leaks one on the way."""
-    if not address.startswith("unix://"):
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(address.removeprefix("unix://"))
-        except OSError as error:
-            raise _no_answer(address, error.strerror or str(error)) from None
-
-
-def _check_context(settings: Settings) -> None:
-    """The SDK takes the default socket, without a word, for a context that does not exist."""
-    if settings.environment.get("DOCKER_HOST"):
-        return
-    name = settings.environment.get("DOCKER_CONTEXT") or None
-    if ContextAPI.get_context(name) is None:
-        raise EngineError(
-            f"there is no docker context {name or 'of the name that the docker config gives'}",
-            hint="docker context ls shows those there are; DOCKER_CONTEXT or DOCKER_HOST chooses",
-        )
-
-
-@contextmanager
-def _translated(what: str, *, missing: bool = False) -> Iterator[None]:
-    """The SDK's errors as EngineError; with `missing`, "not found" is told by `what` alone."""
-    try:
-        yield
-    except NotFound as error:
-        text = what if missing else ": ".join(part for part in (what, _reason(error)) if part)
-        raise EngineError(text) from error
-    except (DockerException, RequestException, HTTPError, OSError, tarfile.TarError) as error:
-        raise EngineError(": ".join(part for part in (what, _reason(error)) if part)) from error
-
-
-def _reason(error: Exception) -> str:
-    """The engine's own words, on one line."""
-    text = str(error.explanation) if isinstance(error, APIError) and error.explanation else str(error)
-    return " ".join(text.split())
-
-
-def _follow(
-    stream: Iterable[Mapping[str, Any]], *, log: IO[str] | None = None, cancelled: Callable[[], bool] = lambda: False
-) -> str:
-    """Read an engine's stream to its end, after an error too: then its connection is free; the made image's id, or "".
-
-    Raises:
-        EngineError: the stream carries an error, or `cancelled` became true.
-    """
-    id = failure = ""
-    for message in stream:
-        if cancelled():
-            raise EngineError("cancelled")
-        if log is not None and "stream" in message:
-            log.write(message["stream"])
-        if "error" in message:
-            failure = " ".join(str(message["error"]).split())
-        id = (message.get("aux") or {}).get("ID", id)
-    if failure:
-        raise EngineError(failure)
-    return id
-
-
-def _telling(
-    stream: Iterable[Mapping[str, Any]], on_layer: Callable[[str, int, int], None]
-) -> Iterator[Mapping[str, Any]]:
-    """The same stream; what it says of downloads is told on the way."""
-    for message in stream:
-        detail = message.get("progressDetail") or {}
-        if message.get("status") == "Downloading" and detail.get("total"):
-            on_layer(message["id"], detail.get("current", 0), detail["total"])
-        yield message
-
-
-def _json_lines(answer: str) -> Iterator[Mapping[str, Any]]:
-    for line in answer.splitlines():
-        if line.strip():
-            yield json.loads(line)
-
-
-class _Chunks(io.RawIOBase):
-    """The engine's chunks as a file that tarfile can read."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while size < 0 or len(self._rest) < size:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                break
-            self._rest += chunk
-        out, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
-        return out
-
-
-def context_archive(files: Mapping[str, Path | bytes], archive: IO[bytes]) -> None:
-    """Write a build context: each name with a file's or a text's content, owned by root, mode 0644."""
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.mode = 0o644
-            if isinstance(content, bytes):
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
-            else:
-                info.size = content.stat().st_size
-                with content.open("rb") as file:
-                    tar.addfile(info, file)
-    archive.seek(0)

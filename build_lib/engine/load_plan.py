@@ -1,4 +1,4 @@
-"""What an engine takes of an image: the manifest for its platform, and the layers that it lacks."""
+"""What of an image is loaded into an engine: the manifest for its platform, and the layers that it lacks."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -10,27 +10,27 @@ from build_lib.registry import INDEXES, Descriptor, Loadable, Manifest, image_la
 
 
 class NotLoadable(RegistryError):
-    """An image that a `docker load` cannot take in; the engine's own pull may."""
+    """An image that `docker load` does not take; the engine's own pull may."""
 
 
 class LoadPlan:
-    """One engine, as images see it that are to be loaded; `classic` is its store that keeps no manifests."""
+    """Plans loads into one engine; `classic` says that its store is the one that keeps no manifests."""
 
     def __init__(self, engine: Engine, *, classic: bool) -> None:
         self._classic = classic
         self._platform = engine.platform()
-        self._chains = set(_prefixes(engine.layer_chains()))
+        self._chains = set(_prefixes(engine.images.layer_chains()))
 
     def loadable(
         self, image: Reference, top: Manifest, read: Callable[[Descriptor], Manifest], platform: str | None = None
     ) -> Loadable:
-        """The image as the engine is to get it, for the platform or, if none is said, its own.
+        """The image in the form in which the engine loads it, for `platform` or else for the engine's own.
 
         `read` gives a manifest that `top` lists.
 
         Raises:
-            NotLoadable: the engine's store does not take it.
-            RegistryError: it is not there for this platform.
+            NotLoadable: the engine's store does not load it.
+            RegistryError: there is none for this platform.
         """
         chosen = choose(top, read, platform or self._platform)
         odd = image_layout.not_for_classic(chosen) if self._classic else ""
@@ -40,10 +40,10 @@ class LoadPlan:
         return Loadable(name=pinned(image) or image, manifests=manifests, image=chosen)
 
     def held(self, manifest: Manifest, diff_ids: tuple[str, ...]) -> frozenset[str]:
-        """The lowest layers that some image in the engine stands on too, and that need not be sent.
+        """The lowest layers that some image in the engine begins with too, and that need not be sent.
 
         Raises:
-            NotLoadable: its config, which says what its uncompressed layers are, is another image's.
+            NotLoadable: the config, which lists the uncompressed layers, belongs to another image.
         """
         layers = manifest.blobs[1:]
         if not self._classic or not layers:
@@ -55,7 +55,7 @@ class LoadPlan:
         return frozenset(layer.digest for layer in layers[:held]) - above
 
     def add(self, diff_ids: tuple[str, ...]) -> None:
-        """An image of these layers came in."""
+        """Note that an image of these layers was loaded."""
         self._chains.update(_prefixes([diff_ids]))
 
     def has(self, diff_ids: tuple[str, ...]) -> bool:
@@ -74,7 +74,7 @@ def choose(top: Manifest, read: Callable[[Descriptor], Manifest], platform: str)
     listed = [item for item in top.manifests if matches(item.platform, platform)]
     if not listed:
         known = ", ".join(item.platform for item in top.manifests if item.platform) or "none"
-        raise RegistryError(f"it is not there for {platform}, but for {known}")
+        raise RegistryError(f"it is not available for {platform}, only for {known}")
     return read(listed[0])
 
 

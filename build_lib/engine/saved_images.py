@@ -1,4 +1,4 @@
-"""Images that no registry has, from the engine: out of what `docker save` writes, as a registry would have them."""
+"""Images that no registry has, out of what `docker save` writes, in the form in which a registry would have them."""
 
 import hashlib
 import json
@@ -28,11 +28,11 @@ def export(image: Reference, engine: Engine, blobs: BlobStore, scratch: Path) ->
     layers are compressed, always to the same bytes. `scratch` is a directory for temporary files.
 
     Raises:
-        EngineError: there is no such image, or the engine wrote something else than an image.
-        BuildError: nothing can be written.
+        EngineError: there is no such image, or the engine saved it in an unknown form.
+        BuildError: the blobs cannot be written.
     """
     saved = _Saved(blobs, scratch)
-    for member, file in engine.saved(str(image)):
+    for member, file in engine.streams.saved(str(image)):
         if file is not None:
             saved.add(member.name, file)
         elif member.issym() or member.islnk():  # a layer that came before
@@ -52,7 +52,7 @@ class _Saved:
         self._documents: dict[str, bytes] = {}
 
     def add(self, name: str, file: IO[bytes]) -> None:
-        """Docker 20.10 has `ID/layer.tar` and JSON beside it, a newer one `blobs/sha256/DIGEST` for either."""
+        """Read a file: Docker 20.10 has `ID/layer.tar` and JSON beside it, newer ones `blobs/sha256/DIGEST`."""
         head = file.read(_CHUNK)
         if posixpath.basename(name) == "layer.tar" or (name.startswith("blobs/") and head[:1] not in (b"{", b"[")):
             self._layers[name] = self._keep(head, file)
@@ -77,7 +77,7 @@ class _Saved:
         return Manifest.read(json.dumps(content, separators=(",", ":")).encode(), OCI_MANIFEST)
 
     def _keep(self, head: bytes, file: IO[bytes]) -> Descriptor:
-        """A layer into the blobs; its digest is known only when it is compressed."""
+        """Put a layer into the blob store; its digest is known only when it is compressed."""
         pack, suffix = _packing(head)
         digest, size = hashlib.sha256(), 0
         try:

@@ -75,7 +75,7 @@ def copy(repository: Repository, engine: Engine, settings: Settings, *, dry: boo
         return _verify_unified(repository, engine, settings)
     _require(repository, INDEXER)
     with state.lock(settings.state_dir / "copy-slurm.lock", "copy-slurm"):
-        engine.remove_leftovers(owner(settings))
+        engine.containers.remove_leftovers(owner(settings))
         return _Copy(repository, engine, settings).run(dry=dry)
 
 
@@ -115,7 +115,7 @@ def _images(repository: Repository, *names: str) -> tuple[Reference, ...]:
 
 def _wanted(repository: Repository, built: Sequence[str], engine: Engine, owner: str) -> Packages:
     """slurm-build's packages; the services in `built` must have images."""
-    images = engine.images()
+    images = engine.images.by_name()
     for name, image in zip(built, _images(repository, *built), strict=True):
         if image.identity not in images:
             raise PackagesError(f"{image} is not built", hint=f"./inv build -s {name} -t {image.tag}")
@@ -149,7 +149,7 @@ class _Copy:
             return Copied(packages=tuple(wanted), changed=False)
         if not dry:
             if base == self.target:
-                self.engine.tag(str(self.target), self.without)
+                self.engine.images.tag(str(self.target), self.without)
             self._make(wanted, expected)
         return Copied(packages=tuple(wanted), changed=True)
 
@@ -158,24 +158,24 @@ class _Copy:
 
     def _base(self) -> Reference:
         """The apphub image as built: the one tagged so, if the present image is based on it; else the present image."""
-        if self.without.identity not in self.engine.images():
+        if self.without.identity not in self.engine.images.by_name():
             return self.target
-        below, layers = self.engine.layers(str(self.without)), self.engine.layers(str(self.target))
+        below, layers = self.engine.images.layers(str(self.without)), self.engine.images.layers(str(self.target))
         return self.without if below != layers and layers[: len(below)] == below else self.target
 
     def _make(self, wanted: Packages, expected: Packages) -> None:
         """Build the new image, verify what it has, and only then tag it as apphub."""
         with tempfile.TemporaryFile() as context:
             self._write_context(expected, context)
-            id = self.engine.build(fileobj=context, custom_context=True, use_config_proxy=False)
+            id = self.engine.streams.build(fileobj=context, custom_context=True, use_config_proxy=False)
         held = packages.read(self.engine, id, PUBLISHED, self.owner)
         extra = sorted(held.packages.keys() - expected.keys())
         wrong = self._wrong(wanted, held) or (f"it also has {', '.join(extra)}" if extra else "")
         if wrong:
-            self.engine.remove(id)
+            self.engine.images.remove(id)
             raise PackagesError(f"the new {self.target} failed verification: {wrong}; the old image is kept")
-        self.engine.tag(id, self.target)
-        self.engine.tag(id, self.before)
+        self.engine.images.tag(id, self.target)
+        self.engine.images.tag(id, self.before)
         built_here.remember(id, self.settings)
 
     def _write_context(self, expected: Packages, context: IO[bytes]) -> None:
@@ -196,20 +196,22 @@ class _Copy:
         digest = self.settings.apt_signing_key_digest
         signing = {"APT_SIGNING_KEY": "-", "APT_SIGNING_KEY_DIGEST": digest} if digest else {}
         keep = {"APPHUB_KEEP_VERSIONS": str(self.settings.apphub_keep_versions)}
-        return self.engine.container(str(self.indexer), owner=self.owner, command=[PUBLISH], environment=keep | signing)
+        return self.engine.containers.temporary(
+            str(self.indexer), owner=self.owner, command=[PUBLISH], environment=keep | signing
+        )
 
     def _collect_packages(self, expected: Packages, into: IO[bytes]) -> None:
         with tarfile.open(fileobj=into, mode="w") as tar:
             # for published *.rpm files, the page needs only their index
             self._collect(self.without, PAGES, lambda name: "" if name.endswith(".rpm") else name, tar)
-            if self.before.identity in self.engine.images():
+            if self.before.identity in self.engine.images.by_name():
                 self._collect(self.before, PUBLISHED, lambda name: _earlier(name, expected), tar)
             self._collect(self.source, OUT, lambda name: f"{DEB}/{name}" if name.endswith(".deb") else "", tar)
         into.seek(0)
 
     def _collect(self, image: Reference, directory: str, place: Callable[[str], str], tar: tarfile.TarFile) -> None:
         """Add the files of a directory of the image; `place` gives the path of each below PAGES, "" to leave it out."""
-        with self.engine.container(str(image), owner=self.owner) as container:
+        with self.engine.containers.temporary(str(image), owner=self.owner) as container:
             for member, content in container.files(directory):
                 name = place(member.name.partition("/")[2])
                 if content is not None and name:

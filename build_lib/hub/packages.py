@@ -34,7 +34,7 @@ def read(engine: Engine, image: Reference | str, directory: str, owner: str) -> 
     """
     packages: dict[str, str] = {}
     texts = {"Packages": "", _KEY_DIGEST: ""}
-    with engine.container(str(image), owner=owner) as container:
+    with engine.containers.temporary(str(image), owner=owner) as container:
         for member, content in container.files(directory):
             name = member.name.partition("/")[2]
             if content is None or "/" in name:

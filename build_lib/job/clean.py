@@ -65,15 +65,17 @@ def remove(leftovers: Sequence[Leftover], engine: Engine | None, settings: Setti
             try:
                 if item.kind == "file":
                     _remove_file(Path(item.name))
+                elif engine is not None and item.kind == "container":
+                    engine.containers.remove(item.name)
                 elif engine is not None:
-                    engine.remove_container(item.name) if item.kind == "container" else engine.remove(item.name)
+                    engine.images.remove(item.name)
             except BuildError as error:
                 failures.append(error)
     return failures
 
 
 def _containers(engine: Engine, settings: Settings) -> Iterator[Leftover]:
-    for id in engine.temporary_containers(owner(settings)):
+    for id in engine.containers.of(owner(settings)):
         yield Leftover(kind="container", name=id, why="left by a run that was killed")
 
 
@@ -81,10 +83,10 @@ def _images(
     repository: Repository, wanted: Sequence[Dependency], engine: Engine, settings: Settings, keep: int
 ) -> Iterator[Leftover]:
     own = built_here.ids(settings)
-    for id, image in engine.dangling().items():
+    for id, image in engine.images.dangling().items():
         if id in own:
             yield Leftover(kind="image", name=id, why="no longer tagged", size=image.size)
-    images = {Reference.parse(name): image for name, image in engine.images().items() if "@" not in name}
+    images = {Reference.parse(name): image for name, image in engine.images.by_name().items() if "@" not in name}
     needed = {local for item in wanted if (local := pinned(item.image)) is not None}
     for name, image in images.items():
         if name.path == "build-lib/pinned" and name not in needed:
@@ -102,7 +104,7 @@ def _earlier(images: Iterable[Reference], present: str, keep: int, engine: Engin
     for name in images:
         releases[(name.tag or "").removesuffix(WITHOUT_SLURM).removesuffix(WITH_SLURM)].append(name)
     releases.pop(present, None)
-    newest_first = sorted(releases.values(), key=lambda names: max(map(engine.named_at, names)), reverse=True)
+    newest_first = sorted(releases.values(), key=lambda names: max(map(engine.images.named_at, names)), reverse=True)
     return [name for names in newest_first[keep:] for name in names]
 
 

@@ -69,7 +69,7 @@ def examine(settings: Settings) -> list[Finding]:
     try:
         with Engine.connect(settings) as engine:
             findings += _engine(engine, repository, settings)
-            held = set(engine.images())
+            held = set(engine.images.by_name())
     except BuildError as error:
         findings.append(_bad("engine", error))
     return findings + _network(repository, held, settings)

@@ -126,7 +126,7 @@ class Recorder:
     def _sizes(self) -> dict[str, int]:
         """The images' sizes in bytes, by name; empty if the engine has ended, because such a run has a record too."""
         try:
-            return {name: image.size for name, image in self._engine.images().items()}
+            return {name: image.size for name, image in self._engine.images.by_name().items()}
         except EngineError:
             return {}
 

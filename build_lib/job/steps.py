@@ -275,7 +275,7 @@ def _copy(repository: Repository, done: set[str], engine: Engine, settings: Sett
 
 def _verify(checks: Mapping[str, Check], done: set[str], engine: Engine) -> list[BuildError]:
     """Check that the engine has the built images, with this run's fingerprints, and return what is wrong."""
-    images = engine.images()
+    images = engine.images.by_name()
     wrong: list[BuildError] = []
     for name in sorted(done):
         image = images.get(checks[name].service.image.canonical)

@@ -1,7 +1,7 @@
 """Images between registries and the engine.
 
 In: dependency images or services, an engine, settings. Out: the images in the engine (prefetch) or in the private
-registry (deps-push, push), with an outcome for each: where it came from, or why each source did not have it.
+registry (deps-push, push), with an outcome for each: where it came from, or why each source did not give it.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from build_lib.transfer import mirrors as mirrors
     from build_lib.transfer import prefetch as prefetch
     from build_lib.transfer import push_services as push_services
-    from build_lib.transfer.fetch import Fetched as Fetched
+    from build_lib.transfer.image_pull import Fetched as Fetched
     from build_lib.transfer.mirrors import Probe as Probe
     from build_lib.transfer.mirrors import Written as Written
     from build_lib.transfer.push_services import PushedService as PushedService

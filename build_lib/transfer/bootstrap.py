@@ -118,7 +118,7 @@ def _import(root: Path, image: Reference, archive: apt.Archive, engine: Engine, 
     command = ["tar", "--create", "--numeric-owner", "--exclude=./dev/*", "--exclude=./proc/*", "-C", str(root), "."]
     with started(command, cancel, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        engine.import_root(process.stdout, image, changes)
+        engine.streams.import_root(process.stdout, image, changes)
         if process.wait():
             raise BuildError(f"tar could not read the new root of {image}")
 

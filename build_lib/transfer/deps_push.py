@@ -1,7 +1,7 @@
 """Dependency images into the private registry: unchanged, and only what is not there yet.
 
-From registry to registry, never by way of the engine or the disk. Every name is looked up first (`copies`), then what
-is missing is brought there (`placement`).
+From registry to registry, never by way of the engine or the disk. Every name is looked up first (registry/copy_plan),
+then what is missing is copied (registry/upload).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -30,13 +30,13 @@ Connect = Callable[[], AbstractContextManager[Engine]]
 
 
 class Listener(Protocol):
-    """Who hears of each image; called in the thread that called push."""
+    """Receives the course of a push; called in the thread that called push."""
 
     def on_start(self, name: str) -> None:
-        """Its names are looked up."""
+        """The look-up of an image's names begins."""
 
     def on_pushed(self, outcome: Outcome[Pushed]) -> None:
-        """It is in the registry, or could not be brought there."""
+        """An image is in the registry, or could not be copied or pushed."""
 
 
 def push(
@@ -49,7 +49,7 @@ def push(
     create_project: bool = False,
     dry: bool = False,
 ) -> list[Outcome[Pushed]]:
-    """Bring all images into the private registry; the outcomes in the order of `wanted`.
+    """Copy all images into the private registry; the outcomes in the order of `wanted`.
 
     `platforms` limits an index to some, such as `linux/amd64`: of one, its manifest alone is copied. `connect` gives
     the engine, which is asked only for what no registry has. With `dry`, nothing is written.
@@ -69,7 +69,7 @@ def push(
 
 
 class _AtSource:
-    """The blobs of a copy where it was found (placement.Content)."""
+    """The blobs of copies, at the registries where the images were found (upload.Content)."""
 
     def __init__(self, registries: Registries) -> None:
         self._registries = registries
@@ -99,7 +99,7 @@ class _Push:
         self.cancel = cancel
 
     def check_access(self, *, create: bool) -> None:
-        """See harbor.check_access; without an image, there is nothing to ask for."""
+        """See harbor.check_access; asked for the first image's place, so not at all without an image."""
         for targets in list(self.places.values())[:1]:
             harbor.check_access(self.registries, targets[0], self.registry, create=create)
 
@@ -116,7 +116,7 @@ class _Push:
     def carry_out(
         self, found: Sequence[Outcome[Copy]], on_end: Callable[[Outcome[Pushed]], None], *, dry: bool
     ) -> list[Outcome[Pushed]]:
-        """Copy what a registry has; the rest goes by the engine."""
+        """Copy what a registry has; the engine pushes the rest."""
         to_copy = {outcome.name: outcome.value for outcome in found if outcome.value is not None}
         errors = {outcome.name: outcome.error for outcome in found if outcome.error is not None}
         content = _AtSource(self.registries)
@@ -130,16 +130,16 @@ class _Push:
     def _without_registry(
         self, image: Reference, targets: tuple[Reference, ...], error: BuildError, *, dry: bool
     ) -> Pushed:
-        """The engine's own push, of what no registry has.
+        """Have the engine push an image that no registry has.
 
         Raises:
-            BuildError: why the image could not be looked up; Unavailable if the engine has it neither.
+            BuildError: why the image could not be looked up; Unavailable if the engine does not have it either.
         """
         if not isinstance(error, Unavailable):
             raise error
         try:
             with self.connect() as engine:
-                held = engine.images().get(image.identity)
+                held = engine.images.by_name().get(image.identity)
                 if held is None:
                     raise EngineError("it has no such image")
                 if image.digest:
@@ -154,7 +154,7 @@ class _Push:
         return Pushed(image=image, places=targets, source="engine", digest=digest, result="pushed")
 
     def _push_by_engine(self, image: Reference, targets: Sequence[Reference], engine: Engine) -> str:
-        """Pushed under one name; the others are written from what the registry then has."""
+        """Push the image under one name, and write its other names at the registry; its digest there."""
         manifest = push_by_engine(image, targets[-1], engine, self.registries)
         write_names(self.registries, targets[:-1], manifest)
         return manifest.digest

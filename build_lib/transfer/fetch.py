@@ -1,377 +1,143 @@
 """Images that the engine lacks, each from the first source that has it, by the content path or by the engine's pulls.
 
 All names are looked up at once. Then every blob that the engine lacks is a piece of work, and every image one that
-waits for its blobs: it is loaded while others still download. `PULL_THROUGH` chooses the engine's own pulls instead;
-by itself, they are taken from registries so near that nothing can be gained (`bench/prefetch.py`).
+waits for its blobs: it is loaded while others still download. `PULL_THROUGH` chooses the engine's own pulls instead.
 """
 
-import threading
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from typing import Protocol
 
-from build_lib.engine import Engine, NotLoadable
-from build_lib.errors import BuildError, Refusal, Unavailable
+from build_lib.engine import Engine
 from build_lib.graph import Cancel, Outcome, run
-from build_lib.reference import Reference, pinned
-from build_lib.registry import BlobStore, Descriptor, Progress, Registries, retry, source_chain
+from build_lib.registry import BlobStore, Downloads, Progress, Registries
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
-from build_lib.transfer import bootstrap
-from build_lib.transfer.pull import Found, Incoming
+from build_lib.transfer.content_pull import ContentPull, Found
+from build_lib.transfer.fetch_progress import FetchProgress
+from build_lib.transfer.image_pull import Fetched, ImagePull
+from build_lib.transfer.shared_blobs import SharedBlobs
+from build_lib.transfer.source_search import Offer, Search, near_hosts, sources
 
-HERE = "engine"  # the source of an image that needed no fetching
-BOOTSTRAP = "apt archive"
-_NEAR_SECONDS = 0.05  # within which a registry answers from which the engine's own pulls are the quicker ones
 _LOOK_UPS = 4  # at once, for each connection that carries blobs: they are small, and wait for round trips
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fetched:
-    """Where an image came from, how long that took, and which sources had refused before.
-
-    `size` is what had to be downloaded, in bytes; None where that is not known, for the engine pulled it itself.
-    `tries` is 1, and one more for each failure that passed: of a request, of a blob's transfer, of a pull.
-    """
-
-    image: Reference
-    source: str
-    seconds: float
-    size: int | None = None
-    tries: int = 1
-    refusals: tuple[Refusal, ...] = ()
-
-    @property
-    def was_here(self) -> bool:
-        """Whether the engine had it already."""
-        return self.source == HERE
-
-
 class Listener(Protocol):
-    """Who hears of each image as it comes; called in the thread that called prefetch."""
+    """Receives the course of a fetch; called in the thread that called prefetch."""
 
     def on_start(self, name: str) -> None:
-        """An image is looked for."""
+        """The search for an image begins."""
 
     def on_progress(self, progress: Progress) -> None:
-        """Some time has gone by."""
+        """Some time has passed."""
 
     def on_fetched(self, outcome: Outcome[Fetched]) -> None:
-        """It was brought in, or could not be."""
+        """An image is in the engine, or could not be pulled."""
 
 
 def fetch(
     absent: Sequence[Dependency], engine: Engine, settings: Settings, listener: Listener, *, fail_fast: bool
 ) -> list[Outcome[Fetched]]:
-    """Bring these images into the engine; the outcomes in their order."""
-    cancel = Cancel()
-    with Registries(settings, cancel, connections=_LOOK_UPS * settings.pulls_at_once) as registries:
-        return _Fetch(absent, engine, settings, registries, cancel).run(listener, fail_fast=fail_fast)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Source:
-    """Where an image may be, and the way by which it would come."""
-
-    place: Reference
-    pulled: bool  # by the engine
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Looked:
-    """How far an image was looked for: found, to be pulled by the engine from `place`, or in no registry."""
-
-    refusals: tuple[Refusal, ...]
-    rest: tuple[_Source, ...]  # the sources that were not asked
-    found: Found | None = None
-    place: Reference | None = None
-    passed: int = 0  # failures that passed
+    """Pull these images into the engine; the outcomes in their order."""
+    with Registries(settings, Cancel(), connections=_LOOK_UPS * settings.pulls_at_once) as registries:
+        return _Fetch(absent, engine, settings, registries).run(listener, fail_fast=fail_fast)
 
 
 class _Fetch:
+    """One run: the searches for all images, then their blobs and pulls under one limit."""
+
     def __init__(
-        self,
-        absent: Sequence[Dependency],
-        engine: Engine,
-        settings: Settings,
-        registries: Registries,
-        cancel: Cancel,
+        self, absent: Sequence[Dependency], engine: Engine, settings: Settings, registries: Registries
     ) -> None:
-        self.images = {str(item.image): item.image for item in absent}
-        self.platforms = {str(item.image): item.platform for item in absent}
-        self.engine = engine
-        self.settings = settings
-        self.registries = registries
-        self.cancel = cancel
-        self.began = time.monotonic()
-        self.blobs = BlobStore(settings.state_dir / "blobs")
-        self._near: frozenset[str] = frozenset()  # hosts from which the engine pulls first
-        self.incoming = self._incoming()
-        self._failed: dict[tuple[str, str], BuildError] = {}  # blobs by host and digest
-        self._again: Counter[str] = Counter()  # failures that passed, by blob
-        self._pulled: dict[str, dict[str, tuple[int, int]]] = {}  # bytes that came and all, by image and layer
-        self._ended: set[str] = set()
-        self._tried: dict[str, list[Found]] = {}  # by the content path, by image
-        self._users: Counter[str] = Counter()  # how many of these wait for a blob
-        self._lock = threading.Lock()
-
-    def _progress(self, found: Mapping[str, Found]) -> Progress:
-        received = dict(self.incoming.received) if self.incoming else {}
-        parts = {name: {blob.digest: blob.size for blob in item.blobs} for name, item in found.items()}
-        with self._lock:
-            for name, layers in self._pulled.items():
-                parts[name] = {layer: total for layer, (_, total) in layers.items()}
-                received |= {layer: done for layer, (done, _) in layers.items()}
-        sums = {
-            name: (sum(received.get(part, 0) for part in sizes), sum(sizes.values())) for name, sizes in parts.items()
-        }
-        total = {part: size for sizes in parts.values() for part, size in sizes.items()}
-        return Progress(
-            done=sum(received.get(part, 0) for part in total),
-            total=sum(total.values()),
-            images={name: both for name, both in sums.items() if both[0] and name not in self._ended},
-        )
-
-    def _incoming(self) -> Incoming | None:
-        """The content path, for an engine here; by itself, it comes after the engine's pulls where these are quick."""
-        through = self.settings.pull_through
-        if through == "engine" or not self.engine.is_here():
-            return None
-        keeps = self.engine.keeps_content()
-        with ThreadPoolExecutor(1) as beside:  # the one waits for the network, the other for the engine
-            near = beside.submit(self._find_near if through == "auto" else frozenset)
-            incoming = Incoming(self.engine, self.registries, self.blobs, classic=not keeps, tries=self.settings.tries)
-            self._near = near.result()
-        return incoming
-
-    def _find_near(self) -> frozenset[str]:
-        """Which of the registries that are asked first are so near that the engine's own pulls are quicker.
-
-        A login is tried here, once, before the engine sends it for every image.
-        """
-        first: dict[str, Reference] = {}
-        for image in self.images.values():
-            place = next(source_chain.places(image, self.settings))
-            first.setdefault(place.host, place)
-
-        def work(host: str, _cancel: Cancel) -> bool:
-            if not self.registries.session.answers_within(host, _NEAR_SECONDS):
-                return False
-            self.registries.resolve(first[host])
-            return True
-
-        outcomes = run(dict.fromkeys(first, ()), work, jobs=self.settings.pulls_at_once, cancel=self.cancel)
-        return frozenset(outcome.name for outcome in outcomes if outcome.value)
-
-    def _sources(self, image: Reference) -> Iterator[_Source]:
-        for place in source_chain.places(image, self.settings):
-            if self.incoming is None or place.host in self._near:
-                yield _Source(place=place, pulled=True)
-            if self.incoming is not None:
-                yield _Source(place=place, pulled=False)
+        began = time.monotonic()
+        self.cancel = registries.cancel
+        self.jobs = settings.pulls_at_once
+        store = BlobStore(settings.state_dir / "blobs")
+        downloads = Downloads(registries, store, tries=settings.tries)
+        content, near = _ways(absent, engine, settings, registries, downloads)
+        self.searches: dict[str, Search] = {}
+        for item in absent:
+            chain = sources(item.image, settings, near=near, content=content is not None)
+            self.searches[str(item.image)] = Search(item, chain, registries, content)
+        self.blobs = SharedBlobs(downloads, store, self.cancel, keep=settings.keep_blobs)
+        self.progress = FetchProgress(downloads.received)
+        self.images = ImagePull(engine, settings, registries, content, self.blobs, self.progress, began=began)
 
     def run(self, listener: Listener, *, fail_fast: bool) -> list[Outcome[Fetched]]:
-        """Look for all, then fetch blobs and load images, one limit for both."""
-        names: Mapping[str, Sequence[str]] = dict.fromkeys(self.images, ())
-        looked = {
-            outcome.name: outcome.value
-            for outcome in run(
-                names,
-                lambda name, _cancel: self._look_up(name),
-                jobs=_LOOK_UPS * self.settings.pulls_at_once,
-                on_start=listener.on_start,
-                cancel=self.cancel,
-            )
-        }
-        found = {name: item.found for name, item in looked.items() if item is not None and item.found is not None}
-        blobs = {blob.digest: (item.source, blob) for item in found.values() for blob in item.blobs}
-        needs: dict[str, Sequence[str]] = {}
-        for name in self.images:  # each image right behind its blobs: it is loaded before others' are fetched
-            own = [blob.digest for blob in found[name].blobs] if name in found else []
-            needs |= {digest: () for digest in own if digest not in needs}
-            needs[name] = own
+        offers = self._look_up(listener.on_start)
+        found = {name: offer.found for name, offer in offers.items() if offer and offer.found}
         for name, item in found.items():
-            self._wait_for(name, item)
+            self.blobs.wait_for(name, item)
+            self.progress.expect(name, item)
+        return self._fetch(offers, found, listener, fail_fast=fail_fast)
 
-        def work(key: str, cancel: Cancel) -> Fetched | None:
+    def _look_up(self, on_start: Callable[[str], None]) -> dict[str, Offer | None]:
+        """The first source of each image."""
+        outcomes = run(
+            dict.fromkeys(self.searches, ()),
+            lambda name, _cancel: self.searches[name].next(),
+            jobs=_LOOK_UPS * self.jobs,
+            on_start=on_start,
+            cancel=self.cancel,
+        )
+        return {outcome.name: outcome.value for outcome in outcomes}
+
+    def _fetch(
+        self, offers: Mapping[str, Offer | None], found: Mapping[str, Found], listener: Listener, *, fail_fast: bool
+    ) -> list[Outcome[Fetched]]:
+        blobs = {blob.digest: (item.source, blob) for item in found.values() for blob in item.blobs}
+
+        def work(key: str, _cancel: Cancel) -> Fetched | None:
             if key in blobs:
-                self._fetch_blob(*blobs[key])
+                self.blobs.fetch(*blobs[key])
                 return None
-            looked_for = looked[key]
-            assert looked_for is not None
-            return self._take_counted(self.images[key], looked_for, cancel)
+            return self.images.pull(self.searches[key], offers[key])
 
         def ended(outcome: Outcome[Fetched | None]) -> None:
-            if outcome.name not in self.images:
+            if outcome.name not in self.searches:
                 return
-            self._ended.add(outcome.name)
+            self.progress.end(outcome.name)
             listener.on_fetched(_of_image(outcome))
             if outcome.done:
-                self._release(outcome.name)
+                self.blobs.release(outcome.name)
 
         outcomes = run(
-            needs,
+            _order(self.searches, found),
             work,
-            jobs=self.settings.pulls_at_once,
+            jobs=self.jobs,
             on_end=ended,
-            on_tick=lambda: listener.on_progress(self._progress(found)),
+            on_tick=lambda: listener.on_progress(self.progress.now()),
             fail_fast=fail_fast,
             cancel=self.cancel,
         )
-        return [_of_image(outcome) for outcome in outcomes if outcome.name in self.images]
-
-    def _look_up(self, name: str) -> _Looked:
-        with retry.counted() as passed:
-            looked = self._look(self.images[name], tuple(self._sources(self.images[name])))
-        return replace(looked, passed=len(passed))
-
-    def _look(self, image: Reference, sources: Sequence[_Source]) -> _Looked:
-        """Ask the sources in order, down to the first that has the image."""
-        refusals: list[Refusal] = []
-        for number, source in enumerate(sources):
-            rest = tuple(sources[number + 1 :])
-            if self.incoming is None or source.pulled:
-                return _Looked(refusals=tuple(refusals), rest=rest, place=source.place)
-            try:
-                found = self.incoming.find(image, source.place, self.platforms[str(image)])
-                return _Looked(refusals=tuple(refusals), rest=rest, found=found)
-            except NotLoadable:
-                return _Looked(refusals=tuple(refusals), rest=rest, place=source.place)
-            except BuildError as error:
-                if self.cancel.requested():
-                    raise
-                refusals.append(Refusal(source=self._source(source.place, image), reason=error.message))
-        return _Looked(refusals=tuple(refusals), rest=())
-
-    def _take_counted(self, image: Reference, looked: _Looked, cancel: Cancel) -> Fetched:
-        """As `_take`, with the number of tries that it took, those for its blobs too."""
-        with retry.counted() as passed:
-            try:
-                return replace(self._take(image, looked, cancel), tries=self._tries(looked, passed))
-            except Unavailable as error:
-                error.tries = self._tries(looked, passed)
-                raise
-
-    def _tries(self, looked: _Looked, passed: Sequence[BuildError]) -> int:
-        blobs = looked.found.blobs if looked.found else ()
-        with self._lock:
-            return 1 + looked.passed + len(passed) + sum(self._again[blob.digest] for blob in blobs)
-
-    def _take(self, image: Reference, looked: _Looked, cancel: Cancel) -> Fetched:
-        """Bring the image in from where it was found; if that fails, from the sources after that."""
-        refusals = list(looked.refusals)
-        while looked.found is not None or looked.place is not None:
-            place = looked.found.source if looked.found else looked.place
-            assert place is not None
-            source = self._source(place, image)
-            try:
-                size = self._bring(image, looked, cancel)
-                return self._fetched(image, source, refusals, size)
-            except BuildError as error:
-                if cancel.requested():
-                    raise
-                self.engine.check()
-                if not _comes_next(place, looked.rest):
-                    self.registries.session.hosts.note(place.host, error)
-                    refusals.append(Refusal(source=source, reason=error.message))
-            looked = self._look(image, looked.rest)
-            refusals += looked.refusals
-            if looked.found is not None:
-                self._wait_for(str(image), looked.found)
-        return self._bootstrap(image, refusals, cancel)
-
-    def _bring(self, image: Reference, looked: _Looked, cancel: Cancel) -> int | None:
-        if looked.found is None:
-            assert looked.place is not None
-            tries = 1 if _comes_next(looked.place, looked.rest) else self.settings.tries
-            self._pull(image, looked.place, tries, cancel)
-            return None
-        assert self.incoming is not None
-        with self._lock:
-            failed = [self._failed.get((looked.found.source.host, blob.digest)) for blob in looked.found.blobs]
-        for error in failed:
-            if error is not None:
-                raise error
-        self.incoming.load(looked.found)
-        return looked.found.size
-
-    def _bootstrap(self, image: Reference, refusals: list[Refusal], cancel: Cancel) -> Fetched:
-        if bootstrap.suite(image):
-            try:
-                bootstrap.make(image, self.engine, self.settings, cancel)
-                return self._fetched(image, BOOTSTRAP, refusals, None)
-            except BuildError as error:
-                if cancel.requested():
-                    raise
-                refusals.append(Refusal(source=BOOTSTRAP, reason=error.message))
-        raise Unavailable(str(image), refusals)
-
-    def _fetched(self, image: Reference, source: str, refusals: Sequence[Refusal], size: int | None) -> Fetched:
-        seconds = time.monotonic() - self.began
-        return Fetched(image=image, source=source, seconds=seconds, size=size, refusals=tuple(refusals))
-
-    def _source(self, place: Reference, image: Reference) -> str:
-        """A source in words: a host, or the whole name where it is another than the image's own."""
-        return place.host if place == image else str(place)
-
-    def _fetch_blob(self, source: Reference, blob: Descriptor) -> None:
-        """Fetch a blob; why it failed is for the images that need it to say."""
-        assert self.incoming is not None
-        with retry.counted() as passed:
-            try:
-                self.incoming.fetch(source, blob).close()
-            except BuildError as error:
-                if self.cancel.requested():
-                    raise
-                with self._lock:
-                    self._failed[source.host, blob.digest] = error
-        with self._lock:
-            self._again[blob.digest] = len(passed)
-
-    def _wait_for(self, name: str, found: Found) -> None:
-        with self._lock:
-            self._tried.setdefault(name, []).append(found)
-            self._users.update(blob.digest for blob in found.blobs)
-
-    def _release(self, name: str) -> None:
-        """The image is there: remove those of its blobs that no other one waits for."""
-        if self.settings.keep_blobs:
-            return
-        with self._lock:
-            blobs = [blob for found in self._tried.pop(name, ()) for blob in found.blobs]
-            self._users.subtract(blob.digest for blob in blobs)
-            unused = [blob for blob in blobs if not self._users[blob.digest]]
-        for blob in unused:
-            self.blobs.remove(blob)
-
-    def _pull(self, image: Reference, place: Reference, tries: int, cancel: Cancel) -> None:
-        """Have the engine pull; what is called otherwise there gets its own name, and that alone."""
-        login = self.registries.session.login(place.host)
-        platform = self.platforms[str(image)]
-
-        def downloading(layer: str, done: int, total: int) -> None:
-            with self._lock:
-                self._pulled.setdefault(str(image), {})[layer] = (done, total)
-
-        def pull() -> None:
-            self.registries.session.hosts.check(place.host)
-            with cancel.abandoned():  # the engine gives up by itself once nobody listens
-                self.engine.pull(place, login, platform=platform, cancelled=cancel.requested, on_layer=downloading)
-
-        had = place.identity in self.engine.images()
-        retry.call(pull, tries=tries, cancel=cancel)
-        if place != image:
-            self.engine.tag(str(place), pinned(image) or image)
-            if not had:
-                self.engine.remove(place)
+        return [_of_image(outcome) for outcome in outcomes if outcome.name in self.searches]
 
 
-def _comes_next(place: Reference, rest: Sequence[_Source]) -> bool:
-    """Whether the same is tried by the content path next, which has the patience and the better reasons."""
-    return bool(rest) and rest[0].place == place
+def _ways(
+    absent: Sequence[Dependency], engine: Engine, settings: Settings, registries: Registries, downloads: Downloads
+) -> tuple[ContentPull | None, frozenset[str]]:
+    """The content path, for an engine here, and the hosts from which the engine's pulls come first all the same."""
+    if settings.pull_through == "engine" or not engine.is_here():
+        return None, frozenset()
+    classic = not engine.keeps_content()
+    images = [item.image for item in absent] if settings.pull_through == "auto" else []
+    with ThreadPoolExecutor(1) as beside:  # the one waits for the network, the other for the engine
+        near = beside.submit(near_hosts, images, settings, registries)
+        content = ContentPull(engine, registries, downloads, classic=classic)
+        return content, near.result()
+
+
+def _order(images: Iterable[str], found: Mapping[str, Found]) -> dict[str, Sequence[str]]:
+    """The work in its order, and what each piece needs: an image comes right behind its own blobs, so that it is loaded
+    before those of others are fetched.
+    """
+    needs: dict[str, Sequence[str]] = {}
+    for name in images:
+        own = [blob.digest for blob in found[name].blobs] if name in found else []
+        needs |= {digest: () for digest in own if digest not in needs}
+        needs[name] = own
+    return needs
 
 
 def _of_image(outcome: "Outcome[Fetched | None]") -> Outcome[Fetched]:

@@ -80,16 +80,16 @@ def read(path: Path = DAEMON_CONFIG) -> dict[str, Any]:
     """The engine's settings; none if it has no such file.
 
     Raises:
-        BuildError: the file is no JSON object.
+        BuildError: the file is not a JSON object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise BuildError(f"{path} cannot be read: {error}", hint="mend it by hand; it was left as it is") from None
+        raise BuildError(f"{path} cannot be read: {error}", hint="correct it by hand; it was not changed") from None
     if not isinstance(content, dict):
-        raise BuildError(f"{path} is no JSON object", hint="mend it by hand; it was left as it is")
+        raise BuildError(f"{path} is not a JSON object", hint="correct it by hand; it was not changed")
     return content
 
 

@@ -1,4 +1,4 @@
-"""The source chain: bring dependency images into the engine, from the first source that has them; and its record."""
+"""Dependency images into the engine, each from the first source that has it, and the record of that."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,9 @@ from build_lib.registry import Registries, source_chain
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
 from build_lib.transfer import bootstrap
-from build_lib.transfer.fetch import BOOTSTRAP, HERE, Fetched, Listener, fetch
+from build_lib.transfer.fetch import Listener, fetch
+from build_lib.transfer.image_pull import BOOTSTRAP, HERE, Fetched
+from build_lib.transfer.source_search import source_name
 
 _RECORD = "prefetch.json"
 
@@ -28,13 +30,13 @@ def prefetch(
     *,
     fail_fast: bool = False,
 ) -> list[Outcome[Fetched]]:
-    """Bring all images into the engine under their own names; the outcomes in the order of `wanted`.
+    """Pull the images that the engine lacks, under their own names; the outcomes in the order of `wanted`.
 
-    What is pinned by a digest gets the name that `reference.pinned` gives, if the engine did not pull it from its own
-    registry. What failed stands in the record that `reasons` reads: a later build can say why it lacks an image.
+    An image pinned by its digest gets the name that `reference.pinned` gives, unless the engine itself pulled it from
+    its own registry. Failures are recorded for `reasons`: a later build can say why it lacks an image.
     """
     began = datetime.now(UTC)
-    present = engine.images()
+    present = engine.images.by_name()
     outcomes = {str(item.image): _there(item) for item in wanted if _is_there(item, present, engine)}
     absent = [item for item in wanted if str(item.image) not in outcomes]
     if absent:
@@ -55,14 +57,14 @@ def refusals(outcome: Outcome[Fetched]) -> tuple[Refusal, ...]:
 
 
 def tries(outcome: Outcome[Fetched]) -> int | None:
-    """How many it took (see `Fetched`); None where it was stopped before that could be told."""
+    """How many tries the image took (see `Fetched`); None where it was stopped before that was known."""
     if outcome.value is not None:
         return outcome.value.tries
     return outcome.error.tries if isinstance(outcome.error, Unavailable) else None
 
 
 def described(outcome: Outcome[Fetched]) -> dict[str, Any]:
-    """An outcome for programs; null is what is not known."""
+    """An outcome for programs; what is not known is null."""
     fetched = outcome.value
     return {
         "image": outcome.name,
@@ -75,11 +77,11 @@ def described(outcome: Outcome[Fetched]) -> dict[str, Any]:
 
 
 def plan(wanted: Sequence[Dependency], engine: Engine, settings: Settings) -> dict[str, tuple[tuple[str, str], ...]]:
-    """For each image every source with its answer, by a HEAD: "" where it has the image, else why not.
+    """For each image every source and its answer to a HEAD: "" where it has the image, else why not.
 
-    Nothing is asked about what is in the engine. Nothing is downloaded.
+    Nothing is asked about images that the engine has, and nothing is downloaded.
     """
-    present = engine.images()
+    present = engine.images.by_name()
     with Registries(settings, connections=settings.pulls_at_once) as registries:
 
         def work(name: str, _cancel: Cancel) -> tuple[tuple[str, str], ...]:
@@ -95,7 +97,7 @@ def plan(wanted: Sequence[Dependency], engine: Engine, settings: Settings) -> di
 def _is_there(item: Dependency, present: Mapping[str, object], engine: Engine) -> bool:
     """Whether the engine has it under a name by which a build finds it, for the platform if one is asked for."""
     name = next((name for name in local_names(item.image) if name.identity in present), None)
-    return name is not None and (item.platform is None or engine.is_for(name, item.platform))
+    return name is not None and (item.platform is None or engine.images.is_for(name, item.platform))
 
 
 def last(settings: Settings) -> Mapping[str, Any]:
@@ -107,7 +109,7 @@ def last(settings: Settings) -> Mapping[str, Any]:
 
 
 def reasons(image: Reference, settings: Settings) -> str:
-    """Why the last prefetch could not bring the image, in words; "" if it did not fail."""
+    """Why the last prefetch could not pull the image, in words; "" if it did not fail."""
     for item in last(settings).get("images", []):
         if item["image"] == str(image) and item["source"] is None:
             return "; ".join(f"{refusal['source']}: {refusal['reason']}" for refusal in item["refusals"])
@@ -120,7 +122,7 @@ def _there(item: Dependency) -> Outcome[Fetched]:
 
 def _asked(image: Reference, settings: Settings, registries: Registries) -> Iterator[tuple[str, str]]:
     for place in source_chain.places(image, settings):
-        name = place.host if place == image else str(place)
+        name = source_name(place, image)
         try:
             yield name, "" if registries.resolve(place) else "there is no such image"
         except RegistryError as error:

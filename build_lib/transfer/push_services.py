@@ -1,4 +1,4 @@
-"""The built services into the private registry, by the engine's own pushes."""
+"""Built services into the private registry, by the engine's own pushes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ def push(
 ) -> list[Outcome[PushedService]]:
     """Push the services' images, PUSH_JOBS at once; the outcomes in their order.
 
-    Those that are `unfit` are not pushed, for that reason. An image that is in the registry already, under this name,
-    is left alone. With `dry`, nothing is written.
+    Services in `unfit` are not pushed, each for the reason given there. An image that the registry already has under
+    this name is left alone. With `dry`, nothing is written.
 
     Raises:
         SettingsError: no private registry is set.
@@ -44,7 +44,7 @@ def push(
     """
     registry = settings.registry_to_push_to
     places = {name: registry.place(service.image) for name, service in services.items()}
-    images = engine.images()
+    images = engine.images.by_name()
     cancel = Cancel()
 
     def work(name: str, _cancel: Cancel) -> PushedService:

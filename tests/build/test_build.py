@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from build_lib.build import builders
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.support.commands import Inv, inv_command
@@ -136,7 +136,7 @@ def test_every_backend_builds_the_graph(
     done = inv("build-all", **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert BACKENDS[backend["BUILDER_BACKEND"]] in done.stdout
-    assert Reference.parse(f"{prefix}app:v1").canonical in engine.images()
+    assert Reference.parse(f"{prefix}app:v1").canonical in engine.images.by_name()
     assert "nothing to build" in inv("build-all", **environment).stdout
 
 
@@ -188,18 +188,18 @@ def test_pull_has_the_builder_look_for_newer_base_images(
     environment = {"IMAGE_PREFIX": prefix, "IMAGE_TAG": "v1"}
     try:
         assert inv("build-all", **environment).returncode == 0
-        old = engine.images()[Reference.parse(name).canonical].id
+        old = engine.images.by_name()[Reference.parse(name).canonical].id
         tiny_image(engine, newer, machine, mark="new")
-        engine.tag(newer, Reference.parse(name))
+        engine.images.tag(newer, Reference.parse(name))
         subprocess.run(["docker", "push", name], check=True, capture_output=True)
-        engine.tag(old, Reference.parse(name))
+        engine.images.tag(old, Reference.parse(name))
         assert "nothing to build" in inv("build", "-s", "one", **environment).stdout
         done = inv("build", "-s", "one", "--pull", **environment)
         assert done.returncode == 0, done.stdout + done.stderr
         assert content(engine, f"{prefix}one:v1", "/copy") == "new"
     finally:
         for image in (name, newer):
-            engine.remove(Reference.parse(image))
+            engine.images.remove(Reference.parse(image))
 
 
 def test_build_arguments_and_secrets_come_from_settings_and_secrets_stay_secret(
@@ -231,7 +231,7 @@ def test_without_a_docker_cli_the_classic_builder_builds(
     done = inv("build-all", PATH="/nowhere", **two)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "with classic builder" in done.stdout
-    assert Reference.parse(f"{prefix}app:v1").canonical in engine.images()
+    assert Reference.parse(f"{prefix}app:v1").canonical in engine.images.by_name()
 
 
 def test_the_classic_builder_refuses_what_needs_buildkit_by_line(

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.support.commands import ended, inv_command, run_inv, said, small_disk, until
@@ -373,7 +373,7 @@ def test_a_run_that_is_killed_between_a_build_and_its_record_is_not_believed(
 
     def there() -> bool:
         pause.end()
-        return name in engine.images()
+        return name in engine.images.by_name()
 
     try:
         until(there, "the builder does not end by itself")
@@ -470,7 +470,7 @@ def test_any_name_in_a_context_is_built_and_watched(each: Site, engine: Engine) 
     for name in NAMES:
         (directory / name).write_text(name)
     each.builds("aaa")
-    with engine.container(f"{each.prefix}aaa:v1", owner="test") as container:
+    with engine.containers.temporary(f"{each.prefix}aaa:v1", owner="test") as container:
         found = {
             member.name.removeprefix("all/"): file.read().decode()
             for member, file in container.files("/all")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from build_lib.bundle.archive import Archive
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.reference import Reference, pinned
 from build_lib.registry.client import Registries
 from build_lib.registry.manifests import Descriptor, digest_of
@@ -46,15 +46,15 @@ def clean(engine: Engine) -> Iterator[set[str]]:
 
 
 def forget(engine: Engine, unwanted: set[str]) -> None:
-    for name in engine.images():
+    for name in engine.images.by_name():
         reference = Reference.parse(name)
         if reference.host in unwanted or str(reference) in unwanted:
-            engine.remove(reference)
+            engine.images.remove(reference)
 
 
 def of(engine: Engine, registry: Registry) -> dict[str, str]:
     """What the engine has of a test's own registry, by name: others use the engine too."""
-    found = engine.images().items()
+    found = engine.images.by_name().items()
     return {name: image.id for name, image in found if Reference.parse(name).host == registry.host}
 
 
@@ -128,9 +128,9 @@ def test_a_site_with_no_network_builds_from_a_bundle(
             pin = pinned(Reference.parse(by_digest))
             assert pin is not None
             for service in ("two", "one"):
-                empty.remove(Reference.parse(f"{prefix}{service}:v1"))
+                empty.images.remove(Reference.parse(f"{prefix}{service}:v1"))
             for image in (Reference.parse(base), Reference.parse(run), pin):
-                empty.remove(image)
+                empty.images.remove(image)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -202,7 +202,7 @@ def test_parts_joined_by_cat_are_loaded_by_docker(
     joined = f"cat {bundle}.[0-9]* | docker load"
     subprocess.run(["sh", "-c", joined], check=True, capture_output=True)
     assert content(engine, name, "/mark") == "a"
-    engine.remove(Reference.parse(name))
+    engine.images.remove(Reference.parse(name))
     assert loaded(inv, bundle)[name]["result"] == "loaded"
     assert content(engine, name, "/mark") == "a"
 
@@ -329,7 +329,7 @@ def test_a_kind_of_layer_that_the_engine_does_not_take_is_said(
     assert loaded(inv, bundle, "-r", f"{private.host}/p")[zstd]["result"] == "loaded"
     if engine.keeps_content():
         return  # its load takes all or nothing, and this layer is zstd by name alone
-    engine.remove(Reference.parse(other))
+    engine.images.remove(Reference.parse(other))
     subprocess.run(["docker", "load", "--input", str(bundle)], check=True, capture_output=True)
     assert content(engine, other, "/mark") == "other"
 
@@ -365,18 +365,18 @@ def test_what_only_the_engine_has_comes_from_it(
     assert {item["image"]: item["digest"] for item in again["images"]} == {
         name: item["digest"] for name, item in found.items()
     }, "the same image gives the same digest"
-    ids = {name: engine.images()[Reference.parse(name).canonical].id for name in (local, service)}
+    ids = {name: engine.images.by_name()[Reference.parse(name).canonical].id for name in (local, service)}
     there = loaded(inv, bundle, "-r", f"{private.host}/p")
     assert there[service]["names"] == [f"{private.host}/p/{service}"]
     assert {name: item["digest"] for name, item in there.items()} == {
         name: item["digest"] for name, item in found.items()
     }
     for name in (local, service):
-        engine.remove(Reference.parse(name))
+        engine.images.remove(Reference.parse(name))
     loaded(inv, bundle)
     # the id is the config's; a containerd store takes the manifest's, and deps-save made that
     assert engine.keeps_content() or ids == {
-        name: engine.images()[Reference.parse(name).canonical].id for name in (local, service)
+        name: engine.images.by_name()[Reference.parse(name).canonical].id for name in (local, service)
     }
     assert content(engine, service, "/copy") == "base"
     assert content(engine, local, "/mark") == "local"
@@ -491,7 +491,7 @@ def test_a_delta_is_the_layer_that_changed(
     ten = Ten(registry.host, registries, project)
     saved(inv, bundle)
     loaded(inv, bundle)
-    former = engine.images()[Reference.parse(ten.names[3]).canonical].id
+    former = engine.images.by_name()[Reference.parse(ten.names[3]).canonical].id
     changed = ten.change()
     base = bundle.with_name("since")
     if since == "inventory":
@@ -516,7 +516,7 @@ def test_a_delta_is_the_layer_that_changed(
     assert content(engine, ten.names[3], "/mark") == "changed"
 
     forget(engine, {registry.host})
-    engine.remove(former)  # it has lost its name, and would still give its layers
+    engine.images.remove(former)  # it has lost its name, and would still give its layers
     before = of(engine, registry)
     refused = inv("deps-load", "-f", str(delta))
     assert (refused.returncode, refused.stdout) == (1, "")
@@ -843,7 +843,7 @@ def test_loading_and_saving_by_the_engine_takes_little_memory(
     assert peak_memory("deps-save", *file, PROJECT_ROOT=str(project)) < MEMORY_LIMIT
     assert peak_memory("deps-load", *file, PROJECT_ROOT=str(project)) < MEMORY_LIMIT
     local = f"{registry.host}/local:1"
-    engine.tag(name, Reference.parse(local))
+    engine.images.tag(name, Reference.parse(local))
     needs(project, "one", local)
     assert peak_memory("deps-save", *file, PROJECT_ROOT=str(project)) < MEMORY_LIMIT
 

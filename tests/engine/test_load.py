@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.errors import EngineError
 from build_lib.reference import Reference
 from build_lib.registry.blob_store import BlobStore, WrongContent
@@ -81,19 +81,19 @@ def images(engine: Engine, prefix: str) -> Images:
 
 
 def texts(engine: Engine, image: Loadable) -> dict[str, str]:
-    with engine.container(str(image.name), owner="test") as container:
+    with engine.containers.temporary(str(image.name), owner="test") as container:
         return {member.name: file.read().decode() for member, file in container.files("/f") if file}
 
 
 def has(engine: Engine, image: Loadable) -> bool:
-    return image.name.canonical in engine.images()
+    return image.name.canonical in engine.images.by_name()
 
 
 def test_an_image_comes_under_its_name_and_id(engine: Engine, images: Images) -> None:
     image = images.image("tiny:1", images.layer(a="below", b="b"), images.layer(a="above", pack=bytes))
-    engine.load(stream([image], images.open))
+    engine.streams.load(stream([image], images.open))
     ids = {image.image.blobs[0].digest, image.image.digest}  # the classic store's, the containerd store's
-    assert engine.images()[image.name.canonical].id in ids
+    assert engine.images.by_name()[image.name.canonical].id in ids
     assert texts(engine, image) == {"f/a": images.text("above"), "f/b": images.text("b")}
 
 
@@ -107,7 +107,7 @@ def test_an_image_of_several_platforms_comes_as_the_engines_own(engine: Engine, 
     ]
     top = Manifest.read(json.dumps({"schemaVersion": 2, "manifests": listed}).encode(), OCI_INDEX)
     name = Reference.parse(f"{images.name('tiny:1')}@{top.digest}")
-    engine.load(stream([Loadable(name=name, manifests=(top, other, here), image=here)], images.open))
+    engine.streams.load(stream([Loadable(name=name, manifests=(top, other, here), image=here)], images.open))
     loaded = Loadable(name=images.name("tiny:1"), manifests=(here,), image=here)
     assert texts(engine, loaded) == {"f/a": images.text("here")}
 
@@ -115,18 +115,18 @@ def test_an_image_of_several_platforms_comes_as_the_engines_own(engine: Engine, 
 def test_images_that_share_a_layer_come_together(engine: Engine, images: Images) -> None:
     shared = images.layer(a="shared")
     one, two = (images.image(f"{each}:1", shared, images.layer(b=each)) for each in ("one", "two"))
-    engine.load(stream([one, two], images.open))
+    engine.streams.load(stream([one, two], images.open))
     for image, text in ((one, "one"), (two, "two")):
         assert texts(engine, image) == {"f/a": images.text("shared"), "f/b": images.text(text)}
-    assert engine.layers(str(one.name))[0] == engine.layers(str(two.name))[0]
+    assert engine.images.layers(str(one.name))[0] == engine.images.layers(str(two.name))[0]
 
 
 def test_layers_that_the_engine_has_may_be_left_out(engine: Engine, images: Images) -> None:
     shared = images.layer(a="shared")
     one, two = (images.image(f"{each}:1", shared, images.layer(b=each)) for each in ("one", "two"))
-    engine.load(stream([one], images.open))
+    engine.streams.load(stream([one], images.open))
     del images.blobs[digest_of(shared)]
-    engine.load(stream([two], images.open, leave_out={digest_of(shared)}))
+    engine.streams.load(stream([two], images.open, leave_out={digest_of(shared)}))
     assert texts(engine, two) == {"f/a": images.text("shared"), "f/b": images.text("two")}
 
 
@@ -139,10 +139,10 @@ def test_layers_that_the_engine_has_not_at_that_place_may_not(
         pytest.skip("a containerd store finds a layer wherever it is")
     shared = images.layer(a="shared")
     if below:
-        engine.load(stream([images.image("has:1", shared)], images.open))
+        engine.streams.load(stream([images.image("has:1", shared)], images.open))
     image = images.image("wants:1", *(images.layer(c=each) for each in below), shared)
     with pytest.raises(EngineError, match=digest_of(shared)[7:]):
-        engine.load(stream([image], images.open, leave_out={digest_of(shared)}))
+        engine.streams.load(stream([image], images.open, leave_out={digest_of(shared)}))
     assert not has(engine, image)
 
 
@@ -151,10 +151,10 @@ def test_an_image_without_a_tag_comes_by_its_id(engine: Engine, images: Images) 
     name = Reference.parse(f"{images.name('pinned').repository}@{manifest.digest}")
     id = manifest.digest if engine.keeps_content() else manifest.blobs[0].digest
     try:
-        engine.load(stream([Loadable(name=name, manifests=(manifest,), image=manifest)], images.open))
+        engine.streams.load(stream([Loadable(name=name, manifests=(manifest,), image=manifest)], images.open))
         assert content(engine, id, "/f/a") == images.text("a")
     finally:
-        engine.remove(id)
+        engine.images.remove(id)
 
 
 def test_wrong_content_stops_the_load_and_nothing_comes(engine: Engine, images: Images) -> None:
@@ -162,23 +162,23 @@ def test_wrong_content_stops_the_load_and_nothing_comes(engine: Engine, images: 
     image = images.image("tiny:1", layer)
     right, images.blobs[digest_of(layer)] = layer, layer[::-1]
     with pytest.raises(WrongContent, match=digest_of(layer)):
-        engine.load(stream([image], images.open))
+        engine.streams.load(stream([image], images.open))
     assert not has(engine, image)
     images.blobs[digest_of(layer)] = right
-    engine.load(stream([image], images.open))
+    engine.streams.load(stream([image], images.open))
     assert has(engine, image)
 
 
 @pytest.mark.parametrize("wrong", [b"no tar archive" * 99, bytes(1 << 24)])
 def test_what_is_no_archive_is_refused(engine: Engine, wrong: bytes) -> None:
     with pytest.raises(EngineError):
-        engine.load([wrong])
+        engine.streams.load([wrong])
 
 
 def test_a_layer_that_is_no_archive_is_refused(engine: Engine, images: Images) -> None:
     image = images.image("tiny:1", b"no tar archive" * 99)
     with pytest.raises(EngineError):
-        engine.load(stream([image], images.open))
+        engine.streams.load(stream([image], images.open))
     assert engine.keeps_content() or not has(engine, image)  # which names an image before it unpacks it
 
 

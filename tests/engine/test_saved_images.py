@@ -6,11 +6,12 @@ import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, cast
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.engine.saved_images import export
 from build_lib.errors import BuildError
 from build_lib.reference import Reference
@@ -23,7 +24,7 @@ CONFIG = json.dumps({"rootfs": {"type": "layers", "diff_ids": [digest_of(ONE), d
 
 
 class Saves:
-    """An engine whose `saved` gives these files; a text is a symbolic link."""
+    """An engine's streams whose `saved` gives these files; a text is a symbolic link."""
 
     def __init__(self, files: dict[str, bytes | str]) -> None:
         self.archive = io.BytesIO()
@@ -46,7 +47,7 @@ class Saves:
 
 def exported(files: dict[str, bytes | str], tmp_path: Path) -> tuple[Manifest, list[bytes]]:
     blobs = BlobStore(tmp_path / "blobs")
-    manifest = export(IMAGE, cast(Engine, Saves(files)), blobs, tmp_path / "blobs")
+    manifest = export(IMAGE, cast(Engine, SimpleNamespace(streams=Saves(files))), blobs, tmp_path / "blobs")
     return manifest, [b"".join(blobs.chunks(blob)) for blob in manifest.blobs]
 
 

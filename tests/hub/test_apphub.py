@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.support.browser import Browser, Tab
@@ -248,13 +248,13 @@ def test_the_signing_key_is_in_no_layer_and_no_record(job: Job, mode: str, tmp_p
 @pytest.mark.parametrize("mode", MODES)
 def test_what_is_no_key_is_refused_and_apphub_stays(job: Job, mode: str, engine: Engine) -> None:
     name = Reference.parse(job.image(mode)).canonical
-    before = engine.images()[name]
+    before = engine.images.by_name()[name]
     wrong = job.project / "wrong.asc"
     wrong.write_text("no key")
     done = job.inv("build-all", mode=mode, APT_SIGNING_KEY=str(wrong))
     assert done.returncode == 1
     assert "APT_SIGNING_KEY is no OpenPGP secret key" in done.stderr
-    assert engine.images()[name] == before
+    assert engine.images.by_name()[name] == before
 
 
 @pytest.mark.parametrize("kind", ["deb", "rpm"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.settings import Settings
 from tests.support.commands import ROOT, run_inv
 from tests.support.engines import remove_images

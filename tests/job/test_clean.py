@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine.client import TEMPORARY_LABEL, Engine, owner
+from build_lib.engine import TEMPORARY_LABEL, Engine, owner
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.support.commands import Inv, inv_command
@@ -27,7 +27,7 @@ def built(project: Path, prefix: str, tiny: str, inv: Inv) -> dict[str, str]:
 
 
 def tags(engine: Engine, prefix: str) -> set[str]:
-    names = (Reference.parse(name) for name in engine.images())
+    names = (Reference.parse(name) for name in engine.images.by_name())
     return {name.tag or "" for name in names if str(name).startswith(f"{prefix}one") and not name.digest}
 
 
@@ -42,7 +42,7 @@ def test_earlier_releases_go_but_the_newest_of_them(
     done = inv("clean", "--yes", **built)
     assert done.returncode == 0, done.stdout + done.stderr
     assert tags(engine, prefix) == {"v2", "v3", "other"}
-    assert Reference.parse(tiny).canonical in engine.images()
+    assert Reference.parse(tiny).canonical in engine.images.by_name()
     assert sorted(path.name for path in (project / ".build").iterdir()) == ["build.lock", "copy-slurm.lock", "images"]
     inv("clean", "--yes", "--keep", "0", **built)
     assert tags(engine, prefix) == {"v3", "other"}
@@ -65,13 +65,13 @@ def test_a_killed_run_s_container_goes_and_nobody_else_s(project: Path, tiny: st
         assert [id in left for id in ids] == [False, True]
     finally:
         for id in ids:
-            engine.remove_container(id)
+            engine.containers.remove(id)
 
 
 def test_a_dangling_image_goes_if_it_was_made_here(
     built: dict[str, str], engine: Engine, prefix: str, tiny: str, project: Path, inv: Inv
 ) -> None:
-    ours = engine.images()[f"docker.io/library/{prefix}one:v3"].id
+    ours = engine.images.by_name()[f"docker.io/library/{prefix}one:v3"].id
     (project / "Dockerfile").write_text(f"FROM {prefix}one:v3\nLABEL another=1\n")  # inherits our label
     command = ["docker", "build", "--quiet", "--force-rm", str(project)]
     environment = {**os.environ, "DOCKER_BUILDKIT": "0"}
@@ -79,14 +79,14 @@ def test_a_dangling_image_goes_if_it_was_made_here(
     subprocess.run(["docker", "tag", tiny, f"{prefix}one:v3"], check=True)
     subprocess.run(["docker", "rmi", f"{prefix}one:v2"], check=True)
     try:
-        assert theirs in engine.dangling()
+        assert theirs in engine.images.dangling()
         inv("clean", "--yes", **built)
-        assert theirs in engine.dangling()
+        assert theirs in engine.images.dangling()
     finally:
-        engine.remove(theirs)
-    assert ours in engine.dangling()
+        engine.images.remove(theirs)
+    assert ours in engine.images.dangling()
     assert inv("clean", "--yes", **built).returncode == 0
-    assert ours not in engine.dangling()
+    assert ours not in engine.images.dangling()
 
 
 def test_nobody_to_ask_is_an_error_and_removes_nothing(built: dict[str, str], project: Path, inv: Inv) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from build_lib.build import builders
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.errors import BuildError, EngineError
 from build_lib.graph import Cancel
 from build_lib.machine import apt, daemon
@@ -92,7 +92,7 @@ def tiny_image(engine: Engine, name: str, settings: Settings, **files: str) -> N
             info.size = len(text)
             tar.addfile(info, io.BytesIO(text.encode()))
     archive.seek(0)
-    engine.import_root(archive, Reference.parse(name), ['CMD ["sh"]', f"LABEL {_LABEL}={_RUN}"])
+    engine.streams.import_root(archive, Reference.parse(name), ['CMD ["sh"]', f"LABEL {_LABEL}={_RUN}"])
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +102,7 @@ def debian(engine: Engine, shared_directory: Path) -> Iterator[str]:
     made_here = shared_directory / "debian-was-made"
 
     def make() -> None:
-        if name.canonical not in engine.images():
+        if name.canonical not in engine.images.by_name():
             made_here.touch()
         (shared_directory / "debian").mkdir(exist_ok=True)
         done = run_inv(shared_directory / "debian", ("prefetch",), {"EXTRA_IMAGES": DEBIAN})
@@ -110,7 +110,7 @@ def debian(engine: Engine, shared_directory: Path) -> Iterator[str]:
 
     def remove() -> None:
         if made_here.exists():
-            engine.remove(name)
+            engine.images.remove(name)
 
     with shared(shared_directory, "debian", make=make, remove=remove):
         yield DEBIAN
@@ -122,7 +122,7 @@ def tiny(engine: Engine, machine: Settings) -> Iterator[str]:
     name = f"blt-{secrets.token_hex(4)}/tiny:1"
     tiny_image(engine, name, machine)
     yield name
-    engine.remove(Reference.parse(name))
+    engine.images.remove(Reference.parse(name))
 
 
 @pytest.fixture
@@ -181,10 +181,10 @@ def backend(request: pytest.FixtureRequest, machine: Settings, engine: Engine) -
 
 
 def remove_images(engine: Engine, prefix: str) -> None:
-    for image in engine.images():
+    for image in engine.images.by_name():
         reference = Reference.parse(image)
         if str(reference).startswith(prefix) and reference.tag:
-            engine.remove(reference)
+            engine.images.remove(reference)
 
 
 class OwnEngine:
@@ -318,6 +318,6 @@ def _file_system(path: Path) -> str:
 
 
 def content(engine: Engine, image: str, path: str) -> str:
-    with engine.container(image, owner="test") as container:
+    with engine.containers.temporary(image, owner="test") as container:
         [text] = [content.read().decode() for _, content in container.files(path) if content]
     return text

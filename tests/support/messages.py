@@ -9,7 +9,7 @@ from tests.support.commands import ROOT
 
 _VARIES = "…"
 _PROBLEMS = {"report", "_report", "_problem", "Problem", "Refusal"}  # what is told of a file or a source, not raised
-_WRAPS = ("_translated", "translated")  # engine, registry/connections: what was tried, then the other side's own words
+_WRAPS = "translated"  # of engine/sdk_errors and registry/connections: what was tried, then the other side's own words
 
 
 def of_the_program() -> dict[str, set[str]]:
@@ -69,7 +69,7 @@ def _name(call: ast.Call) -> str:
 
 
 def _said(call: ast.Call, errors: set[str]) -> list[ast.expr]:
-    if _name(call) in {*errors, *_WRAPS, "__init__"}:
+    if _name(call) in {*errors, _WRAPS, "__init__"}:
         return call.args[:1]
     if _name(call) in _PROBLEMS:
         return [*call.args, *(each.value for each in call.keywords if each.arg == "reason")]
@@ -98,7 +98,7 @@ def _texts(node: ast.expr, scope: ast.FunctionDef | ast.Module) -> Iterator[str]
 
 def _line(text: str, call: ast.Call) -> str:
     alone = any(each.arg == "missing" for each in call.keywords)
-    text = text if _name(call) not in _WRAPS or alone else f"{text}: {_VARIES}"
+    text = text if _name(call) != _WRAPS or alone else f"{text}: {_VARIES}"
     return re.sub(f"{_VARIES}+", _VARIES, text.partition("\n")[0])
 
 

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.support.engines import install, tiny_image
@@ -104,4 +104,4 @@ def push(engine: Engine, settings: Settings, place: str, **files: str) -> None:
     """Put a tiny image into a registry, and leave nothing of it in the engine."""
     tiny_image(engine, place, settings, **files)
     subprocess.run(["docker", "push", place], check=True, capture_output=True)
-    engine.remove(Reference.parse(place))
+    engine.images.remove(Reference.parse(place))

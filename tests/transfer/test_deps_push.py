@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.machine import local_registry
 from build_lib.reference import Reference
 from build_lib.registry.client import Registries
@@ -62,7 +62,7 @@ def test_plan_3_a_closed_site_builds_from_the_private_registry_alone(
         assert "one: built" in done.stdout
     finally:
         for image in (base, runtime):
-            engine.remove(Reference.parse(image))
+            engine.images.remove(Reference.parse(image))
 
 
 def test_prefetch_logs_in_as_the_settings_say(
@@ -78,13 +78,13 @@ def test_prefetch_logs_in_as_the_settings_say(
         tiny_image(engine, name, machine)
         environment = {"PRIVATE_REGISTRY_USERNAME": user or "", "PRIVATE_REGISTRY_PASSWORD": password or ""}
         pushed(inv, "-r", f"{closed.host}/p", TRIES="1", **environment)
-        engine.remove(Reference.parse(name))
+        engine.images.remove(Reference.parse(name))
         try:
             done = inv("prefetch", "-r", f"{closed.host}/p", **environment)
             assert done.returncode == 0, done.stdout + done.stderr
             assert f"{name}: from {closed.host}/p/" in done.stdout
         finally:
-            engine.remove(Reference.parse(name))
+            engine.images.remove(Reference.parse(name))
 
 
 def test_a_local_registry_starts_is_used_and_ends(machine: Settings, project: Path, inv: Inv) -> None:
@@ -276,9 +276,9 @@ def test_an_image_that_only_the_engine_has_is_pushed_by_it_and_the_table_says_so
         assert "pushed by the engine, new digest" in done.stdout
         found = pushed(inv, "-r", f"{private.host}/p", "-t", "v1")
         assert (found[name]["result"], found[name]["source"]) == ("there", "engine")
-        assert not [image for image in engine.images() if image.startswith(private.host)]
+        assert not [image for image in engine.images.by_name() if image.startswith(private.host)]
     finally:
-        engine.remove(Reference.parse(name))
+        engine.images.remove(Reference.parse(name))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.errors import BuildError, RegistryError
 from build_lib.graph import Outcome
 from build_lib.reference import Reference

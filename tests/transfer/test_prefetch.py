@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.support.commands import Inv, inv_command
@@ -27,7 +27,7 @@ def name(engine: Engine) -> Iterator[str]:
     """The name of an image of Docker Hub that is not in the engine, and is removed afterwards."""
     made = f"blt-{secrets.token_hex(4)}/needed:1"
     yield made
-    engine.remove(Reference.parse(made))
+    engine.images.remove(Reference.parse(made))
 
 
 def test_the_private_registry_gives_an_image_its_own_name(
@@ -39,7 +39,7 @@ def test_the_private_registry_gives_an_image_its_own_name(
     done = inv("prefetch", "-r", f"{registry.host}/team/")
     assert done.returncode == 0, done.stderr
     assert f"{name}: from {place}" in done.stdout
-    names = {str(Reference.parse(image)) for image in engine.images()}
+    names = {str(Reference.parse(image)) for image in engine.images.by_name()}
     assert name in names
     assert place not in names
 
@@ -66,7 +66,7 @@ def test_an_image_comes_from_the_registry_that_it_names(
         [found] = json.loads(done.stdout)
         assert (found["image"], found["source"], found["refusals"]) == (image, registry.host, [])
     finally:
-        engine.remove(Reference.parse(image))
+        engine.images.remove(Reference.parse(image))
 
 
 def test_what_is_there_is_not_asked_for(engine: Engine, tiny: str, project: Path, inv: Inv) -> None:
@@ -85,7 +85,7 @@ def test_a_missing_image_blocks_the_services_that_need_it_and_no_others(
     needs(project, "fine", tiny)
     done = inv("build-all", "-t", "v1", "-r", f"{registry.host}/team", IMAGE_PREFIX=prefix)
     assert done.returncode == 1
-    built = {str(Reference.parse(image)) for image in engine.images() if prefix in image}
+    built = {str(Reference.parse(image)) for image in engine.images.by_name() if prefix in image}
     if engine.keeps_content():  # it knows the digest of what was built
         built = {image for image in built if not image.startswith(f"{prefix}fine@sha256:")}
     assert built == {f"{prefix}fine:v1"}
@@ -124,7 +124,7 @@ def test_dry_asks_every_source_and_brings_nothing(
     assert f"{tiny}: already present\n" in done.stdout
     assert f"{gone}: not available from any source\n" in done.stdout
     assert set(re.findall(r'"([A-Z]+) /v2/', registry.log.read_text()[before:])) == {"HEAD"}
-    assert Reference.parse(name).canonical not in engine.images()
+    assert Reference.parse(name).canonical not in engine.images.by_name()
 
 
 def test_an_unknown_service_is_refused_with_the_nearest_before_anything_starts(project: Path, inv: Inv) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.reference import Reference, pinned
 from build_lib.registry.client import Registries
 from build_lib.registry.manifests import Descriptor
@@ -53,7 +53,7 @@ class Site:
 
     def names(self) -> set[str]:
         """What the engine has of the registries of this test, by its names."""
-        found = {Reference.parse(name) for name in self.engine.images()}
+        found = {Reference.parse(name) for name in self.engine.images.by_name()}
         return {str(name) for name in found if name.host in self.hosts and name.tag and not name.digest}
 
     def check(self, marks: dict[str, str], *, begun: tuple[Descriptor, ...] = ()) -> None:
@@ -98,10 +98,10 @@ class Site:
 def site(engine: Engine, project: Path) -> Iterator[Site]:
     made = Site(engine, project)
     yield made
-    for name in set(engine.images()):
+    for name in set(engine.images.by_name()):
         reference = Reference.parse(name)
         if reference.host in made.hosts or reference in made.pins:
-            engine.remove(reference)
+            engine.images.remove(reference)
 
 
 @contextlib.contextmanager
@@ -367,11 +367,11 @@ def test_a_mirror_s_other_image_is_refused_where_a_digest_is_asked_for(
         done = inv("prefetch", PULL_THROUGH=way, **settings)
     assert done.returncode == 0, said(done)
     assert f"{name}: from {registry.host}" in done.stdout
-    refused = "refused as a substitution" if mirror == "honest" else "does not match its digest"
+    refused = "refused: it has a different image there" if mirror == "honest" else "does not match its digest"
     if way == "engine":
         refused = "verification failed"
     assert re.search(rf"not from {proxy.host}/cache/a@{digest}: .*{refused}", done.stdout), said(done)
-    loaded = local.canonical in site.engine.images()
+    loaded = local.canonical in site.engine.images.by_name()
     assert way == "auto" or loaded == (way == "content")
     assert content(site.engine, str(local if loaded else name), "/mark") == "asked for"
     assert site.names() == set()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.graph import Outcome
 from build_lib.machine import local_registry
 from build_lib.reference import Reference, pinned
@@ -17,8 +17,8 @@ from build_lib.registry.client import Registries
 from build_lib.registry.manifests import DOCKER_MANIFEST, OCI_MANIFEST
 from build_lib.repository import dependencies, services
 from build_lib.settings import Settings
-from build_lib.transfer import fetch, prefetch
-from build_lib.transfer.fetch import Fetched
+from build_lib.transfer import prefetch, source_search
+from build_lib.transfer.image_pull import Fetched
 from tests.support.commands import MEMORY_LIMIT, Inv, peak_memory
 from tests.support.engines import BACKENDS, content, tiny_image
 from tests.support.faults import Fault, proxied
@@ -38,12 +38,12 @@ def registries(machine: Settings) -> Iterator[Registries]:
 @pytest.fixture
 def images(engine: Engine, registry: Registry) -> Iterator[None]:
     """Remove afterwards what came from the test's registry, and what is pinned."""
-    before = set(engine.images())
+    before = set(engine.images.by_name())
     yield
-    for name in set(engine.images()) - before:
+    for name in set(engine.images.by_name()) - before:
         reference = Reference.parse(name)
         if reference.host == registry.host or reference.path.startswith("build-lib/"):
-            engine.remove(reference)
+            engine.images.remove(reference)
 
 
 def static(engine: Engine, machine: Settings, registry: Registry) -> str:
@@ -51,7 +51,7 @@ def static(engine: Engine, machine: Settings, registry: Registry) -> str:
     name = f"{registry.host}/base:static"
     tiny_image(engine, name, machine, mark="static")
     subprocess.run(["docker", "push", name], check=True, capture_output=True)
-    engine.remove(Reference.parse(name))
+    engine.images.remove(Reference.parse(name))
     with Registries(machine) as registries:
         top = registries.resolve(Reference.parse(name))
     assert top is not None
@@ -143,7 +143,7 @@ def test_a_pinned_image_from_the_private_registry_is_found_by_every_builder(
     assert "nothing to build" in again.stdout
     local = pinned(Reference.parse(name))
     assert local is not None
-    assert local.identity in engine.images()
+    assert local.identity in engine.images.by_name()
 
 
 def test_a_mirror_comes_before_the_registry_itself(
@@ -176,7 +176,7 @@ def test_another_platform_can_be_asked_for(
     needs(project, "one", f"--platform=linux/s390x {registry.host}/b:1")
     write(registries, f"{registry.host}/b:1", *made, top=index(*made))
     done = inv("prefetch", PULL_THROUGH="content")
-    assert "it is not there for linux/s390x, but for linux/amd64, linux/arm64" in done.stdout
+    assert "it is not available for linux/s390x, only for linux/amd64, linux/arm64" in done.stdout
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -242,7 +242,7 @@ def test_from_a_near_registry_the_engine_pulls_and_if_that_fails_we_do(
     images: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fetch, "_NEAR_SECONDS", 60.0)  # however busy this machine is
+    monkeypatch.setattr(source_search, "_NEAR_SECONDS", 60.0)  # however busy this machine is
     made = make([layer(mark="there", noise=os.urandom(3 << 20))])
     write(registries, f"{registry.host}/a:1", made)
     unlike = Fault(method="GET", path=made.manifest.blobs[1].digest, corrupt_at=1 << 20)
@@ -257,7 +257,7 @@ def test_from_a_near_registry_the_engine_pulls_and_if_that_fails_we_do(
             assert outcome.value is not None, outcome.error
             assert content(engine, name, "/mark") == "there"
         finally:
-            engine.remove(Reference.parse(name))
+            engine.images.remove(Reference.parse(name))
         blobs = [item.headers["User-Agent"] for item in proxy.of("GET", made.manifest.blobs[1].digest)]
         assert blobs[0].startswith("docker/")
         assert blobs[1:] == (["build-lib"] if broken else [])
@@ -274,6 +274,6 @@ def test_a_large_layer_takes_little_memory(
     needs(project, "one", name)
     try:
         assert peak_memory("prefetch", PROJECT_ROOT=str(project), PULL_THROUGH="content") < MEMORY_LIMIT
-        assert engine.images()[name].size >= 2 * MEMORY_LIMIT
+        assert engine.images.by_name()[name].size >= 2 * MEMORY_LIMIT
     finally:
-        engine.remove(Reference.parse(name))
+        engine.images.remove(Reference.parse(name))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from build_lib.engine.client import Engine
+from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.registry.client import Registries
 from build_lib.registry.manifests import Descriptor
@@ -48,7 +48,7 @@ def test_build_all_and_push_are_one_line(
     done = inv("build-all", "push", **two)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "  app: pushed\n" in done.stdout
-    images = engine.images()
+    images = engine.images.by_name()
     assert not [name for name in images if name.startswith(private.host)], "the name was to be there only meanwhile"
     again = pushed(inv, **two)
     for name in ("app", "base"):
