@@ -86,8 +86,13 @@ def test_the_readme_has_every_task() -> None:
 
 
 def test_how_it_works_has_every_module() -> None:
-    table = (ROOT / "docs/implementation.md").read_text().partition("\n## The packages\n")[2].partition("\n## ")[0]
+    table = (ROOT / "docs/implementation.md").read_text().partition("\n## The modules\n")[2].partition("\n## ")[0]
     rows = [line for line in table.splitlines() if line.startswith("| `")]
     told = [name for row in rows for name in re.findall(r"`([\w/]+)`", row.split(" | ")[0])]
     modules = [path.relative_to(ROOT / "build_lib") for path in ROOT.glob("build_lib/**/*.py")]
     assert sorted(told) == sorted(str(path.with_suffix("")) for path in modules if path.stem != "__init__")
+
+
+def test_how_it_works_names_modules_that_are_there() -> None:
+    named = set(re.findall(r"`([a-z]+/[a-z_]+)`", (ROOT / "docs/implementation.md").read_text()))
+    assert {name for name in named if not (ROOT / f"build_lib/{name}.py").exists()} == set()
