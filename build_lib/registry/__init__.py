@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from build_lib.registry.credentials import Login as Login
     from build_lib.registry.download import Downloads as Downloads
     from build_lib.registry.image_layout import Loadable as Loadable
+    from build_lib.registry.manifests import DOCKER_MANIFEST as DOCKER_MANIFEST
     from build_lib.registry.manifests import INDEXES as INDEXES
+    from build_lib.registry.manifests import OCI_INDEX as OCI_INDEX
     from build_lib.registry.manifests import OCI_MANIFEST as OCI_MANIFEST
     from build_lib.registry.manifests import Descriptor as Descriptor
     from build_lib.registry.manifests import InvalidManifest as InvalidManifest
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from build_lib.registry.manifests import digest_of as digest_of
     from build_lib.registry.manifests import is_sha256 as is_sha256
     from build_lib.registry.manifests import matches as matches
+    from build_lib.registry.session import CHUNK as CHUNK
     from build_lib.registry.upload import Pushed as Pushed
     from build_lib.registry.upload import Uploads as Uploads
     from build_lib.registry.upload import write_names as write_names

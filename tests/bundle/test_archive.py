@@ -25,8 +25,8 @@ from build_lib.bundle.parts import Volume
 from build_lib.bundle.parts_writer import Writer
 from build_lib.bundle.plan import part_size
 from build_lib.errors import BadBundle, BuildError
-from build_lib.registry.manifests import digest_of
-from tests.support.bundles import archive, bundle, gathered, members, missing, odd, plan
+from build_lib.registry import digest_of
+from tests.bundle.bundles import archive, bundle, gathered, members, missing, odd, plan
 from tests.support.commands import Inv, inv_command
 from tests.support.images import Made, index, layer, make
 

@@ -15,11 +15,10 @@ import pytest
 from build_lib.bundle.archive import Archive
 from build_lib.engine import Engine
 from build_lib.reference import Reference, pinned
-from build_lib.registry.client import Registries
-from build_lib.registry.manifests import Descriptor, digest_of
+from build_lib.registry import Descriptor, Registries, digest_of
 from build_lib.settings import Settings
-from tests.support.bundles import bundle as bundle_of
-from tests.support.bundles import odd
+from tests.bundle.bundles import bundle as bundle_of
+from tests.bundle.bundles import odd
 from tests.support.commands import MEMORY_LIMIT, Inv, ended, inv_command, peak_memory, small_disk, until
 from tests.support.engines import OwnEngine, content, install, tiny_image
 from tests.support.faults import ALWAYS, Fault, proxied

@@ -14,9 +14,18 @@ import pytest
 from build_lib.engine import Engine
 from build_lib.errors import EngineError
 from build_lib.reference import Reference
-from build_lib.registry.blob_store import BlobStore, WrongContent
-from build_lib.registry.image_layout import Loadable, stream, write_layout
-from build_lib.registry.manifests import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, digest_of
+from build_lib.registry import (
+    DOCKER_MANIFEST,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    BlobStore,
+    Descriptor,
+    Loadable,
+    Manifest,
+    WrongContent,
+    digest_of,
+    image_layout,
+)
 from tests.support.engines import content
 
 _TAR_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -91,7 +100,7 @@ def has(engine: Engine, image: Loadable) -> bool:
 
 def test_an_image_comes_under_its_name_and_id(engine: Engine, images: Images) -> None:
     image = images.image("tiny:1", images.layer(a="below", b="b"), images.layer(a="above", pack=bytes))
-    engine.streams.load(stream([image], images.open))
+    engine.streams.load(image_layout.stream([image], images.open))
     ids = {image.image.blobs[0].digest, image.image.digest}  # the classic store's, the containerd store's
     assert engine.images.by_name()[image.name.canonical].id in ids
     assert texts(engine, image) == {"f/a": images.text("above"), "f/b": images.text("b")}
@@ -107,7 +116,9 @@ def test_an_image_of_several_platforms_comes_as_the_engines_own(engine: Engine, 
     ]
     top = Manifest.read(json.dumps({"schemaVersion": 2, "manifests": listed}).encode(), OCI_INDEX)
     name = Reference.parse(f"{images.name('tiny:1')}@{top.digest}")
-    engine.streams.load(stream([Loadable(name=name, manifests=(top, other, here), image=here)], images.open))
+    engine.streams.load(
+        image_layout.stream([Loadable(name=name, manifests=(top, other, here), image=here)], images.open)
+    )
     loaded = Loadable(name=images.name("tiny:1"), manifests=(here,), image=here)
     assert texts(engine, loaded) == {"f/a": images.text("here")}
 
@@ -115,7 +126,7 @@ def test_an_image_of_several_platforms_comes_as_the_engines_own(engine: Engine, 
 def test_images_that_share_a_layer_come_together(engine: Engine, images: Images) -> None:
     shared = images.layer(a="shared")
     one, two = (images.image(f"{each}:1", shared, images.layer(b=each)) for each in ("one", "two"))
-    engine.streams.load(stream([one, two], images.open))
+    engine.streams.load(image_layout.stream([one, two], images.open))
     for image, text in ((one, "one"), (two, "two")):
         assert texts(engine, image) == {"f/a": images.text("shared"), "f/b": images.text(text)}
     assert engine.images.layers(str(one.name))[0] == engine.images.layers(str(two.name))[0]
@@ -124,9 +135,9 @@ def test_images_that_share_a_layer_come_together(engine: Engine, images: Images)
 def test_layers_that_the_engine_has_may_be_left_out(engine: Engine, images: Images) -> None:
     shared = images.layer(a="shared")
     one, two = (images.image(f"{each}:1", shared, images.layer(b=each)) for each in ("one", "two"))
-    engine.streams.load(stream([one], images.open))
+    engine.streams.load(image_layout.stream([one], images.open))
     del images.blobs[digest_of(shared)]
-    engine.streams.load(stream([two], images.open, leave_out={digest_of(shared)}))
+    engine.streams.load(image_layout.stream([two], images.open, leave_out={digest_of(shared)}))
     assert texts(engine, two) == {"f/a": images.text("shared"), "f/b": images.text("two")}
 
 
@@ -139,10 +150,10 @@ def test_layers_that_the_engine_has_not_at_that_place_may_not(
         pytest.skip("a containerd store finds a layer wherever it is")
     shared = images.layer(a="shared")
     if below:
-        engine.streams.load(stream([images.image("has:1", shared)], images.open))
+        engine.streams.load(image_layout.stream([images.image("has:1", shared)], images.open))
     image = images.image("wants:1", *(images.layer(c=each) for each in below), shared)
     with pytest.raises(EngineError, match=digest_of(shared)[7:]):
-        engine.streams.load(stream([image], images.open, leave_out={digest_of(shared)}))
+        engine.streams.load(image_layout.stream([image], images.open, leave_out={digest_of(shared)}))
     assert not has(engine, image)
 
 
@@ -151,7 +162,9 @@ def test_an_image_without_a_tag_comes_by_its_id(engine: Engine, images: Images) 
     name = Reference.parse(f"{images.name('pinned').repository}@{manifest.digest}")
     id = manifest.digest if engine.keeps_content() else manifest.blobs[0].digest
     try:
-        engine.streams.load(stream([Loadable(name=name, manifests=(manifest,), image=manifest)], images.open))
+        engine.streams.load(
+            image_layout.stream([Loadable(name=name, manifests=(manifest,), image=manifest)], images.open)
+        )
         assert content(engine, id, "/f/a") == images.text("a")
     finally:
         engine.images.remove(id)
@@ -162,10 +175,10 @@ def test_wrong_content_stops_the_load_and_nothing_comes(engine: Engine, images: 
     image = images.image("tiny:1", layer)
     right, images.blobs[digest_of(layer)] = layer, layer[::-1]
     with pytest.raises(WrongContent, match=digest_of(layer)):
-        engine.streams.load(stream([image], images.open))
+        engine.streams.load(image_layout.stream([image], images.open))
     assert not has(engine, image)
     images.blobs[digest_of(layer)] = right
-    engine.streams.load(stream([image], images.open))
+    engine.streams.load(image_layout.stream([image], images.open))
     assert has(engine, image)
 
 
@@ -178,7 +191,7 @@ def test_what_is_no_archive_is_refused(engine: Engine, wrong: bytes) -> None:
 def test_a_layer_that_is_no_archive_is_refused(engine: Engine, images: Images) -> None:
     image = images.image("tiny:1", b"no tar archive" * 99)
     with pytest.raises(EngineError):
-        engine.streams.load(stream([image], images.open))
+        engine.streams.load(image_layout.stream([image], images.open))
     assert engine.keeps_content() or not has(engine, image)  # which names an image before it unpacks it
 
 
@@ -194,11 +207,11 @@ def test_a_file_and_a_directory_are_loaded_by_docker_alone(
     engine: Engine, images: Images, docker: str, tmp_path: Path
 ) -> None:
     one, two = images.image("one:1", images.layer(a="one")), images.image("two:1", images.layer(a="two"))
-    (tmp_path / "one.tar").write_bytes(b"".join(stream([one], images.open)))
+    (tmp_path / "one.tar").write_bytes(b"".join(image_layout.stream([one], images.open)))
     blobs = BlobStore.of_layout(tmp_path / "two")
     for blob in two.image.blobs:
         blobs.fetch(blob, images.read(blob))
-    write_layout(tmp_path / "two", [two])
+    image_layout.write_layout(tmp_path / "two", [two])
     with tarfile.open(tmp_path / "two.tar", "w") as tar:
         tar.add(tmp_path / "two", ".")
     for file in ("one.tar", "two.tar"):

@@ -15,8 +15,7 @@ from build_lib.engine import Engine
 from build_lib.engine.saved_images import export
 from build_lib.errors import BuildError
 from build_lib.reference import Reference
-from build_lib.registry.blob_store import BlobStore
-from build_lib.registry.manifests import Manifest, digest_of
+from build_lib.registry import BlobStore, Manifest, digest_of
 
 IMAGE = Reference.parse("local:1")
 ONE, EMPTY = b"one" * 400, bytes(1024)

@@ -21,7 +21,7 @@ from build_lib.engine import TEMPORARY_LABEL, Engine
 from build_lib.engine import owner as owner_of
 from build_lib.hub import copy_slurm
 from build_lib.reference import Reference
-from build_lib.repository.services import discover
+from build_lib.repository import discover
 from build_lib.settings import Settings
 from tests.support.commands import ROOT, run_inv
 from tests.support.registries import Registry

@@ -11,7 +11,7 @@ from build_lib.graph import Cancel
 from build_lib.machine.apt import Archive, debian_archive, install
 from build_lib.reference import Reference
 from build_lib.settings import Settings
-from build_lib.transfer.bootstrap import suite
+from build_lib.transfer import bootstrap
 from tests.support.commands import until
 from tests.support.engines import needs_root
 
@@ -97,7 +97,7 @@ def test_another_distribution_has_no_debian_archive_but_a_configured_one(tmp_pat
     ],
 )
 def test_only_plain_debian_images_can_be_made(image: str, found: str | None) -> None:
-    assert suite(Reference.parse(image)) == found
+    assert bootstrap.suite(Reference.parse(image)) == found
 
 
 def test_another_apt_that_reads_its_lists_is_waited_for(tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from build_lib.reference import Reference
-from build_lib.registry.client import Registries
-from build_lib.registry.manifests import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, digest_of
+from build_lib.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, Registries, digest_of
 
 TAR = "application/vnd.oci.image.layer.v1.tar"  # a layer that is not compressed
 _LAYER_TYPES = {

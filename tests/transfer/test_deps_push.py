@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from build_lib.engine import Engine
 from build_lib.machine import local_registry
 from build_lib.reference import Reference
-from build_lib.registry.client import Registries
+from build_lib.registry import Registries
 from build_lib.settings import Settings
 from tests.support.commands import MEMORY_LIMIT, Inv, peak_memory
 from tests.support.engines import tiny_image

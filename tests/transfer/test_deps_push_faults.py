@@ -17,9 +17,8 @@ from build_lib.engine import Engine
 from build_lib.errors import BuildError, RegistryError
 from build_lib.graph import Outcome
 from build_lib.reference import Reference
-from build_lib.registry.client import Registries
-from build_lib.registry.upload import Pushed
-from build_lib.repository.dependencies import Dependency
+from build_lib.registry import Pushed, Registries
+from build_lib.repository import Dependency
 from build_lib.settings import Settings
 from build_lib.transfer import deps_push
 from tests.support.commands import inv_command

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from build_lib.errors import BuildError
-from build_lib.registry.client import Registries
+from build_lib.registry import Registries
 from build_lib.settings import Settings
 from build_lib.transfer import mirrors
 from tests.support.commands import Inv

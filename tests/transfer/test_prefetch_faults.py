@@ -17,9 +17,7 @@ import pytest
 
 from build_lib.engine import Engine
 from build_lib.reference import Reference, pinned
-from build_lib.registry.client import Registries
-from build_lib.registry.manifests import Descriptor
-from build_lib.registry.session import CHUNK
+from build_lib.registry import CHUNK, Descriptor, Registries
 from build_lib.settings import Settings
 from tests.support.commands import Inv, ended, inv_command, said, small_disk, until
 from tests.support.engines import OwnEngine, content

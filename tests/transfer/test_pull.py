@@ -12,9 +12,7 @@ from build_lib.engine import Engine
 from build_lib.graph import Outcome
 from build_lib.machine import local_registry
 from build_lib.reference import Reference, pinned
-from build_lib.registry.blob_store import Progress
-from build_lib.registry.client import Registries
-from build_lib.registry.manifests import DOCKER_MANIFEST, OCI_MANIFEST
+from build_lib.registry import DOCKER_MANIFEST, OCI_MANIFEST, Progress, Registries
 from build_lib.repository import dependencies, services
 from build_lib.settings import Settings
 from build_lib.transfer import prefetch, source_search

@@ -10,8 +10,7 @@ import pytest
 
 from build_lib.engine import Engine
 from build_lib.reference import Reference
-from build_lib.registry.client import Registries
-from build_lib.registry.manifests import Descriptor
+from build_lib.registry import Descriptor, Registries
 from build_lib.settings import Settings
 from tests.support.commands import Inv
 from tests.support.engines import remove_images

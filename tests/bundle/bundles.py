@@ -13,8 +13,7 @@ from build_lib.bundle.plan import Plan, plan_of
 from build_lib.errors import BuildError
 from build_lib.graph import Outcome
 from build_lib.reference import Reference
-from build_lib.registry.image_layout import Loadable, stream
-from build_lib.registry.manifests import OCI_MANIFEST, Manifest, digest_of
+from build_lib.registry import OCI_MANIFEST, Loadable, Manifest, digest_of, image_layout
 from build_lib.settings import Settings
 from tests.support.images import Made, layer, make
 
@@ -43,7 +42,7 @@ def bundle(images: dict[str, Made], base: Base | None = None) -> bytes:
         for blob, content in zip(made.manifest.blobs, made.blobs, strict=True)
     }
     planned = plan([gathered(name, made) for name, made in images.items()], base)
-    made = stream(
+    made = image_layout.stream(
         planned.loadables,
         lambda blob: (blobs[blob.digest],),
         leave_out=planned.leave_out,
