@@ -521,7 +521,7 @@ def test_a_harbor_without_the_project_is_said_before_anything_is_sent(
     with pytest.raises(RegistryError) as caught:
         push(configured(tmp_path, f"{harbor.proxy.host}/aihpc"), f"{registry.host}/a:1")
     assert caught.value.message == f"the Harbor at {harbor.proxy.host} has no project 'aihpc'; nothing was sent"
-    assert caught.value.hint.startswith("--create-project makes it")
+    assert caught.value.hint.startswith("create it with --create-project")
     assert harbor.written == []
     assert harbor.proxy.of("POST") == []
 
