@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,12 +14,15 @@ def attach(package: str, file: str) -> Callable[[str], object]:
 
     Each name is therefore written once, where readers and type checkers look for it.
     """
-    places = dict(_imported(Path(file)))
+
+    @cache
+    def places() -> dict[str, tuple[str, str]]:
+        return dict(_imported(Path(file)))
 
     def imported(name: str) -> object:
-        if name not in places:
+        if name.startswith("__") or name not in places():
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module, own_name = places[name]
+        module, own_name = places()[name]
         found = _found(module, own_name)
         setattr(sys.modules[package], name, found)
         return found
