@@ -125,7 +125,7 @@ def status(ctx: Context, tag: str | None = None, json: bool = False) -> None:
     settings, console = _load(ctx, json=json, tag=tag)
     repository = lib.repository.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
-        checks = lib.build.check(repository.services, engine, settings)
+        checks = lib.job.check(repository, engine, settings)
     lib.console.overview.status(console, checks, repository)
 
 

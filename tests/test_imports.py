@@ -38,6 +38,9 @@ ONLY_IN = {  # other people's packages
     "yaml": {"compose"},
     "colorama": {"console"},
     "tqdm": {"console"},
+    "debian": {"hub"},
+    "zstandard": {"hub"},
+    "pysequoia": {"hub"},
 }
 PACKAGES = sorted(path.parent.name for path in LIBRARY.glob("*/__init__.py"))
 MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.name != "__init__.py")

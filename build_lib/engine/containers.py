@@ -5,7 +5,7 @@ import socket
 import tarfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import IO, Any
 
 from docker.errors import NotFound
@@ -26,7 +26,7 @@ class Container:
         self._image = image
 
     def files(self, path: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
-        """Each member of the directory `path` with its content, in the engine's order; works unstarted.
+        """Each member of the directory `path`, a regular file with its content, in the engine's order; works unstarted.
 
         Raises:
             EngineError: there is no such path.
@@ -35,7 +35,17 @@ class Container:
             chunks, _ = self._api.get_archive(self._id, path)
         with tar_stream.opened(chunks) as archive:
             for member in archive:
-                yield member, archive.extractfile(member)
+                yield member, archive.extractfile(member) if member.isreg() else None
+
+    def entry(self, path: str) -> tarfile.TarInfo | None:
+        """What is at the path, with its mode and owner; a link itself, not its target. None if nothing is there."""
+        with translated(f"cannot read {path} in {self._image}"):
+            try:
+                chunks, _ = self._api.get_archive(self._id, path)
+            except NotFound:
+                return None
+            with closing(chunks):  # only its first header is wanted, not all that is below it
+                return tar_stream.first(chunks)
 
     def put(self, path: str, archive: IO[bytes]) -> None:
         """Unpack a tar archive into the directory `path`, which must exist; works unstarted."""

@@ -5,9 +5,9 @@ import json
 import posixpath
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from build_lib.engine.client import Engine
 from build_lib.errors import EngineError
@@ -41,6 +41,41 @@ def export(image: Reference, engine: Engine, blobs: BlobStore, scratch: Path) ->
     return saved.manifest(image)
 
 
+def config(image: Reference, engine: Engine) -> bytes:
+    """The image's config, byte for byte; the layers are read past.
+
+    Raises:
+        EngineError: there is no such image, or the engine wrote something else than an image.
+    """
+    documents = {}
+    for member, file in engine.streams.saved(str(image)):
+        if file is not None and member.size <= _LARGEST_DOCUMENT:
+            head = file.read(1)
+            if head in (b"{", b"["):
+                documents[member.name] = head + file.read()
+    try:
+        [item] = json.loads(documents["manifest.json"])
+        return documents[item["Config"]]
+    except (KeyError, ValueError, TypeError) as error:
+        raise EngineError(f"the engine saved {image} in a form that is not known: {error!r}") from None
+
+
+def manifest(config: bytes, layers: Sequence[Descriptor]) -> Manifest:
+    """A manifest of an image with this config and these layers, lowest first."""
+    content = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": Descriptor(digest=digest_of(config), size=len(config), media_type=_CONFIG).to_json(),
+        "layers": [layer.to_json() for layer in layers],
+    }
+    return Manifest.read(json.dumps(content, separators=(",", ":")).encode(), OCI_MANIFEST)
+
+
+def layer(digest: str, size: int) -> Descriptor:
+    """An uncompressed layer."""
+    return Descriptor(digest=digest, size=size, media_type=_LAYER)
+
+
 class _Saved:
     """The files of the archive of one image."""
 
@@ -66,15 +101,9 @@ class _Saved:
             layers = [self._layers[self.links.get(name, name)] for name in item["Layers"]]
         except (KeyError, ValueError, TypeError) as error:
             raise EngineError(f"the engine saved {image} in a form that is not known: {error!r}") from None
-        described = Descriptor(digest=digest_of(config), size=len(config), media_type=_CONFIG)
-        self._blobs.fetch(described, lambda offset: (config[offset:],))
-        content = {
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "config": _json(described),
-            "layers": [_json(layer) for layer in layers],
-        }
-        return Manifest.read(json.dumps(content, separators=(",", ":")).encode(), OCI_MANIFEST)
+        made = manifest(config, layers)
+        self._blobs.fetch(made.blobs[0], lambda offset: (config[offset:],))
+        return made
 
     def _keep(self, head: bytes, file: IO[bytes]) -> Descriptor:
         """Put a layer into the blob store; its digest is known only when it is compressed."""
@@ -86,11 +115,13 @@ class _Saved:
                 for chunk in pack(_chunks(head, file)):
                     digest.update(chunk)
                     size += packed.write(chunk)
-                layer = Descriptor(digest=f"sha256:{digest.hexdigest()}", size=size, media_type=f"{_LAYER}{suffix}")
-                self._blobs.fetch(layer, lambda offset: _from(packed, offset))
+                packed_layer = Descriptor(
+                    digest=f"sha256:{digest.hexdigest()}", size=size, media_type=f"{_LAYER}{suffix}"
+                )
+                self._blobs.fetch(packed_layer, lambda offset: _from(packed, offset))
         except OSError as error:
             raise cannot_write(self._scratch, error) from error
-        return layer
+        return packed_layer
 
 
 def _packing(head: bytes) -> tuple[Callable[[Iterable[bytes]], Iterable[bytes]], str]:
@@ -120,7 +151,3 @@ def _from(file: IO[bytes], offset: int) -> Iterator[bytes]:
     file.seek(offset)
     while chunk := file.read(_CHUNK):
         yield chunk
-
-
-def _json(blob: Descriptor) -> Mapping[str, Any]:
-    return {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}

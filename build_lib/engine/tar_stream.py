@@ -17,6 +17,12 @@ def opened(chunks: Iterator[bytes]) -> Iterator[tarfile.TarFile]:
         pass
 
 
+def first(chunks: Iterator[bytes]) -> tarfile.TarInfo | None:
+    """The archive's first member; the rest is not read."""
+    with tarfile.open(fileobj=_Chunks(chunks), mode="r|", bufsize=tarfile.BLOCKSIZE) as archive:
+        return archive.next()
+
+
 class _Chunks(io.RawIOBase):
     """Chunks as a file that tarfile can read."""
 

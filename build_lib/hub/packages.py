@@ -10,7 +10,7 @@ from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 
-_KEY_DIGEST = ".signing-key"  # the digest of the key that the repository is signed with
+KEY_DIGEST = ".signing-key"  # the digest of the key that the repository is signed with
 _CHUNK = 1 << 20
 _STANZA = re.compile(r"^Filename: (?:\./)?(\S+)$.*?^SHA256: ([0-9a-f]{64})$", re.MULTILINE | re.DOTALL)
 
@@ -24,27 +24,32 @@ class Published:
     packages: Packages
     indexed: Packages
     key_digest: str
+    odd: tuple[str, ...] = ()  # names of packages that are no regular files
 
 
 def read(engine: Engine, image: Reference | str, directory: str, owner: str) -> Published:
-    """Read the packages in a directory of the image, without its subdirectories.
+    """Read the packages in a directory of the image, without its subdirectories; none if it has no such directory.
 
     Raises:
-        EngineError: there is no such image, or no such directory in it.
+        EngineError: there is no such image.
     """
     packages: dict[str, str] = {}
-    texts = {"Packages": "", _KEY_DIGEST: ""}
+    odd: list[str] = []
+    texts = {"Packages": "", KEY_DIGEST: ""}
     with engine.containers.temporary(str(image), owner=owner) as container:
-        for member, content in container.files(directory):
+        for member, content in container.files(directory) if container.entry(directory) else ():
             name = member.name.partition("/")[2]
             if content is None or "/" in name:
+                odd += [name] if name.endswith(".deb") and "/" not in name else []
                 continue
             if name.endswith(".deb"):
                 packages[name] = _sha256(content)
             elif name in texts:
                 texts[name] = content.read().decode(errors="replace")
     indexed = {name: digest for name, digest in _STANZA.findall(texts["Packages"]) if "/" not in name}
-    return Published(packages=dict(sorted(packages.items())), indexed=indexed, key_digest=texts[_KEY_DIGEST])
+    return Published(
+        packages=dict(sorted(packages.items())), indexed=indexed, key_digest=texts[KEY_DIGEST], odd=tuple(odd)
+    )
 
 
 def _sha256(content: IO[bytes]) -> str:

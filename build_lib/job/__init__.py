@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from build_lib.job.steps import Result as Result
     from build_lib.job.steps import build as build
     from build_lib.job.steps import build_all as build_all
+    from build_lib.job.steps import check as check
     from build_lib.job.steps import push as push
 else:
     __getattr__ = attach(__name__, __file__)

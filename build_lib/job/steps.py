@@ -216,8 +216,8 @@ def _steps(
     copied = copy_slurm.applies(repository) and not failures and {copy_slurm.SOURCE, copy_slurm.TARGET} <= done
     wrong = _verify(checks, done, engine)
     wrong += _verify_packages(repository, engine, settings) if copied else []
-    services = number(len(done), "service")
-    listener.line(f"  {services} checked, {number(len(wrong), 'problem')}" if wrong else f"  {services} verified")
+    services, problems = number(len(done), "service"), len(wrong) + len(failures)
+    listener.line(f"  {services} checked, {number(problems, 'problem')}" if problems else f"  {services} verified")
     return Result(outcomes=result.outcomes, failures=(*result.failures, *failures, *wrong), packages=packages)
 
 
@@ -260,11 +260,10 @@ def _build(
 
 def _copy(repository: Repository, done: set[str], engine: Engine, settings: Settings) -> tuple[str, list[BuildError]]:
     """Copy the Slurm packages, and return what was done, in words, and what failed."""
-    if not copy_slurm.applies(repository):
-        return f"not needed: there are no services {copy_slurm.SOURCE} and {copy_slurm.TARGET}", []
-    if copy_slurm.unified(repository):
-        return "not needed: apphub is built with slurm-build's packages (APPHUB_MODE=unified)", []
-    missing = sorted({copy_slurm.SOURCE, copy_slurm.TARGET} - done)
+    why_not = copy_slurm.why_not(repository)
+    if why_not:
+        return why_not, []
+    missing = sorted({copy_slurm.SOURCE, copy_slurm.TARGET} & set(repository.services) - done)
     if missing:
         return f"not copied: {' and '.join(missing)} could not be built", []
     try:
@@ -284,6 +283,16 @@ def _verify(checks: Mapping[str, Check], done: set[str], engine: Engine) -> list
         elif image.labels.get(fingerprint.LABEL) != fingerprint.as_label(checks[name].parts):
             wrong.append(BuildFailed(f"{checks[name].service.image} does not have this build's fingerprint"))
     return wrong
+
+
+def check(repository: Repository, engine: Engine, settings: Settings) -> dict[str, Check]:
+    """What is out of date and why; also an apphub that is built, but does not have slurm-build's packages."""
+    checks = building.check(repository.services, engine, settings)
+    hub = checks.get(copy_slurm.TARGET)
+    if hub is not None and hub.built and not hub.reason and _has_packages(checks, repository):
+        missing = copy_slurm.difference(repository, engine, settings)
+        checks[copy_slurm.TARGET] = replace(hub, reason=f"packages not copied: {missing}" if missing else "")
+    return checks
 
 
 def _verify_packages(repository: Repository, engine: Engine, settings: Settings) -> list[BuildError]:

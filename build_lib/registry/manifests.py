@@ -52,6 +52,10 @@ class Descriptor:
             raise InvalidManifest(f"a descriptor has an invalid digest or size: {digest!r}, {size!r}")
         return cls(digest=digest, size=size, media_type=str(media_type), platform=platform, urls=urls)
 
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object of a descriptor in a manifest, without a platform."""
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:

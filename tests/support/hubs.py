@@ -28,44 +28,47 @@ class Hub:
 
     name: str
     address: str
+    port: int = 8080
 
     @property
     def url(self) -> str:
-        return f"http://{self.address}:8080"
+        return f"http://{self.address}:{self.port}"
 
     def get(self, path: str, method: str = "GET") -> tuple[int, dict[str, str], str]:
         """Status, headers and body, of exactly this path: no client in between that makes it a better one."""
-        connection = HTTPConnection(self.address, 8080, timeout=10)
+        connection = HTTPConnection(self.address, self.port, timeout=10)
         with contextlib.closing(connection):
             connection.request(method, path)
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read().decode(errors="replace")
+
+    def wait(self, path: str) -> None:
+        """Wait until it answers."""
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            with contextlib.suppress(ConnectionError):
+                self.get(path)
+                return
+            assert time.monotonic() < deadline, docker("logs", self.name).stderr
+            time.sleep(0.05)
 
 
 _HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 
 
 @contextlib.contextmanager
-def running(image: str, *options: str, hardened: bool = True, ready: str = "/health") -> Iterator[Hub]:
+def running(
+    image: str, *options: str, hardened: bool = True, ready: str = "/health", port: int = 8080
+) -> Iterator[Hub]:
     """A hub as hardened as can be: a file system that cannot be written, no capabilities, no way to get any."""
     name = docker("run", "--detach", *(_HARDENED if hardened else ()), *options, image).stdout.strip()
     try:
         address = json.loads(docker("inspect", name).stdout)[0]["NetworkSettings"]["IPAddress"]
-        hub = Hub(name, address)
-        _wait(hub, ready)
+        hub = Hub(name, address, port)
+        hub.wait(ready)
         yield hub
     finally:
         docker("rm", "--force", "--volumes", name)
-
-
-def _wait(hub: Hub, path: str) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    while True:
-        with contextlib.suppress(ConnectionError):
-            hub.get(path)
-            return
-        assert time.monotonic() < deadline, docker("logs", hub.name).stderr
-        time.sleep(0.05)
 
 
 def in_client(script: str, *options: str, image: str = DEBIAN, check: bool = True) -> str:

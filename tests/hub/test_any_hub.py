@@ -1,0 +1,215 @@
+"""Packages into hubs that know nothing of this program: the plan's own pair, and stranger ones."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from build_lib.engine import Engine, saved_images
+from build_lib.reference import Reference
+from build_lib.settings import Settings
+from tests.support.commands import run_inv
+from tests.support.engines import remove_images, tiny_image
+from tests.support.hubs import Hub, deb, docker, in_client, running, signing_key
+
+SERVED = "/usr/share/nginx/html/pkgs/slurm-deb"
+ENTRYPOINT = f"""\
+#!/bin/sh
+cd {SERVED}
+if ls *.deb >/dev/null 2>&1; then
+    apt-ftparchive packages . > Packages
+    gzip -c Packages > Packages.gz
+fi
+nginx -g 'daemon off;'
+"""
+PLANS_HUB = f"""\
+FROM debian:bookworm-slim
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx-light apt-utils >/dev/null 2>&1
+RUN mkdir -p {SERVED} && rm /etc/nginx/sites-enabled/default
+COPY nginx.conf /etc/nginx/conf.d/hub.conf
+COPY entrypoint.sh /entrypoint.sh
+ENV HUB="of the plan"
+LABEL kept=yes
+EXPOSE 80
+ONBUILD RUN false
+ENTRYPOINT ["/bin/sh", "/entrypoint.sh"]
+"""
+NGINX = "server { listen 80; root /usr/share/nginx/html; location /pkgs/ { autoindex on; } }\n"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A repository with a slurm-build that has packages in /out, and a hub of its own."""
+
+    project: Path
+    prefix: str
+    engine: Engine
+
+    def inv(self, *arguments: str, **more: str) -> str:
+        done = run_inv(self.project, (*arguments, "-t", "v1"), {"IMAGE_PREFIX": self.prefix, **more})
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def packages(self, *made: tuple[str, str]) -> None:
+        """What slurm-build makes: packages of these names and versions, and nothing else."""
+        directory = self.project / "src/slurm-build"
+        for path in directory.glob("*.deb"):
+            path.unlink()
+        for name, version in made:
+            deb(self.project / "debs" / secrets.token_hex(4), name, version).rename(
+                directory / f"{name}_{version}_all.deb"
+            )
+
+    def hub(self, dockerfile: str, **files: str) -> None:
+        directory = self.project / "src/apphub"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "Dockerfile").write_text(dockerfile)
+        for name, text in files.items():
+            (directory / name.replace("__", ".")).write_text(text)
+
+    @property
+    def image(self) -> str:
+        return f"{self.prefix}apphub:v1"
+
+    def config(self, image: str) -> dict[str, Any]:
+        """The image's config as the engine keeps it."""
+        config: dict[str, Any] = json.loads(saved_images.config(Reference.parse(image), self.engine))
+        return config
+
+    def served(self) -> dict[str, bytes]:
+        with self.engine.containers.temporary(self.image, owner="test") as container:
+            found = container.files(SERVED)
+            return {member.name.partition("/")[2]: content.read() for member, content in found if content}
+
+
+@pytest.fixture
+def job(engine: Engine, machine: Settings, project: Path) -> Iterator[Job]:
+    made = Job(project, f"blt-{secrets.token_hex(4)}-", engine)
+    (project / "src/slurm-build").mkdir()
+    tiny_image(engine, f"{made.prefix}base:1", machine)
+    (project / "src/slurm-build/Dockerfile").write_text(f"FROM {made.prefix}base:1\nCOPY *.deb /out/\n")
+    (project / "debs").mkdir()
+    yield made
+    remove_images(engine, made.prefix)
+
+
+def _client(hub: Hub, *packages: str, trust: str = "trusted=yes", before: str = "") -> str:
+    line = f"deb [{trust}] http://{hub.address}/pkgs/slurm-deb ./"
+    return in_client(
+        f"{before}echo '{line}' >/etc/apt/sources.list\napt-get -qq -o APT::Update::Error-Mode=any update\n"
+        f"apt-get -qq install -y {' '.join(packages)} >/dev/null 2>&1\n"
+        f"dpkg-query --show {' '.join(package.partition('=')[0] for package in packages)}\n"
+    )
+
+
+def test_the_plans_pair_serves_a_clean_client_before_and_after_the_hubs_restart(job: Job, debian: str) -> None:
+    job.packages(("tool", "1.0"), ("other", "2:1~rc1"))
+    job.hub(PLANS_HUB, entrypoint__sh=ENTRYPOINT, nginx__conf=NGINX)
+    said = job.inv("build-all")
+    assert "  2 packages copied and read back\n" in said
+    before, after = job.config(f"{job.image}-without-slurm"), job.config(job.image)
+    assert len(after["rootfs"].pop("diff_ids")) == len(before["rootfs"].pop("diff_ids")) + 1
+    assert len(after.pop("history")) == len(before.pop("history")) + 1
+    assert after == before
+    with running(job.image, hardened=False, ready="/pkgs/", port=80) as hub:
+        assert _client(hub, "tool", "other").splitlines() == ["other\t2:1~rc1", "tool\t1.0"]
+        docker("restart", hub.name)  # its entrypoint makes an index of its own again
+        address = json.loads(docker("inspect", hub.name).stdout)[0]["NetworkSettings"]["IPAddress"]
+        again = Hub(hub.name, address, 80)
+        again.wait("/pkgs/")
+        assert _client(again, "tool", "other").splitlines() == ["other\t2:1~rc1", "tool\t1.0"]
+    assert job.inv("copy-slurm") == "nothing to do: 2 packages already present in apphub\n"
+
+
+def test_a_newer_version_is_offered_and_the_former_one_stays(job: Job, debian: str) -> None:
+    job.packages(("tool", "1.0"))
+    job.hub(PLANS_HUB, entrypoint__sh=ENTRYPOINT, nginx__conf=NGINX)
+    job.inv("build-all")
+    first = job.served()
+    job.packages(("tool", "1.1"))
+    job.inv("build-all")
+    then = job.served()
+    assert {"old/tool_1.0_all.deb", "tool_1.1_all.deb"} <= set(then)
+    assert "tool_1.0_all.deb" not in then
+    assert {name for name in first if name.startswith("by-hash/")} < set(then)  # for clients in the middle of an update
+    with running(job.image, hardened=False, ready="/pkgs/", port=80) as hub:
+        assert _client(hub, "tool") == "tool\t1.1\n"
+        assert _client(hub, "tool=1.0") == "tool\t1.0\n"
+
+
+def test_a_signed_index_is_trusted_by_its_key_alone_and_goes_when_there_is_no_key(
+    job: Job, debian: str, machine: Settings
+) -> None:
+    job.packages(("tool", "1.0"))
+    job.hub(PLANS_HUB, entrypoint__sh=ENTRYPOINT, nginx__conf=NGINX)
+    key = signing_key(job.project, machine)
+    job.inv("build-all", APT_SIGNING_KEY=str(key))
+    with running(job.image, hardened=False, ready="/pkgs/", port=80) as hub:
+        place = f"http://{hub.address}/pkgs/slurm-deb/apphub.asc"
+        get = f"/usr/lib/apt/apt-helper download-file {place} /tmp/key.asc >/dev/null\n"
+        assert _client(hub, "tool", trust="signed-by=/tmp/key.asc", before=get) == "tool\t1.0\n"
+    for content in job.served().values():
+        assert b"PRIVATE KEY" not in content
+    job.inv("copy-slurm")
+    assert not {"InRelease", "Release.gpg", "apphub.asc"} & set(job.served())
+
+
+@pytest.mark.parametrize("kind", ["without a shell", "without the directory", "with packages of its own", "by a link"])
+def test_a_hub_of_any_kind_keeps_what_it_has(kind: str, job: Job, machine: Settings) -> None:
+    job.packages(("tool", "1.0"))
+    own = deb(job.project / "debs" / "own", "own", "3")
+    lines = {
+        "without a shell": f"FROM scratch\nCOPY kept {SERVED}/kept\nUSER 7:8\n",
+        "without the directory": f"FROM {job.prefix}base:1\nUSER 7:8\n",
+        "with packages of its own": f"FROM scratch\nCOPY --chown=7:8 own_3_all.deb {SERVED}/\n",
+        "by a link": f"FROM {job.prefix}base:1\nRUN mkdir -p /srv/pkgs /usr/share/nginx/html "
+        "&& ln -s ../../../../srv/pkgs /usr/share/nginx/html/pkgs && chmod 751 /srv\n",
+    }
+    job.hub(lines[kind], kept="kept\n")
+    own.rename(job.project / "src/apphub/own_3_all.deb")
+    if kind == "by a link":
+        (job.project / "src/apphub/Dockerfile").write_text(lines[kind].replace("RUN mkdir", "RUN /bin/busybox mkdir"))
+    job.inv("build-all")
+    served = job.served() if kind != "by a link" else {}
+    if kind == "without a shell":
+        assert served["kept"] == b"kept\n"
+    if kind == "with packages of its own":
+        assert b"Package: own\n" in served["Packages"]
+    if kind != "by a link":
+        assert b"Package: tool\n" in served["Packages"]
+        assert served["tool_1.0_all.deb"]
+    with job.engine.containers.temporary(job.image, owner="test") as container:
+        if kind == "by a link":
+            link, top = container.entry("/usr/share/nginx/html/pkgs"), container.entry("/srv")
+            assert link is not None
+            assert link.issym()
+            assert top is not None
+            assert top.mode & 0o777 == 0o751
+            assert container.entry("/srv/pkgs/slurm-deb/tool_1.0_all.deb") is not None
+    assert job.inv("copy-slurm").startswith("nothing to do: 1 package")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("RUN echo no package >/out/bad.deb", "error: bad.deb is damaged: "),
+        ("RUN /bin/busybox ln -s tool_1.0_all.deb /out/bad.deb", "/out/bad.deb, which is not a regular file; "),
+        ("RUN mkdir /out/bad.deb && touch /out/bad.deb/x", "/out/bad.deb, which is not a regular file; "),
+    ],
+    ids=["damaged", "a link", "a directory"],
+)
+def test_what_is_no_package_is_refused_by_name_and_the_hub_stays(line: str, told: str, job: Job) -> None:
+    job.packages(("tool", "1.0"))
+    job.hub(f"FROM scratch\nCOPY kept {SERVED}/kept\n", kept="kept\n")
+    with (job.project / "src/slurm-build/Dockerfile").open("a") as file:
+        file.write(f"{line}\n")
+    job.inv("build")
+    before = job.engine.images.by_name()
+    done = run_inv(job.project, ("copy-slurm", "-t", "v1"), {"IMAGE_PREFIX": job.prefix})
+    assert done.returncode == 1
+    assert told in done.stderr, done.stderr
+    assert {name: image for name, image in job.engine.images.by_name().items() if "without" not in name} == before
