@@ -105,7 +105,12 @@ def _repository(repository: Repository, settings: Settings) -> Iterator[Finding]
         yield _good(what, f"{len(repository.services)} ({files})")
     for problem in repository.problems:
         place = f"{problem.path}:{problem.line}" if problem.line else str(problem.path)
-        yield Finding(level="bad", what=what, detail=f"{place}: {problem.reason}", fix="correct the file")
+        detail = f"{place}: {problem.reason}"
+        if problem.remark:
+            fix = "if that is not intended, set the argument or give it a default"
+            yield Finding(level="warning", what=what, detail=detail, fix=fix)
+        else:
+            yield Finding(level="bad", what=what, detail=detail, fix="correct the file")
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:

@@ -47,7 +47,7 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repository:
-    """All services by name, in the order of their names, the images that are only run, and the problems."""
+    """All services by name, in the order of their names, the images that are only run, problems and remarks."""
 
     services: Mapping[str, Service]
     run_images: tuple[compose.ImageEntry, ...]
@@ -102,7 +102,8 @@ def discover(settings: Settings) -> Repository:
             drafts[found.name] = found
     for service in drafts.values():
         problems += (
-            Problem(path=service.dockerfile, line=item.line, reason=item.reason) for item in service.reading.problems
+            Problem(path=service.dockerfile, line=item.line, reason=item.reason, remark=item.remark)
+            for item in service.reading.problems
         )
         problems += _context_problems(service, drafts)
     owner = {service.image.repository: service.name for service in drafts.values()}

@@ -124,6 +124,34 @@ def test_deps_says_where_each_image_is_needed_and_tells_problems_at_the_end(repo
     assert done.stderr.startswith("problem: compose.yaml:5: service ghost: ")
 
 
+REMARK = "remark: src/web/Dockerfile:2: FROM '${REG}debian:bookworm-slim': the argument REG is not set, and without it "
+
+
+def test_a_remark_is_no_failure_unless_it_is_said_to_be(project: Path, inv: Inv) -> None:
+    (project / "src/web").mkdir()
+    (project / "src/web/Dockerfile").write_text("ARG REG\nFROM ${REG}debian:bookworm-slim\n")
+    done = inv("services", "--json")
+    assert (done.returncode, [item["name"] for item in json.loads(done.stdout)]) == (0, ["web"])
+    assert done.stderr == f"{REMARK}the value is debian:bookworm-slim\n1 remark\n"
+    for task in ("services", "deps", "graph"):
+        done = inv(task, "--strict")
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (
+            1,
+            "error: 1 error in the repository's files, see above",
+        )
+        assert "problem: src/web/Dockerfile:2: " in done.stderr
+
+
+def test_remarks_and_problems_are_counted_apart(project: Path, inv: Inv) -> None:
+    (project / "src/web").mkdir()
+    (project / "src/web/Dockerfile").write_text("FROM ${REG}debian\nFROM {{IMAGE}}\nFROM ${REG}redis\n")
+    done = inv("deps", "--plain")
+    assert done.stdout == "debian:latest\nredis:latest\n"
+    lines = done.stderr.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["remark", "problem", "remark", "2 remarks", "error"]
+    assert (done.returncode, lines[-1]) == (1, "error: 1 error in the repository's files, see above")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
