@@ -141,8 +141,8 @@ def _service(entry: compose.BuildEntry, settings: Settings) -> Service | Problem
         return _problem(entry, f"service {entry.name}: there is no {entry.dockerfile}")
     text = _text(entry)
     declared = read(text).arguments
-    offered = settings.build_args | dict(entry.args)
-    args = {name: value for name, value in sorted(offered.items()) if name in declared}
+    own = {name: value for name, value in entry.args if name in declared}
+    args = dict(sorted((settings.build_args(declared - own.keys()) | own).items()))
     try:
         image = Reference.parse(f"{settings.image_prefix}{entry.name}:{settings.image_tag}")
     except BuildError as error:

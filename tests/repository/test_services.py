@@ -124,6 +124,21 @@ def test_deps_says_where_each_image_is_needed_and_tells_problems_at_the_end(repo
     assert done.stderr.startswith("problem: compose.yaml:5: service ghost: ")
 
 
+def test_a_wrong_setting_stops_only_what_needs_it(project: Path, inv: Inv) -> None:
+    (project / ".env").write_text("SLURM_JOBS=all\nAPPHUB_MODE=other\nAPT_MIRROR=mirrors.aliyun.com\n")
+    (project / "src/web").mkdir()
+    dockerfile = project / "src/web/Dockerfile"
+    dockerfile.write_text("FROM debian\nARG APT_MIRROR\nRUN echo http://${APT_MIRROR}/ubuntu\n")
+    done = inv("services", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)[0]["args"] == {"APT_MIRROR": "mirrors.aliyun.com"}
+    dockerfile.write_text("FROM debian\nARG SLURM_JOBS\n")
+    done = inv("services")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: SLURM_JOBS in .env is 'all'")
+    (project / "compose.yaml").write_text("services: {web: {build: {context: src/web, args: {SLURM_JOBS: all}}}}\n")
+    assert inv("services").returncode == 0, "the compose file's argument counts"
+
+
 REMARK = "remark: src/web/Dockerfile:2: FROM '${REG}debian:bookworm-slim': the argument REG is not set, and without it "
 
 
