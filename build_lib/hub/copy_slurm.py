@@ -176,6 +176,9 @@ class _Copy:
             raise PackagesError(f"the new {self.target} failed verification: {wrong}; the old image is kept")
         self.engine.images.tag(id, self.target)
         self.engine.images.tag(id, self.before)
+        in_compose = self.repository.services[TARGET].in_compose
+        if in_compose is not None:
+            self.engine.images.tag(id, in_compose)
         built_here.remember(id, self.settings)
 
     def _write_context(self, expected: Packages, context: IO[bytes]) -> None:

@@ -53,6 +53,7 @@ class Settings:
     environment: Mapping[str, str] = field(repr=False)  # for child processes; may contain secrets
     build_arg_settings: Mapping[str, str] = field(default_factory=dict)  # BUILD_ARG_NAME, by NAME
     build_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # SECRET_NAME, by NAME
+    compose_variables: Mapping[str, str] = field(repr=False)  # the environment, and flags by their settings' names
     values: Mapping[str, object] = field(repr=False)  # by the names of the settings; a wrong one is a SettingsError
 
     services_dir = Setting(keys.SERVICES_DIR)
@@ -108,12 +109,14 @@ class Settings:
         from_file = read_env_file(root / ".env")
         values = {key.name: _value(key, *find(key, flags, environ, from_file)) for key in described().values()}
         named = from_file | dict(environ)
+        given = {key.name: str(flags[key.flag]) for key in described().values() if flags.get(key.flag) is not None}
         docker = {name: text for name, text in from_file.items() if text and name in _OF_THE_CLI}
         return cls(
             project_root=root,
             environment=MappingProxyType(docker | dict(environ)),
             build_arg_settings=MappingProxyType(_named(named, keys.BUILD_ARG)),
             build_secrets=MappingProxyType(_named(named, keys.SECRET)),
+            compose_variables=MappingProxyType(docker | dict(environ) | given),
             values=MappingProxyType(values),
         )
 
