@@ -35,6 +35,7 @@ _HELP = {
     "pull": "let the builder pull newer base images from their registries",
     "force": "also build services that are up to date",
     "fail_fast": "stop at the first failure",
+    "strict": "treat remarks on the repository's files as errors",
 }
 
 
@@ -46,10 +47,12 @@ def _path(text: str | None) -> Path | None:
     return Path(text).expanduser() if text else None
 
 
-def _load(ctx: Context, *, json: bool = False, **flags: str | None) -> tuple["Settings", "Console"]:
+def _load(
+    ctx: Context, *, json: bool = False, strict: bool = False, **flags: str | None
+) -> tuple["Settings", "Console"]:
     """The settings, and a console for the run."""
     settings = lib.settings.Settings.load(Path(ctx.config.get(_ROOT_KEY, ROOT)), flags)
-    return settings, lib.console.Console(settings, json=json, dry=ctx.config.run.dry)
+    return settings, lib.console.Console(settings, json=json, dry=ctx.config.run.dry, strict=strict)
 
 
 @task
@@ -79,20 +82,20 @@ def engine_down(ctx: Context) -> None:
     lib.console.machine.engine_down(console, lib.machine.daemon.down(settings, dry=console.dry))
 
 
-@task(help=_help("tag", "json"))
-def services(ctx: Context, tag: str | None = None, json: bool = False) -> None:
+@task(help=_help("tag", "json", "strict"))
+def services(ctx: Context, tag: str | None = None, json: bool = False, strict: bool = False) -> None:
     """List the services and what they depend on.
 
     Examples:
         inv services
         inv services --json
     """
-    settings, console = _load(ctx, json=json, tag=tag)
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag)
     repository = lib.repository.discover(settings)
     lib.console.overview.services(console, repository)
 
 
-@task(help=_help("tag", "service", "kind", "plain", "json"), iterable=["service"])
+@task(help=_help("tag", "service", "kind", "plain", "json", "strict"), iterable=["service"])
 def deps(
     ctx: Context,
     tag: str | None = None,
@@ -100,6 +103,7 @@ def deps(
     kind: str | None = None,
     plain: bool = False,
     json: bool = False,
+    strict: bool = False,
 ) -> None:
     """List every dependency image, and where it is needed.
 
@@ -108,36 +112,36 @@ def deps(
         inv deps -s apphub --kind build
         inv deps --plain
     """
-    settings, console = _load(ctx, json=json, tag=tag)
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag)
     repository = lib.repository.discover(settings)
     found = lib.repository.dependencies.find(repository, settings, service or (), kind=kind)
     lib.console.overview.deps(console, found, repository, plain=plain)
 
 
-@task(help=_help("tag", "json"))
-def status(ctx: Context, tag: str | None = None, json: bool = False) -> None:
+@task(help=_help("tag", "json", "strict"))
+def status(ctx: Context, tag: str | None = None, json: bool = False, strict: bool = False) -> None:
     """Show what is built, and what would be rebuilt and why.
 
     Examples:
         inv status
         inv status -t v0.3.6-dev --json
     """
-    settings, console = _load(ctx, json=json, tag=tag)
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag)
     repository = lib.repository.discover(settings)
     with lib.engine.Engine.connect(settings) as engine:
         checks = lib.job.check(repository, engine, settings)
     lib.console.overview.status(console, checks, repository)
 
 
-@task(help=_help("service") | {"format": "text, mermaid, dot or svg (by graphviz)"}, iterable=["service"])
-def graph(ctx: Context, service: Sequence[str] | None = None, format: str = "text") -> None:
+@task(help=_help("service", "strict") | {"format": "text, mermaid, dot or svg (by graphviz)"}, iterable=["service"])
+def graph(ctx: Context, service: Sequence[str] | None = None, format: str = "text", strict: bool = False) -> None:
     """Draw the dependency graph of services and images.
 
     Examples:
         inv graph
         inv graph -s apphub --format mermaid
     """
-    settings, console = _load(ctx)
+    settings, console = _load(ctx, strict=strict)
     repository = lib.repository.discover(settings)
     picture = lib.repository.graph_picture.draw(repository.chosen(service or ()), format, settings)
     lib.console.overview.graph(console, picture, repository)
@@ -176,7 +180,7 @@ def prefetch(
 
 @task(
     pre=[prefetch],
-    help=_help("tag", "registry", "service", "jobs", "force", "no_deps", "pull", "fail_fast"),
+    help=_help("tag", "registry", "service", "jobs", "force", "no_deps", "pull", "fail_fast", "strict"),
     iterable=["service"],
 )
 def build(
@@ -189,6 +193,7 @@ def build(
     no_deps: bool = False,
     pull: bool = False,
     fail_fast: bool = False,
+    strict: bool = False,
 ) -> None:
     """Build some services and what they depend on.
 
@@ -198,7 +203,7 @@ def build(
         inv build -s apphub
         inv build -s a -s b -j 2 --force
     """
-    settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
+    settings, console = _load(ctx, strict=strict, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
     report = lib.console.BuildReport(console)
     with lib.engine.Engine.connect(settings) as engine:
@@ -217,7 +222,7 @@ def build(
     report.end(result, repository)
 
 
-@task(pre=[prefetch], help=_help("tag", "registry", "jobs", "force", "fail_fast"))
+@task(pre=[prefetch], help=_help("tag", "registry", "jobs", "force", "fail_fast", "strict"))
 def build_all(
     ctx: Context,
     tag: str | None = None,
@@ -225,6 +230,7 @@ def build_all(
     jobs: str | None = None,
     force: bool = False,
     fail_fast: bool = False,
+    strict: bool = False,
 ) -> None:
     """Do the whole job, from prefetch to report.
 
@@ -235,7 +241,7 @@ def build_all(
         inv build-all -t v0.3.6-dev -r harbor.example/aihpc
         inv build-all push
     """
-    settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
+    settings, console = _load(ctx, strict=strict, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
     report = lib.console.BuildReport(console)
     with lib.engine.Engine.connect(settings) as engine:
@@ -263,7 +269,7 @@ def copy_slurm(ctx: Context, tag: str | None = None) -> None:
 
 
 @task(
-    help=_help("tag", "registry", "service", "jobs", "create_project", "json")
+    help=_help("tag", "registry", "service", "jobs", "create_project", "json", "strict")
     | {"force": "also push services that are out of date"},
     iterable=["service"],
 )
@@ -276,6 +282,7 @@ def push(
     force: bool = False,
     create_project: bool = False,
     json: bool = False,
+    strict: bool = False,
 ) -> None:
     """Push the built services to the private registry.
 
@@ -285,7 +292,7 @@ def push(
         inv push -s apphub
         inv build-all push -r harbor.example/aihpc
     """
-    settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
     report = lib.console.PushReport(console)
     with lib.engine.Engine.connect(settings) as engine:
@@ -303,7 +310,7 @@ def push(
 
 
 @task(
-    help=_help("tag", "registry", "service", "jobs", "platform", "create_project", "json"),
+    help=_help("tag", "registry", "service", "jobs", "platform", "create_project", "json", "strict"),
     iterable=["service", "platform"],
 )
 def deps_push(
@@ -315,6 +322,7 @@ def deps_push(
     platform: Sequence[str] | None = None,
     create_project: bool = False,
     json: bool = False,
+    strict: bool = False,
 ) -> None:
     """Copy the dependency images to the private registry.
 
@@ -325,7 +333,7 @@ def deps_push(
         inv deps-push -r harbor.example/aihpc -t v0.3.6-dev
         inv --dry deps-push
     """
-    settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
     wanted = lib.repository.dependencies.find(repository, settings, service or ())
     report = lib.console.DepsPushReport(console)
@@ -342,7 +350,9 @@ def deps_push(
 
 
 @task(
-    help=_help("tag", "registry", "service", "jobs", "file", "platform", "since", "split", "with_services", "json"),
+    help=_help(
+        "tag", "registry", "service", "jobs", "file", "platform", "since", "split", "with_services", "json", "strict"
+    ),
     iterable=["service", "platform"],
 )
 def deps_save(
@@ -357,6 +367,7 @@ def deps_save(
     split: str | None = None,
     with_services: bool = False,
     json: bool = False,
+    strict: bool = False,
 ) -> None:
     """Save the dependency images in one file, a bundle.
 
@@ -367,7 +378,7 @@ def deps_save(
         inv deps-save --split 4G
         inv deps-save --since site.json
     """
-    settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings)
     names = repository.chosen(service or ()) if with_services else ()
     report = lib.console.SaveReport(console)

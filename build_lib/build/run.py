@@ -53,6 +53,7 @@ def build(
         changed = (
             _build_one(check, builder, engine, settings, None if pull else why_missing, cancel) if check.reason else ()
         )
+        _name_as_in_compose(check.service, engine)
         return Built(name=name, reason=check.reason, seconds=time.monotonic() - began, changed=tuple(changed))
 
     needs = {name: check.service.needs for name, check in checks.items()}
@@ -88,6 +89,12 @@ def _build_one(
     if image:
         built_here.remember(image.id, settings)
     return changed
+
+
+def _name_as_in_compose(service: Service, engine: Engine) -> None:
+    """Let `docker compose up` and Dockerfiles find the image by the name in the compose file."""
+    if service.in_compose is not None:
+        engine.images.tag(str(service.image), service.in_compose)
 
 
 def _run_builder(

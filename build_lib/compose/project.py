@@ -46,11 +46,15 @@ class ImageEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """Something that could not be understood, and where; line 0 is the whole file."""
+    """Something that could not be understood, and where; line 0 is the whole file.
+
+    A remark is about something that is accepted, but that may not be intended.
+    """
 
     path: Path
     line: int
     reason: str
+    remark: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

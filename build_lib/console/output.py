@@ -29,10 +29,11 @@ _GAP = "  "  # between the columns of a table
 class Console:
     """Prints text for users: on stdout, or on stderr if stdout is for a JSON document."""
 
-    def __init__(self, settings: Settings, *, json: bool = False, dry: bool = False) -> None:
+    def __init__(self, settings: Settings, *, json: bool = False, dry: bool = False, strict: bool = False) -> None:
         just_fix_windows_console()
         self.json = json
         self.dry = dry
+        self.strict = strict  # whether remarks on the repository's files are errors
         self._stream = sys.stderr if json else sys.stdout
         self._colored = _colored(self._stream, settings.environment)
         self._root = settings.project_root

@@ -1,4 +1,4 @@
-"""Prints the errors in a repository's files, for every command that reads these files."""
+"""Prints the errors in a repository's files, and the remarks, for every command that reads these files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ if TYPE_CHECKING:  # as in output
 
 
 def problems(console: Console, repository: Repository) -> None:
-    """Print each problem with its file and line, on stderr.
+    """Print each problem and each remark with its file and line, on stderr; with `--strict`, a remark is a problem.
 
     Raises:
         Incomplete: the repository has problems.
     """
+    remarks = 0
     for problem in repository.problems:
-        stderr_line(printable(f"problem: {_where(console, problem)}: {problem.reason}"))
-    if repository.problems:
-        raise Incomplete(f"{number(len(repository.problems), 'error')} in the repository's files, see above")
+        is_remark = problem.remark and not console.strict
+        remarks += is_remark
+        kind = "remark" if is_remark else "problem"
+        stderr_line(printable(f"{kind}: {_where(console, problem)}: {problem.reason}"))
+    if remarks:
+        stderr_line(number(remarks, "remark"))
+    errors = len(repository.problems) - remarks
+    if errors:
+        raise Incomplete(f"{number(errors, 'error')} in the repository's files, see above")
 
 
 def _where(console: Console, problem: Problem) -> str:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from build_lib.dockerfile.shell_pattern import Refused, shortened
 from build_lib.dockerfile.shell_word import Expansion, Variable, expand
-from build_lib.dockerfile.stages import Source, Stage
+from build_lib.dockerfile.stages import Source, Stage, Steps
 from build_lib.dockerfile.syntax import Problem
 from build_lib.errors import InvalidReference
 from build_lib.reference import Reference
@@ -71,6 +71,7 @@ class Resolver:
         self._base_stages: set[int] = set()  # those that other stages are based on
         self._found: list[_Found] = []
         self._problems: list[tuple[int, Problem]] = []  # by node
+        self._late_problems: list[tuple[int, Problem]] = []  # by node
         self._read_stages()
         self._reached = self._reached_from(target)
 
@@ -89,10 +90,11 @@ class Resolver:
             )
 
     def problems(self) -> Iterator[Problem]:
-        """The problems of all stages, and those of the triggers that the target runs."""
+        """The problems of all stages, and those of the triggers and the commands that the target runs."""
         for node, problem in self._problems:
             if node < len(self._stages) or node in self._reached:
                 yield problem
+        yield from (problem for node, problem in self._late_problems if node in self._reached)
         yield from self._copies_from_below()
 
     def features(self) -> Iterator[BuildKitFeature]:
@@ -108,15 +110,17 @@ class Resolver:
             if stage.name:
                 self._names[stage.name] = index
         for index, stage in enumerate(self._stages):
-            self._read_sources(index, index, stage.own.sources)
-            self._problems += [(index, problem) for problem in stage.own.problems]
+            self._read_steps(index, index, stage.own)
             if index in self._base_stages:
-                triggers = index + len(self._stages)
-                self._read_sources(index, triggers, stage.onbuild.sources)
-                self._problems += [(triggers, problem) for problem in stage.onbuild.problems]
+                self._read_steps(index, index + len(self._stages), stage.onbuild)
 
-    def _report(self, node: int, line: int, reason: str, argument: str | None = None) -> None:
-        self._problems.append((node, Problem(line=line, reason=reason, argument=argument)))
+    def _read_steps(self, index: int, node: int, steps: Steps) -> None:
+        self._read_sources(index, node, steps.sources)
+        self._problems += [(node, problem) for problem in steps.problems]
+        self._late_problems += [(node, problem) for problem in steps.late_problems]
+
+    def _report(self, node: int, line: int, reason: str, argument: str | None = None, *, remark: bool = False) -> None:
+        self._problems.append((node, Problem(line=line, reason=reason, argument=argument, remark=remark)))
 
     def _expand(self, index: int, word: str) -> Expansion | None:
         try:
@@ -151,11 +155,14 @@ class Resolver:
         return None if wrong else found.text
 
     def _explain(self, index: int, what: str, found: Expansion, wrong: str) -> None:
-        """Report every argument that is not set, and an empty one only if the value is invalid."""
+        """Report every argument that is not set, and an empty one only if the value is invalid.
+
+        To BuildKit, an argument that is not set is an empty one: with a valid value, this is only a remark.
+        """
         line = self._stages[index].line
         for name in found.missing:
             outcome = wrong or f"without it the value is {found.text}"
-            self._report(index, line, f"{what}: the argument {name} is not set, and {outcome}", name)
+            self._report(index, line, f"{what}: the argument {name} is not set, and {outcome}", name, remark=not wrong)
         if wrong and not found.missing:
             blank = next(iter(found.blank), None)
             hint = f" (the argument {blank} is empty)" if blank else ""

@@ -1,11 +1,11 @@
 """The stages of a Dockerfile as written: BuildKit's `frontend/dockerfile/instructions`."""
 
-import csv
 import re
 from dataclasses import dataclass, field
 from typing import Literal
 
 from build_lib.dockerfile.arguments import Argument
+from build_lib.dockerfile.mounts import read_mount
 from build_lib.dockerfile.shell_pattern import Refused
 from build_lib.dockerfile.shell_word import SPACE, expand
 from build_lib.dockerfile.syntax import Instruction, Problem, Syntax, arguments, words
@@ -21,7 +21,6 @@ _REPEATED = frozenset(["device", "exclude", "mount"])
 _CLASSIC = frozenset(["chown", "from", "platform"])  # those that the classic builder has too
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
-_VARIABLE = re.compile(r"\$.")
 _WORDS = {
     escape: re.compile(rf"""(?:[^{SPACE}'"{mark}]|{mark}.|'[^']*+'?|"(?:[^"{mark}]|{mark}.)*+"?)++""", re.DOTALL)
     for escape, mark in (("\\", r"\\"), ("`", "`"))
@@ -43,6 +42,7 @@ class Steps:
 
     sources: list[Source] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    late_problems: list[Problem] = field(default_factory=list)  # those that BuildKit finds when it builds the stage
     features: list[tuple[int, str]] = field(default_factory=list)  # those that need BuildKit, with their lines
 
 
@@ -144,8 +144,11 @@ def _add_step(steps: Steps, instruction: Instruction, escape: str) -> None:
     if copied:
         _check_copy(instruction, copied, escape)
         steps.sources.append(Source(line=line, kind="copy", name=copied))
-    for mounted in filter(None, map(_mounted, values.get("mount", ()))):
-        steps.sources.append(Source(line=line, kind="mount", name=mounted))
+    for mount in map(read_mount, values.get("mount", ())):
+        if mount.name:
+            steps.sources.append(Source(line=line, kind="mount", name=mount.name))
+        if mount.wrong:
+            steps.late_problems.append(Problem(line=line, reason=f"--mount: {mount.wrong}"))
 
 
 def _values(instruction: Instruction) -> dict[str, list[str]]:
@@ -173,21 +176,3 @@ def _check_copy(instruction: Instruction, name: str, escape: str) -> None:
         as_written = False
     if not as_written:
         raise Refused("--from does not expand variables: write FROM ${…} AS name, and copy from that")
-
-
-def _mounted(value: str) -> str:
-    """The name in `--mount=…,from=name`, or "": instructions/commands_runmount.go, parseMount."""
-    if not value:
-        raise Refused("the flag --mount has no value")
-    try:
-        fields = next(csv.reader([value], strict=True)) if '"' in value else value.split(",")
-    except csv.Error as error:
-        raise Refused(f"--mount: {error}") from error
-    name = ""
-    for field_ in fields:
-        key, _, text = field_.partition("=")
-        if key.lower() == "from":
-            name = text
-            if _VARIABLE.search(name):
-                raise Refused("--mount does not expand variables in from=: write FROM ${…} AS name, and mount that")
-    return name

@@ -35,11 +35,15 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """What could not be understood, and where; `argument` is the build argument that is missing, if that is why."""
+    """What could not be understood, and where; `argument` is the build argument that is missing, if that is why.
+
+    A remark is about something that BuildKit accepts, but that may not be intended.
+    """
 
     line: int
     reason: str
     argument: str | None = None
+    remark: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

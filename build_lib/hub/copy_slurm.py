@@ -208,8 +208,9 @@ class _Copy:
             wrong = self._wrong(wanted, held) or (f"it also has {', '.join(extra)}" if extra else "")
             if wrong:
                 raise PackagesError(f"the new {self.target} failed verification: {wrong}; the old image is kept")
-            self.engine.images.tag(str(new), self.target)
-            self.engine.images.tag(str(new), self.before)
+            in_compose = self.repository.services[TARGET].in_compose
+            for name in (self.target, self.before, *((in_compose,) if in_compose else ())):
+                self.engine.images.tag(str(new), name)
             built_here.remember(self.engine.images.by_name()[new.canonical].id, self.settings)
         finally:
             self.engine.images.remove(new)

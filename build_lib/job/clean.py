@@ -94,6 +94,7 @@ def _images(
     for service in repository.services.values():
         of = {name: image for name, image in images.items() if name.repository == service.image.repository}
         built = {name: image for name, image in of.items() if fingerprint.LABEL in image.labels}
+        built = {name: image for name, image in built.items() if name != service.in_compose}
         for name in _earlier(built, settings.image_tag, keep, engine):
             yield Leftover(kind="image", name=str(name), why="an earlier release", size=built[name].size)
 

@@ -7,6 +7,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 from build_lib.build import builders
 from build_lib.engine import Engine
-from build_lib.errors import BuildError
+from build_lib.errors import BuildError, SettingsError
 from build_lib.graph import Cancel, run
 from build_lib.job import clean
 from build_lib.reference import PrivateRegistry, local_names
@@ -55,24 +56,32 @@ def _bad(what: str, error: BuildError, *, level: Level = "bad") -> Finding:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Run all checks, and change nothing; those of the network run in parallel."""
-    findings = [*_env_file(settings)]
+    """Run all checks, and change nothing; those of the network run in parallel.
+
+    Checks that need a setting with a wrong value are left out, after the finding about that setting.
+    """
+    findings = [*_env_file(settings), *(_bad("settings", error) for error in settings.wrong)]
+    repository: Repository | None = None
     try:
-        repository: Repository | None = discover(settings)
-    except BuildError as error:
-        repository = None
-        findings.append(_bad("repository", error))
-    if repository is not None:
+        repository = discover(settings)
         findings += _repository(repository, settings)
+    except SettingsError:
+        pass
+    except BuildError as error:
+        findings.append(_bad("repository", error))
     findings += _machine(settings)
     held: set[str] = set()
     try:
         with Engine.connect(settings) as engine:
-            findings += _engine(engine, repository, settings)
             held = set(engine.images.by_name())
+            findings += _engine(engine, repository, settings)
+    except SettingsError:
+        pass
     except BuildError as error:
         findings.append(_bad("engine", error))
-    return findings + _network(repository, held, settings)
+    with suppress(SettingsError):
+        findings += _network(repository, held, settings)
+    return findings
 
 
 def _env_file(settings: Settings) -> Iterator[Finding]:
@@ -105,7 +114,12 @@ def _repository(repository: Repository, settings: Settings) -> Iterator[Finding]
         yield _good(what, f"{len(repository.services)} ({files})")
     for problem in repository.problems:
         place = f"{problem.path}:{problem.line}" if problem.line else str(problem.path)
-        yield Finding(level="bad", what=what, detail=f"{place}: {problem.reason}", fix="correct the file")
+        detail = f"{place}: {problem.reason}"
+        if problem.remark:
+            fix = "if that is not intended, set the argument or give it a default"
+            yield Finding(level="warning", what=what, detail=detail, fix=fix)
+        else:
+            yield Finding(level="bad", what=what, detail=detail, fix="correct the file")
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:
@@ -143,6 +157,8 @@ def _engine(engine: Engine, repository: Repository | None, settings: Settings) -
 def _builder(settings: Settings, engine: Engine) -> Finding:
     try:
         builder = builders.choose(settings, engine)
+    except SettingsError:
+        raise
     except BuildError as error:
         return _bad("builder", error)
     if isinstance(builder, builders.Classic):

@@ -87,8 +87,8 @@ def debian_archive(settings: Settings, config: Path = _CONFIG) -> Archive | None
     None if there is neither: the machine does not run Debian, or its sources have no URL that an image may contain. The
     security updates of a mirror are expected next to it: `…/debian-security` for `…/debian`.
     """
-    if settings.apt_mirror:
-        return Archive(main=settings.apt_mirror, security=f"{settings.apt_mirror}-security")
+    if settings.apt_archive:
+        return Archive(main=settings.apt_archive, security=f"{settings.apt_archive}-security")
     release = _os_release(config.parent / "os-release")
     if release.get("ID") != "debian":
         return None

@@ -117,7 +117,10 @@ def _is_own(image: Reference, repository: Repository, settings: Settings) -> boo
     """Whether this repository builds it, or once did: images with its prefix come from nowhere else."""
     if settings.image_prefix and str(image).startswith(settings.image_prefix):
         return True
-    return any(service.image.repository == image.repository for service in repository.services.values())
+    return any(
+        service.image.repository == image.repository or service.in_compose == image
+        for service in repository.services.values()
+    )
 
 
 def _relative(path: Path, settings: Settings) -> str:

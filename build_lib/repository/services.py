@@ -11,6 +11,7 @@ from build_lib.compose import Problem
 from build_lib.dockerfile import ImageUse, Reading, read, with_names, wrong_with
 from build_lib.errors import BuildError, InvalidReference
 from build_lib.reference import Reference
+from build_lib.repository import names
 from build_lib.settings import Settings
 
 _SERVICE, _IMAGE = "service:", "docker-image://"  # how a build context names another service, and an image
@@ -38,6 +39,7 @@ class Service:
     reading: Reading
     external: tuple[ImageUse, ...] = ()  # the uses of external images
     needs: tuple[str, ...] = ()  # the sibling services that it depends on
+    in_compose: Reference | None = None  # the compose file's name for the image, which it gets after its build, too
 
     @property
     def base_images(self) -> tuple[Reference, ...]:
@@ -47,7 +49,7 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repository:
-    """All services by name, in the order of their names, the images that are only run, and the problems."""
+    """All services by name, in the order of their names, the images that are only run, problems and remarks."""
 
     services: Mapping[str, Service]
     run_images: tuple[compose.ImageEntry, ...]
@@ -91,21 +93,25 @@ def discover(settings: Settings) -> Repository:
     Raises:
         BuildError: services depend on each other in a circle.
     """
-    composed = compose.read(settings.compose_files, settings.environment)
+    composed = compose.read(settings.compose_files, settings.compose_variables)
     problems = list(composed.problems)
     drafts: dict[str, Service] = {}
-    for entry in (*composed.builds, *_directories(settings, composed.builds)):
-        found = _service(entry, settings)
+    entries = (*composed.builds, *_directories(settings, composed.builds))
+    shared = names.shared(entries, settings)
+    for entry in entries:
+        found = _service(entry, shared, settings)
         if isinstance(found, Problem):
             problems.append(found)
         else:
             drafts[found.name] = found
     for service in drafts.values():
         problems += (
-            Problem(path=service.dockerfile, line=item.line, reason=item.reason) for item in service.reading.problems
+            Problem(path=service.dockerfile, line=item.line, reason=item.reason, remark=item.remark)
+            for item in service.reading.problems
         )
         problems += _context_problems(service, drafts)
-    owner = {service.image.repository: service.name for service in drafts.values()}
+    owner = {service.in_compose.canonical: service.name for service in drafts.values() if service.in_compose}
+    owner |= {service.image.repository: service.name for service in drafts.values()}
     services = {name: _linked(drafts[name], drafts, owner) for name in sorted(drafts)}
     _refuse_circle(services)
     return Repository(services=services, run_images=composed.images, problems=tuple(problems))
@@ -132,7 +138,7 @@ def _directories(settings: Settings, composed: Collection[compose.BuildEntry]) -
             )
 
 
-def _service(entry: compose.BuildEntry, settings: Settings) -> Service | Problem:
+def _service(entry: compose.BuildEntry, shared: Collection[str], settings: Settings) -> Service | Problem:
     """The entry with its Dockerfile read, or the problem that prevents that."""
     if not isinstance(entry.context, Path) or not entry.context.is_dir():
         return _problem(entry, f"service {entry.name}: the context {entry.context} is not a local directory")
@@ -140,15 +146,16 @@ def _service(entry: compose.BuildEntry, settings: Settings) -> Service | Problem
         return _problem(entry, f"service {entry.name}: there is no {entry.dockerfile}")
     text = _text(entry)
     declared = read(text).arguments
-    offered = settings.build_args | dict(entry.args)
-    args = {name: value for name, value in sorted(offered.items()) if name in declared}
+    own = {name: value for name, value in entry.args if name in declared}
+    args = dict(sorted((settings.build_args(declared - own.keys()) | own).items()))
     try:
-        image = Reference.parse(f"{settings.image_prefix}{entry.name}:{settings.image_tag}")
-    except BuildError as error:
+        named = names.of(entry, shared, settings)
+    except InvalidReference as error:
         return _problem(entry, f"service {entry.name}: {error.message}")
     return Service(
         name=entry.name,
-        image=image,
+        image=named.image,
+        in_compose=named.in_compose,
         context=entry.context,
         dockerfile=entry.dockerfile or entry.path,
         inline=entry.dockerfile is None,
@@ -181,19 +188,24 @@ def _problem(entry: compose.BuildEntry, reason: str) -> Problem:
 def _linked(service: Service, all_services: Mapping[str, Service], owner: Mapping[str, str]) -> Service:
     """The service with its images classified: those of siblings are dependencies, the others are external.
 
-    `owner` has the service of each image repository that is built here.
+    `owner` has the service of each image repository that is built here, and of each image that compose files name.
     """
     contexts = tuple((name, _context_place(place, all_services)) for name, place in service.additional_contexts)
     replaced = {_context_name(name) for name, _ in contexts}
     written = [use for use in service.reading.images if _context_name(use.name) not in replaced]
     uses = [*written, *_context_images(service, contexts)]
-    siblings = {owner[place] for use in uses if (place := _repository(use)) in owner and use.reached}
-    external = tuple(use for use in uses if _repository(use) not in owner)
+    siblings = {name for use in uses if use.reached and (name := _owner(use, service, owner))}
+    external = tuple(use for use in uses if not _owner(use, service, owner))
     return replace(service, additional_contexts=contexts, external=external, needs=tuple(sorted(siblings)))
 
 
-def _repository(use: ImageUse) -> str:
-    return Reference.parse(use.name).repository
+def _owner(use: ImageUse, service: Service, owner: Mapping[str, str]) -> str | None:
+    """The service that builds an image; None if it is external, as `redis:7` is to the service of `redis:own`."""
+    image = Reference.parse(use.name)
+    found = owner.get(image.canonical) or owner.get(image.repository)
+    if found == service.name and service.in_compose is not None and image not in (service.image, service.in_compose):
+        return None
+    return found
 
 
 def _context_place(place: str, all_services: Mapping[str, Service]) -> str:

@@ -1,6 +1,7 @@
 """Settings: one frozen value, read from flags, the process environment, `.env` and defaults, in this order.
 
-In: flags, and the directory of `.env`. Out: `Settings` with parsed values. No other package reads the environment.
+In: flags, and the directory of `.env`. Out: `Settings` with parsed values; one that cannot be parsed is an error when
+it is read. No other package reads the environment.
 """
 
 from typing import TYPE_CHECKING

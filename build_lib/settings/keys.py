@@ -171,7 +171,8 @@ APT_MIRROR = Key(
     default="",
     parse=parsers.apt_mirror,
     build_arg=True,
-    help="apt archive for builds and base images, such as http://mirror.example/debian; empty: the configured one",
+    help="apt archive for builds and base images, a URL or a host, such as http://mirror.example/debian; "
+    "empty: the configured one",
 )
 SLURM_FROM = Key(
     name="SLURM_FROM",

@@ -128,10 +128,22 @@ def file(text: str) -> Path | None:
 
 
 def apt_mirror(text: str) -> str:
-    """A URL without its trailing slash, or ""."""
-    url = urlsplit(text)
-    if text and (url.scheme not in ("http", "https") or not url.hostname):
-        raise ValueError("an http or https URL such as http://mirror.example/debian")
-    if url.username or url.password:
+    """A URL, or a host[:port][/path], unchanged; or ""."""
+    url = urlsplit(text if "://" in text else f"http://{text}")
+    if text and (url.scheme not in ("http", "https") or not _is_host(url.netloc.rpartition("@")[2])):
+        raise ValueError("an http or https URL such as http://mirror.example/debian, or a host such as mirror.example")
+    if "@" in url.netloc:
         raise ValueError("a URL without a password, which would be visible in the images' history")
-    return text.rstrip("/")
+    return text
+
+
+def apt_archive(mirror: str) -> str:
+    """The URL of the Debian archive at a mirror, without its trailing slash: `http://HOST/debian` for a host alone."""
+    mirror = mirror.rstrip("/")
+    if not mirror or "://" in mirror:
+        return mirror
+    return f"http://{mirror}" if "/" in mirror else f"http://{mirror}/debian"
+
+
+def _is_host(text: str) -> bool:
+    return bool(re.fullmatch(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?", text))

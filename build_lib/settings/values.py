@@ -2,68 +2,92 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from build_lib.errors import SettingsError
-from build_lib.reference import Mirror, PrivateRegistry, Reference
+from build_lib.reference import PrivateRegistry
 from build_lib.settings import keys
 from build_lib.settings.keys import Key
 from build_lib.settings.origin import find, parse, read_env_file
+from build_lib.settings.parsers import apt_archive
 
 T = TypeVar("T")
 _OF_THE_CLI = ("DOCKER_HOST", "DOCKER_CONTEXT")  # values in `.env` are passed to the docker CLI too
 
 
-def value_of(key: Key[T]) -> T:
-    """A field of Settings with the value of this key."""
-    return cast(T, field(metadata={"key": key}, repr=not key.secret))
+class Setting(Generic[T]):
+    """A setting as an attribute of Settings. A wrong value stops only what reads it."""
+
+    def __init__(self, key: Key[T]) -> None:
+        self.key = key
+
+    @overload
+    def __get__(self, settings: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, settings: "Settings", owner: type) -> T: ...
+
+    def __get__(self, settings: "Settings | None", owner: type) -> Self | T:
+        """The value.
+
+        Raises:
+            SettingsError: the text is not valid; with its key, its origin, and what is allowed.
+        """
+        if settings is None:
+            return self
+        value = settings.values[self.key.name]
+        if isinstance(value, SettingsError):
+            raise SettingsError(value.message, hint=value.hint)
+        return cast(T, value)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)  # with slots, changing a setting is a TypeError that does not say why
 class Settings:
-    """The values of all settings. Paths are absolute."""
+    """The values of all settings. Paths are absolute. Reading a setting with a wrong value raises SettingsError."""
 
     project_root: Path
     environment: Mapping[str, str] = field(repr=False)  # for child processes; may contain secrets
     build_arg_settings: Mapping[str, str] = field(default_factory=dict)  # BUILD_ARG_NAME, by NAME
     build_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # SECRET_NAME, by NAME
+    compose_variables: Mapping[str, str] = field(repr=False)  # the environment, and flags by their settings' names
+    values: Mapping[str, object] = field(repr=False)  # by the names of the settings; a wrong one is a SettingsError
 
-    services_dir: str = value_of(keys.SERVICES_DIR)
-    compose_file: str = value_of(keys.COMPOSE_FILE)
-    image_prefix: str = value_of(keys.IMAGE_PREFIX)
-    image_tag: str = value_of(keys.IMAGE_TAG)
-    private_registry: PrivateRegistry | None = value_of(keys.PRIVATE_REGISTRY)
-    private_registry_username: str = value_of(keys.PRIVATE_REGISTRY_USERNAME)
-    private_registry_password: str = value_of(keys.PRIVATE_REGISTRY_PASSWORD)
-    registry_mirrors: tuple[Mirror, ...] = value_of(keys.REGISTRY_MIRRORS)
-    insecure_registries: tuple[str, ...] = value_of(keys.INSECURE_REGISTRIES)
-    registry_ca_file: Path | None = value_of(keys.REGISTRY_CA_FILE)
-    platform: str = value_of(keys.PLATFORM)
-    extra_images: tuple[Reference, ...] = value_of(keys.EXTRA_IMAGES)
-    jobs: int | None = value_of(keys.JOBS)
-    pull_jobs: int = value_of(keys.PULL_JOBS)
-    pull_through: str = value_of(keys.PULL_THROUGH)
-    keep_blobs: bool = value_of(keys.KEEP_BLOBS)
-    push_jobs: int = value_of(keys.PUSH_JOBS)
-    builder_backend: str = value_of(keys.BUILDER_BACKEND)
-    build_jobs: int | None = value_of(keys.BUILD_JOBS)
-    tries: int = value_of(keys.TRIES)
-    stall_seconds: int = value_of(keys.STALL_SECONDS)
-    apt_mirror: str = value_of(keys.APT_MIRROR)
-    slurm_from: str = value_of(keys.SLURM_FROM)
-    slurm_base_image: Reference | None = value_of(keys.SLURM_BASE_IMAGE)
-    slurm_tarball: str = value_of(keys.SLURM_TARBALL)
-    slurm_jobs: int | None = value_of(keys.SLURM_JOBS)
-    apphub_base_image: Reference | None = value_of(keys.APPHUB_BASE_IMAGE)
-    apphub_mode: str = value_of(keys.APPHUB_MODE)
-    apphub_keep_versions: int = value_of(keys.APPHUB_KEEP_VERSIONS)
-    apt_signing_key: Path | None = value_of(keys.APT_SIGNING_KEY)
-    docker_host: str = value_of(keys.DOCKER_HOST)
-    docker_context: str = value_of(keys.DOCKER_CONTEXT)
+    services_dir = Setting(keys.SERVICES_DIR)
+    compose_file = Setting(keys.COMPOSE_FILE)
+    image_prefix = Setting(keys.IMAGE_PREFIX)
+    image_tag = Setting(keys.IMAGE_TAG)
+    private_registry = Setting(keys.PRIVATE_REGISTRY)
+    private_registry_username = Setting(keys.PRIVATE_REGISTRY_USERNAME)
+    private_registry_password = Setting(keys.PRIVATE_REGISTRY_PASSWORD)
+    registry_mirrors = Setting(keys.REGISTRY_MIRRORS)
+    insecure_registries = Setting(keys.INSECURE_REGISTRIES)
+    registry_ca_file = Setting(keys.REGISTRY_CA_FILE)
+    platform = Setting(keys.PLATFORM)
+    extra_images = Setting(keys.EXTRA_IMAGES)
+    jobs = Setting(keys.JOBS)
+    pull_jobs = Setting(keys.PULL_JOBS)
+    pull_through = Setting(keys.PULL_THROUGH)
+    keep_blobs = Setting(keys.KEEP_BLOBS)
+    push_jobs = Setting(keys.PUSH_JOBS)
+    builder_backend = Setting(keys.BUILDER_BACKEND)
+    build_jobs = Setting(keys.BUILD_JOBS)
+    tries = Setting(keys.TRIES)
+    stall_seconds = Setting(keys.STALL_SECONDS)
+    apt_mirror = Setting(keys.APT_MIRROR)
+    slurm_from = Setting(keys.SLURM_FROM)
+    slurm_base_image = Setting(keys.SLURM_BASE_IMAGE)
+    slurm_tarball = Setting(keys.SLURM_TARBALL)
+    slurm_jobs = Setting(keys.SLURM_JOBS)
+    apphub_base_image = Setting(keys.APPHUB_BASE_IMAGE)
+    apphub_mode = Setting(keys.APPHUB_MODE)
+    apphub_keep_versions = Setting(keys.APPHUB_KEEP_VERSIONS)
+    apt_signing_key = Setting(keys.APT_SIGNING_KEY)
+    docker_host = Setting(keys.DOCKER_HOST)
+    docker_context = Setting(keys.DOCKER_CONTEXT)
 
     @classmethod
     def load(
@@ -75,29 +99,52 @@ class Settings:
         `.env`.
 
         Raises:
-            SettingsError: a value is not valid; with its key, its origin, and what is allowed.
+            SettingsError: a flag is not valid, or `.env` cannot be read. Any other wrong value is an error only when it
+                is read.
         """
+        flags = flags or {}
+        check_flags(flags)
         environ = os.environ if environ is None else environ
         root = _project_root(root, environ)
         from_file = read_env_file(root / ".env")
-        values = {name: parse(key, *find(key, flags or {}, environ, from_file)) for name, key in described().items()}
+        values = {key.name: _value(key, *find(key, flags, environ, from_file)) for key in described().values()}
         named = from_file | dict(environ)
+        given = {key.name: str(flags[key.flag]) for key in described().values() if flags.get(key.flag) is not None}
         docker = {name: text for name, text in from_file.items() if text and name in _OF_THE_CLI}
         return cls(
             project_root=root,
             environment=MappingProxyType(docker | dict(environ)),
             build_arg_settings=MappingProxyType(_named(named, keys.BUILD_ARG)),
             build_secrets=MappingProxyType(_named(named, keys.SECRET)),
-            **values,
+            compose_variables=MappingProxyType(docker | dict(environ) | given),
+            values=MappingProxyType(values),
         )
 
     @property
-    def build_args(self) -> dict[str, str]:
-        """The build arguments for Dockerfiles, by name: settings that are not empty, and BUILD_ARG_NAME as NAME."""
-        named = {key.name: getattr(self, name) for name, key in described().items() if key.build_arg}
-        named["APT_SIGNING_KEY_DIGEST"] = self.apt_signing_key_digest
-        own = {name: str(value) for name, value in named.items() if value not in ("", None)}
-        return own | dict(self.build_arg_settings)
+    def wrong(self) -> tuple[SettingsError, ...]:
+        """The errors of all settings with wrong values."""
+        return tuple(value for value in self.values.values() if isinstance(value, SettingsError))
+
+    def build_args(self, declared: Collection[str]) -> dict[str, str]:
+        """The build arguments for a Dockerfile that declares these names: settings, and BUILD_ARG_NAME as NAME.
+
+        Settings that are empty are left out.
+
+        Raises:
+            SettingsError: the value of one of them is not valid.
+        """
+        own = {name: text for name, text in self.build_arg_settings.items() if name in declared}
+        for name, key in described().items():
+            if key.build_arg and key.name in declared and key.name not in own:
+                own[key.name] = str(getattr(self, name) or "")
+        if "APT_SIGNING_KEY_DIGEST" in declared:
+            own.setdefault("APT_SIGNING_KEY_DIGEST", self.apt_signing_key_digest)
+        return {name: text for name, text in own.items() if text or name in self.build_arg_settings}
+
+    @property
+    def apt_archive(self) -> str:
+        """The URL of the Debian archive that `APT_MIRROR` names; "" if it names none."""
+        return apt_archive(self.apt_mirror)
 
     @property
     def apt_signing_key_digest(self) -> str:
@@ -156,7 +203,7 @@ class Settings:
 
 def described() -> dict[str, Key[Any]]:
     """The keys of all settings by their field in Settings, in the order in which they are documented."""
-    return {item.name: item.metadata["key"] for item in fields(Settings) if "key" in item.metadata}
+    return {name: item.key for name, item in vars(Settings).items() if isinstance(item, Setting)}
 
 
 def unknown_in_env_file(path: Path) -> tuple[list[str], list[str]]:
@@ -181,6 +228,13 @@ def check_flags(flags: Mapping[str, object]) -> None:
     for key in described().values():
         if key.flag and flags.get(key.flag) is not None:
             parse(key, str(flags[key.flag]), f"--{key.flag}")
+
+
+def _value(key: Key[T], text: str, origin: str) -> T | SettingsError:
+    try:
+        return parse(key, text, origin)
+    except SettingsError as error:
+        return error
 
 
 def _named(found: Mapping[str, str], prefix: str) -> dict[str, str]:

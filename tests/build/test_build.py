@@ -257,6 +257,22 @@ def test_an_additional_context_without_buildx_is_refused_by_service(
     assert said in done.stderr
 
 
+def test_an_image_has_its_name_in_the_compose_file_too(
+    two: dict[str, str], project: Path, prefix: str, inv: Inv, engine: Engine
+) -> None:
+    needs(project, "app", f"{prefix}of-compose:1.0", "RUN cat /data")
+    (project / "compose.yaml").write_text(f"services: {{base: {{build: src/base, image: {prefix}of-compose:1.0}}}}\n")
+    done = inv("build-all", **two)
+    assert done.returncode == 0, done.stdout + done.stderr
+    images = {name: image.id for name, image in engine.images.by_name().items()}
+    written, main = (Reference.parse(f"{prefix}of-compose:{tag}") for tag in ("1.0", "v1"))
+    assert images[written.canonical] == images[main.canonical]
+    engine.images.remove(written)
+    done = inv("build-all", **two)
+    assert done.stdout.count("up to date") == 4
+    assert engine.images.by_name()[written.canonical].id == images[main.canonical]
+
+
 def test_a_cli_that_can_build_is_found_behind_one_that_cannot(
     machine: Settings, engine: Engine, tmp_path: Path
 ) -> None:

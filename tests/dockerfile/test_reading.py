@@ -888,3 +888,82 @@ def test_every_name_in_the_tables_is_a_reference() -> None:
     for case in (case for table in TABLES.values() for case in table):
         for image in case.read().images:
             assert str(Reference.parse(image.name))
+
+
+def remarks(text: str) -> list[tuple[int, bool]]:
+    """Each line that something is said about, and whether it is a remark."""
+    return [(problem.line, problem.remark) for problem in read(text).problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ARG REG\nFROM ${REG}debian:bookworm-slim", [(2, True)]),
+        ("FROM a AS base-\nFROM base-$X", [(2, True)]),
+        ("FROM a$X/b$Y", [(1, True), (1, True)]),
+        ("FROM --platform=linux/amd64$X a", [(1, True)]),
+        ("FROM $IMAGE", [(1, False)]),
+        ("FROM debian:$TAG", [(1, False)]),
+        ("FROM --platform=$P a", [(1, False)]),
+        ("FROM ${X?needed}", [(1, False)]),
+        ("ARG X=${Y?needed}\nFROM a", [(1, False)]),
+        ("FROM a\nCOPY --from=$X x y", [(2, False)]),
+        ("ARG REG\nFROM ${REG}debian\nFROM {{IMAGE}}\nFROM a", [(2, True), (3, False)]),
+    ],
+)
+def test_an_argument_that_is_not_set_is_a_remark_where_buildkit_goes_on(
+    text: str, said: list[tuple[int, bool]]
+) -> None:
+    """convert.go, toDispatchState: an undefined argument is empty, and only an empty name or platform is an error."""
+    assert remarks(text) == said
+
+
+MOUNTS = [
+    ("parseMount: every key", "type=cache,id=i,target=/c,sharing=Locked,mode=0755,uid=0,gid=4294967295,ro", ""),
+    ("parseMount: the synonyms", "src=/a,dst=/b,rw", ""),
+    ("parseMount: keys and types in any case", "TYPE=Cache,Destination=/c", ""),
+    ("parseMount: a tmpfs has a size", "type=tmpfs,target=/t,size=64m", ""),
+    ("go-units, RAMInBytes: sizes", "type=tmpfs,target=/t,size=1.5 GiB", ""),
+    ("ParseBool: its words", "target=/b,source=/a,readonly=T,rw=0", ""),
+    ("parseMount: without a value, a switch is on", "type=secret,id=s,required", ""),
+    ("parseMount: variables are expanded later", "type=$T,id=$I,uid=$U,size=$S,sharing=${X:-private}", ""),
+    ("parseMount: a secret can be a variable", "type=secret,id=s,env=TOKEN", ""),
+    ("parseMount: an unknown key", "target=/x,foo=bar", "unexpected key 'foo' in 'foo=bar'"),
+    ("parseMount: even with a variable", "target=/x,foo=$bar", "unexpected key 'foo'"),
+    ("parseMount: a key without a value", "target", "'target' is not of the form key=value"),
+    ("parseMount: an unknown type", "type=volume,target=/x", "bind, cache, tmpfs, secret or ssh"),
+    ("parseMount: sharing", "type=cache,target=/x,sharing=some", "shared, private or locked"),
+    ("parseMount: a switch", "target=/x,ro=yes", "true or false"),
+    ("parseMount: another switch", "type=ssh,required=2", "true or false"),
+    ("parseMount: mode is octal", "type=cache,target=/x,mode=0999", "an octal number"),
+    ("parseMount: mode takes no prefix", "type=cache,target=/x,mode=0o755", "an octal number"),
+    ("parseMount: uid", "type=cache,target=/x,uid=root", "a whole number"),
+    ("ParseUint: uid has 32 bits", "type=cache,target=/x,uid=4294967296", "a whole number"),
+    ("parseMount: gid", "type=cache,target=/x,gid=-1", "a whole number"),
+    ("parseMount: size", "type=tmpfs,target=/x,size=much", "a size"),
+    ("parseMount: only a tmpfs has a size", "type=cache,target=/x,size=1m", "type cache does not take size"),
+    ("parseMount: only secrets can be required", "target=/x,required", "type bind does not take required"),
+    ("parseMount: type comes first", "required,type=secret,id=s", "type bind does not take required"),
+    ("validateMount: no mode for a bind", "target=/x,mode=0755", "type bind does not take mode"),
+    ("validateMount: no uid for a tmpfs", "uid=1,type=tmpfs,target=/x", "type tmpfs does not take uid"),
+    ("validateMount: only a cache is shared", "type=secret,id=s,sharing=locked", "type secret does not take sharing"),
+    ("validateMount: a secret is from nowhere", "type=secret,id=s,from=b", "secret does not take from"),
+    ("validateMount: a secret has a name", "type=secret", "needs an id, a source or a target"),
+    ("validateMount: a secret has one name", "type=secret,id=s,src=t", "either an id or a source"),
+]
+
+
+@pytest.mark.parametrize(("options", "reason"), [row[1:] for row in MOUNTS], ids=[row[0] for row in MOUNTS])
+def test_options_of_mounts_are_checked_as_in_commands_runmount_go(options: str, reason: str) -> None:
+    said = [(problem.line, problem.reason) for problem in read(f"FROM a\n\nRUN --mount='{options}' x").problems]
+    assert len(said) == bool(reason)
+    assert all(line == 3 and text.startswith("--mount: ") and reason in text for line, text in said)
+
+
+def test_options_of_mounts_are_checked_only_where_the_stage_is_built() -> None:
+    """convert.go, dispatch: options are expanded and checked for the stages that the target reaches."""
+    wrong = "RUN --mount=foo=bar,target=/x y"
+    assert remarks(f"FROM a AS unused\n{wrong}\nFROM b") == []
+    assert remarks(f"FROM a AS used\n{wrong}\nFROM used") == [(2, False)]
+    assert remarks(f"FROM a AS parent\nONBUILD {wrong}\nFROM b") == []
+    assert remarks(f"FROM a AS parent\nONBUILD {wrong}\nFROM parent") == [(2, False)]

@@ -57,6 +57,17 @@ def test_no_engine_is_bad_and_the_rest_is_looked_at(project: Path, inv: Inv) -> 
     assert "services" in items
 
 
+def test_every_wrong_setting_is_told_once_and_the_rest_is_looked_at(project: Path, inv: Inv) -> None:
+    (project / ".env").write_text("JOBS=many\nBUILDER_BACKEND=make\nPRIVATE_REGISTRY=http://harbor.example/x\n")
+    done = inv("doctor", "--json", DOCKER_HOST="unix:///nowhere.sock")
+    items = json.loads(done.stdout)
+    said = [(item["level"], item["detail"]) for item in items if item["what"] == "settings"]
+    wrong = ("PRIVATE_REGISTRY in .env is 'http://harbor.example/x'", "JOBS in .env is 'many'")
+    assert said == [("bad", text) for text in (*wrong, "BUILDER_BACKEND in .env is 'make'")]
+    assert done.returncode == 1
+    assert {"services", "memory", "engine"} <= {item["what"] for item in items}
+
+
 def test_a_registry_that_does_not_answer_is_bad_only_if_something_has_to_come_from_it(
     machine: Settings, project: Path, tiny: str, private: Registry, inv: Inv
 ) -> None:

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import re
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from build_lib.machine.apt import Archive, debian_archive, install
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from build_lib.transfer import bootstrap
-from tests.support.commands import until
+from tests.support.commands import ROOT, until
 from tests.support.engines import needs_root
 
 DEBIAN = 'ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME="Debian"\n'
@@ -111,3 +113,27 @@ def test_another_apt_that_reads_its_lists_is_waited_for(tmp_path: Path) -> None:
         assert not installing.done()
         fcntl.lockf(lock, fcntl.LOCK_UN)
         installing.result()
+
+
+def test_a_mirror_without_a_scheme(tmp_path: Path) -> None:
+    found = archive(tmp_path, {"sources.list.d/debian.sources": OFFICIAL}, mirror="mirrors.aliyun.com")
+    expected = ("http://mirrors.aliyun.com/debian", "http://mirrors.aliyun.com/debian-security")
+    assert found == Archive(main=expected[0], security=expected[1])
+
+
+@pytest.mark.parametrize(
+    ("mirror", "url"),
+    [
+        ("mirror.example", "http://mirror.example/debian"),
+        ("mirror.example/a/b/", "http://mirror.example/a/b"),
+        ("https://mirror.example/debian/", "https://mirror.example/debian"),
+    ],
+)
+def test_the_script_of_the_images_takes_what_the_setting_takes(tmp_path: Path, mirror: str, url: str) -> None:
+    (tmp_path / "os-release").write_text(DEBIAN)
+    sources = tmp_path / "apt/sources.list.d/debian.sources"
+    sources.parent.mkdir(parents=True)
+    (tmp_path / "apt/apt.conf.d").mkdir()
+    sources.write_text(OFFICIAL)
+    subprocess.run(["sh", ROOT / "src/slurm-build/apt-setup", mirror, tmp_path / "apt"], check=True)
+    assert re.findall("URIs: (.*)", sources.read_text()) == [url, f"{url}-security"]

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,123 @@ def test_deps_says_where_each_image_is_needed_and_tells_problems_at_the_end(repo
         "quay.io/tools/migrate:v4"
     ]
     assert done.stderr.startswith("problem: compose.yaml:5: service ghost: ")
+
+
+def test_a_wrong_setting_stops_only_what_needs_it(project: Path, inv: Inv) -> None:
+    (project / ".env").write_text("SLURM_JOBS=all\nAPPHUB_MODE=other\nAPT_MIRROR=mirrors.aliyun.com\n")
+    (project / "src/web").mkdir()
+    dockerfile = project / "src/web/Dockerfile"
+    dockerfile.write_text("FROM debian\nARG APT_MIRROR\nRUN echo http://${APT_MIRROR}/ubuntu\n")
+    done = inv("services", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)[0]["args"] == {"APT_MIRROR": "mirrors.aliyun.com"}
+    dockerfile.write_text("FROM debian\nARG SLURM_JOBS\n")
+    done = inv("services")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: SLURM_JOBS in .env is 'all'")
+    (project / "compose.yaml").write_text("services: {web: {build: {context: src/web, args: {SLURM_JOBS: all}}}}\n")
+    assert inv("services").returncode == 0, "the compose file's argument counts"
+    done = inv("services", IMAGE_TAG="a b")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: IMAGE_TAG in the environment is 'a b'")
+
+
+@pytest.fixture
+def composed(project: Path) -> Path:
+    """A repository whose compose file names the images of its services."""
+    for name, text in (("base", "FROM debian"), ("web", "FROM org/base:1.0"), ("job", "FROM org/base:${TAG}")):
+        (project / "src" / name).mkdir()
+        (project / "src" / name / "Dockerfile").write_text(f"ARG TAG=other\n{text}\n")
+    (project / "compose.yaml").write_text(
+        "services:\n"
+        "  base: {build: src/base, image: org/base:1.0}\n"
+        "  web: {build: src/web, image: harbor.example/team/web}\n"
+        '  job: {build: src/job, image: "ai-infra-job:${IMAGE_TAG:-v0.3.6-dev}"}\n'
+        "  again: {image: org/base:1.0}\n"
+    )
+    return project
+
+
+def named(repository: Path, flags: Mapping[str, object] | None = None) -> dict[str, tuple[str, str]]:
+    services = discover(Settings.load(repository, flags, environ={})).services
+    return {name: (str(one.image), str(one.in_compose or "")) for name, one in services.items()}
+
+
+def test_image_beside_build_is_the_name_of_the_image_and_the_tag_is_the_release(composed: Path) -> None:
+    assert named(composed) == {
+        "base": ("org/base:v0.3.6-dev", "org/base:1.0"),
+        "job": ("ai-infra-job:v0.3.6-dev", ""),
+        "web": ("harbor.example/team/web:v0.3.6-dev", "harbor.example/team/web:latest"),
+    }
+
+
+def test_a_release_given_as_a_flag_is_that_of_the_compose_file_too(composed: Path) -> None:
+    """Else the new release would get the name of the one before."""
+    (composed / ".env").write_text("IMAGE_TAG=v1\n")
+    assert named(composed)["job"] == ("ai-infra-job:v1", "")
+    assert named(composed, {"tag": "v2"})["job"] == ("ai-infra-job:v2", "")
+
+
+def test_a_dockerfile_that_names_such_an_image_depends_on_its_service(composed: Path) -> None:
+    repository = look(composed)
+    assert repository.problems == ()
+    assert [service.needs for service in repository.services.values()] == [(), ("base",), ("base",)]
+    found = dependencies.find(repository, Settings.load(composed, environ={}))
+    assert [str(item.image) for item in found] == ["debian:latest"]
+
+
+def test_an_image_can_be_based_on_another_tag_of_its_repository(composed: Path) -> None:
+    (composed / "compose.yaml").write_text("services: {web: {build: src/web, image: org/base:own}}\n")
+    service = look(composed).services["web"]
+    assert (service.needs, [str(image) for image in service.base_images]) == ((), ["org/base:1.0"])
+    assert images(composed, "web") == {"org/base:1.0": True}
+
+
+def test_services_that_share_a_repository_keep_names_of_their_own(composed: Path) -> None:
+    (composed / "compose.yaml").write_text(
+        "services:\n"
+        "  base: {build: src/base, image: org/base:1.0}\n"
+        "  web: {build: src/web, image: org/base:web}\n"
+        "  twin: {build: src/web, image: org/base:web}\n"
+    )
+    assert named(composed)["base"] == ("ai-infra-base:v0.3.6-dev", "org/base:1.0")
+    assert named(composed)["web"] == ("ai-infra-web:v0.3.6-dev", "org/base:web")
+    assert named(composed)["twin"] == ("ai-infra-twin:v0.3.6-dev", "org/base:web")
+    services = look(composed).services
+    assert (services["web"].needs, services["job"].needs) == (("base",), ())
+
+
+def test_a_name_that_is_none_is_a_problem_with_its_place(composed: Path) -> None:
+    (composed / "compose.yaml").write_text('services:\n  base: {build: src/base, image: "org/base:${NONE}"}\n')
+    (problem,) = look(composed).problems
+    assert (problem.path, problem.line, problem.remark) == (composed / "compose.yaml", 2, False)
+    assert problem.reason.startswith("service base: 'org/base:' has an invalid tag ''")
+
+
+REMARK = "remark: src/web/Dockerfile:2: FROM '${REG}debian:bookworm-slim': the argument REG is not set, and without it "
+
+
+def test_a_remark_is_no_failure_unless_it_is_said_to_be(project: Path, inv: Inv) -> None:
+    (project / "src/web").mkdir()
+    (project / "src/web/Dockerfile").write_text("ARG REG\nFROM ${REG}debian:bookworm-slim\n")
+    done = inv("services", "--json")
+    assert (done.returncode, [item["name"] for item in json.loads(done.stdout)]) == (0, ["web"])
+    assert done.stderr == f"{REMARK}the value is debian:bookworm-slim\n1 remark\n"
+    for task in ("services", "deps", "graph"):
+        done = inv(task, "--strict")
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (
+            1,
+            "error: 1 error in the repository's files, see above",
+        )
+        assert "problem: src/web/Dockerfile:2: " in done.stderr
+
+
+def test_remarks_and_problems_are_counted_apart(project: Path, inv: Inv) -> None:
+    (project / "src/web").mkdir()
+    (project / "src/web/Dockerfile").write_text("FROM ${REG}debian\nFROM {{IMAGE}}\nFROM ${REG}redis\n")
+    done = inv("deps", "--plain")
+    assert done.stdout == "debian:latest\nredis:latest\n"
+    lines = done.stderr.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["remark", "problem", "remark", "2 remarks", "error"]
+    assert (done.returncode, lines[-1]) == (1, "error: 1 error in the repository's files, see above")
 
 
 @pytest.mark.parametrize(

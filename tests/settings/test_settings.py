@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,8 @@ def test_every_key_is_a_field_of_its_name() -> None:
         ("PRIVATE_REGISTRY", "http://harbor.example/x", "host[:port]/project"),
         ("EXTRA_IMAGES", "redis, BAD", "'BAD'"),
         ("APT_MIRROR", "ftp://mirror", "http or https"),
+        ("APT_MIRROR", "a mirror", "a host such as mirror.example"),
+        ("APT_MIRROR", "http:///debian", "http or https"),
         ("SLURM_FROM", "tarball", "source or distro"),
         ("SLURM_BASE_IMAGE", "{{x}}", "lower-case"),
     ],
@@ -70,8 +73,10 @@ def test_a_wrong_value_is_refused_with_key_value_and_what_is_allowed(
     tmp_path: Path, key: str, text: str, allowed: str
 ) -> None:
     (tmp_path / ".env").write_text(f"{key}='{text}'\n")
+    settings = Settings.load(tmp_path, environ={})
     with pytest.raises(SettingsError) as caught:
-        Settings.load(tmp_path, environ={})
+        getattr(settings, key.lower())
+    assert [error.message for error in settings.wrong] == [caught.value.message]
     assert caught.value.message == f"{key} in .env is {text!r}"
     assert allowed in caught.value.hint
 
@@ -81,11 +86,45 @@ def test_a_wrong_flag_is_refused_before_anything_is_read() -> None:
         check_flags({"jobs": "many", "service": ["x"]})
 
 
+def test_a_wrong_flag_is_refused_by_the_library_too(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--jobs is 'many'"):
+        Settings.load(tmp_path, {"jobs": "many"}, environ={})
+    assert Settings.load(tmp_path, {"jobs": "2"}, environ={"JOBS": "many"}).wrong == ()
+
+
 @pytest.mark.parametrize("key", ["PRIVATE_REGISTRY", "APT_MIRROR"])
-def test_a_password_in_a_refused_value_is_not_repeated(tmp_path: Path, key: str) -> None:
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_password_in_a_refused_value_is_not_repeated(tmp_path: Path, key: str, scheme: str) -> None:
+    settings = Settings.load(tmp_path, environ={key: f"{scheme}me:geheim@mirror.example/debian"})
     with pytest.raises(SettingsError) as caught:
-        Settings.load(tmp_path, environ={key: "http://me:geheim@mirror.example/debian"})
-    assert "geheim" not in caught.value.message + caught.value.hint
+        getattr(settings, key.lower())
+    assert "geheim" not in caught.value.message + caught.value.hint + repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("mirror", "archive"),
+    [
+        ("", ""),
+        ("mirrors.aliyun.com", "http://mirrors.aliyun.com/debian"),
+        ("mirror.example:8080/", "http://mirror.example:8080/debian"),
+        ("mirror.example/apt/debian/", "http://mirror.example/apt/debian"),
+        ("localhost", "http://localhost/debian"),
+        ("[::1]:80", "http://[::1]:80/debian"),
+        ("https://mirror.example/debian/", "https://mirror.example/debian"),
+        ("http://mirror.example", "http://mirror.example"),
+    ],
+)
+def test_a_mirror_is_a_url_or_a_host_and_an_argument_as_it_was_written(
+    tmp_path: Path, mirror: str, archive: str
+) -> None:
+    settings = Settings.load(tmp_path, environ={"APT_MIRROR": mirror})
+    assert settings.apt_archive == archive
+    assert settings.build_args({"APT_MIRROR"}) == ({"APT_MIRROR": mirror} if mirror else {})
+
+
+def test_settings_do_not_change(tmp_path: Path) -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings.load(tmp_path, environ={}).jobs = 3
 
 
 def test_settings_don_t_show_the_environment(tmp_path: Path) -> None:
@@ -107,7 +146,9 @@ def test_only_what_is_set_becomes_a_build_argument(tmp_path: Path) -> None:
     expected = {"SLURM_FROM": "distro", "SLURM_BASE_IMAGE": "ubuntu:22.04"}
     always = {"IMAGE_PREFIX": "ai-infra-", "IMAGE_TAG": "v0.3.6-dev"}
     always |= {"APPHUB_MODE": "copy", "APPHUB_KEEP_VERSIONS": "3"}
-    assert settings.build_args == expected | always
+    names = {key.name for key in described().values()} | {"APT_SIGNING_KEY_DIGEST"}
+    assert settings.build_args(names) == expected | always
+    assert settings.build_args({"SLURM_FROM", "OTHER"}) == {"SLURM_FROM": "distro"}
 
 
 def test_a_signing_key_is_a_build_secret_and_its_digest_alone_an_argument(tmp_path: Path) -> None:
@@ -115,16 +156,18 @@ def test_a_signing_key_is_a_build_secret_and_its_digest_alone_an_argument(tmp_pa
     key.write_text("hush")
     settings = Settings.load(tmp_path, environ={"APT_SIGNING_KEY": str(key)})
     assert settings.secrets == {"APT_SIGNING_KEY": str(key)}
-    assert settings.build_args["APT_SIGNING_KEY_DIGEST"] == settings.apt_signing_key_digest
-    assert "hush" not in str(settings.build_args) + repr(settings)
+    arguments = settings.build_args({"APT_SIGNING_KEY", "APT_SIGNING_KEY_DIGEST"})
+    assert arguments == {"APT_SIGNING_KEY_DIGEST": settings.apt_signing_key_digest}
+    assert "hush" not in str(arguments) + repr(settings)
     before = settings.apt_signing_key_digest
     key.write_text("another")
     assert settings.apt_signing_key_digest != before
 
 
 def test_a_key_given_instead_of_its_file_is_not_shown(tmp_path: Path) -> None:
+    settings = Settings.load(tmp_path, environ={"APT_SIGNING_KEY": "-----BEGIN PGP PRIVATE KEY BLOCK----- abc"})
     with pytest.raises(SettingsError) as raised:
-        Settings.load(tmp_path, environ={"APT_SIGNING_KEY": "-----BEGIN PGP PRIVATE KEY BLOCK----- abc"})
+        _ = settings.apt_signing_key
     assert (raised.value.message, raised.value.hint) == (
         "APT_SIGNING_KEY in the environment is '***'",
         "allowed: a file that exists",
@@ -132,8 +175,9 @@ def test_a_key_given_instead_of_its_file_is_not_shown(tmp_path: Path) -> None:
 
 
 def test_an_unknown_mode_of_apphub_is_refused(tmp_path: Path) -> None:
+    settings = Settings.load(tmp_path, environ={"APPHUB_MODE": "merged"})
     with pytest.raises(SettingsError) as raised:
-        Settings.load(tmp_path, environ={"APPHUB_MODE": "merged"})
+        _ = settings.apphub_mode
     assert raised.value.message == "APPHUB_MODE in the environment is 'merged'"
     assert raised.value.hint == "allowed: copy or unified"
 
