@@ -79,17 +79,18 @@ def engine_down(ctx: Context) -> None:
     lib.console.machine.engine_down(console, lib.machine.daemon.down(settings, dry=console.dry))
 
 
-@task(help=_help("tag", "json"))
-def services(ctx: Context, tag: str | None = None, json: bool = False) -> None:
+@task(help=_help("tag", "json") | {"all": "also list the variants: Dockerfiles that DOCKERFILES does not name"})
+def services(ctx: Context, tag: str | None = None, json: bool = False, all: bool = False) -> None:
     """List the services and what they depend on.
 
     Examples:
         inv services
+        inv services --all
         inv services --json
     """
     settings, console = _load(ctx, json=json, tag=tag)
-    repository = lib.repository.discover(settings)
-    lib.console.overview.services(console, repository)
+    repository = lib.repository.discover(settings, expected="services")
+    lib.console.overview.services(console, repository, settings, variants=all)
 
 
 @task(help=_help("tag", "service", "kind", "plain", "json"), iterable=["service"])
@@ -109,7 +110,7 @@ def deps(
         inv deps --plain
     """
     settings, console = _load(ctx, json=json, tag=tag)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="images")
     found = lib.repository.dependencies.find(repository, settings, service or (), kind=kind)
     lib.console.overview.deps(console, found, repository, plain=plain)
 
@@ -123,7 +124,7 @@ def status(ctx: Context, tag: str | None = None, json: bool = False) -> None:
         inv status -t v0.3.6-dev --json
     """
     settings, console = _load(ctx, json=json, tag=tag)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="services")
     with lib.engine.Engine.connect(settings) as engine:
         checks = lib.build.check(repository.services, engine, settings)
     lib.console.overview.status(console, checks, repository)
@@ -138,7 +139,7 @@ def graph(ctx: Context, service: Sequence[str] | None = None, format: str = "tex
         inv graph -s apphub --format mermaid
     """
     settings, console = _load(ctx)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="services")
     picture = lib.repository.graph_picture.draw(repository.chosen(service or ()), format, settings)
     lib.console.overview.graph(console, picture, repository)
 
@@ -163,10 +164,11 @@ def prefetch(
         inv prefetch -r harbor.example/aihpc -j 16
     """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.repository.discover(settings)
+    caller = ctx.get("caller", "")
+    repository = lib.repository.discover(settings, expected="services" if caller else "images")
     wanted = lib.repository.dependencies.find(repository, settings, service or ())
     report = lib.console.PrefetchReport(console)
-    report.begin(wanted, caller=ctx.get("caller", ""))
+    report.begin(wanted, caller=caller)
     with lib.engine.Engine.connect(settings) as engine:
         if console.dry:
             report.end_dry(lib.transfer.prefetch.plan(wanted, engine, settings))
@@ -199,7 +201,7 @@ def build(
         inv build -s a -s b -j 2 --force
     """
     settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="services")
     report = lib.console.BuildReport(console)
     with lib.engine.Engine.connect(settings) as engine:
         result = lib.job.build(
@@ -236,7 +238,7 @@ def build_all(
         inv build-all push
     """
     settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="services")
     report = lib.console.BuildReport(console)
     with lib.engine.Engine.connect(settings) as engine:
         result = lib.job.build_all(
@@ -257,7 +259,7 @@ def copy_slurm(ctx: Context, tag: str | None = None) -> None:
         inv copy-slurm -t v0.3.6-dev
     """
     settings, console = _load(ctx, tag=tag)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="services")
     with lib.engine.Engine.connect(settings) as engine:
         lib.console.build.copied(console, lib.hub.copy_slurm.copy(repository, engine, settings, dry=console.dry))
 
@@ -286,7 +288,7 @@ def push(
         inv build-all push -r harbor.example/aihpc
     """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="services")
     report = lib.console.PushReport(console)
     with lib.engine.Engine.connect(settings) as engine:
         outcomes = lib.job.push(
@@ -326,7 +328,7 @@ def deps_push(
         inv --dry deps-push
     """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="images")
     wanted = lib.repository.dependencies.find(repository, settings, service or ())
     report = lib.console.DepsPushReport(console)
     outcomes = lib.transfer.deps_push.push(
@@ -368,7 +370,7 @@ def deps_save(
         inv deps-save --since site.json
     """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="images")
     names = repository.chosen(service or ()) if with_services else ()
     report = lib.console.SaveReport(console)
     saved = lib.bundle.save(
@@ -435,7 +437,7 @@ def deps_inventory(ctx: Context, registry: str | None = None, file: str | None =
     if registry is None:
         base = lib.bundle.inventory.of_engine(lambda: lib.engine.Engine.connect(settings))
     else:
-        base = lib.bundle.inventory.of_registry(lib.repository.discover(settings), settings)
+        base = lib.bundle.inventory.of_registry(lib.repository.discover(settings, expected="images"), settings)
     path = _path(file) or lib.bundle.inventory.default_path(settings)
     lib.console.bundle.inventory(console, base, lib.bundle.inventory.write(base, path, dry=console.dry))
 

@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Literal
 
 from build_lib import compose
 from build_lib.compose import Problem
 from build_lib.dockerfile import ImageUse, Reading, read, with_names, wrong_with
 from build_lib.errors import BuildError, InvalidReference
 from build_lib.reference import Reference
+from build_lib.repository import dockerfiles
+from build_lib.repository.dockerfiles import Found
+from build_lib.repository.nothing_found import no_services
 from build_lib.settings import Settings
 
 _SERVICE, _IMAGE = "service:", "docker-image://"  # how a build context names another service, and an image
@@ -47,11 +51,15 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repository:
-    """All services by name, in the order of their names, the images that are only run, and the problems."""
+    """All services by name, in the order of their names, the images that are only run, and the problems.
+
+    `variants` are Dockerfiles that no compose file and no setting makes a service.
+    """
 
     services: Mapping[str, Service]
     run_images: tuple[compose.ImageEntry, ...]
     problems: tuple[Problem, ...]
+    variants: tuple[Found, ...] = ()
 
     def chosen(self, names: Sequence[str]) -> dict[str, Service]:
         """Return the named services and all that they depend on; without names, all services.
@@ -85,17 +93,27 @@ def with_images(service: Service, names: Sequence[tuple[ImageUse, str]]) -> Serv
     )
 
 
-def discover(settings: Settings) -> Repository:
-    """Read the compose files and the directories under `SERVICES_DIR`.
+def discover(settings: Settings, *, expected: Literal["services", "images", ""] = "") -> Repository:
+    """Read the compose files, and the Dockerfiles at the top and in the directories of `SERVICES_DIR`.
 
     Raises:
-        BuildError: services depend on each other in a circle.
+        BuildError: services depend on each other in a circle; or there is nothing of what is expected, and no problem
+            that explains it. Images are those of services, and those that compose files run or `EXTRA_IMAGES` names.
     """
+    repository = _read(settings)
+    images = repository.run_images or settings.extra_images
+    if expected and not (repository.services or repository.problems or (expected == "images" and images)):
+        raise no_services(settings)
+    return repository
+
+
+def _read(settings: Settings) -> Repository:
     composed = compose.read(settings.compose_files, settings.environment)
     problems = list(composed.problems)
+    files = _uncovered(settings, composed.builds)
     drafts: dict[str, Service] = {}
-    for entry in (*composed.builds, *_directories(settings, composed.builds)):
-        found = _service(entry, settings)
+    for entry in (*composed.builds, *(_entry(file) for file in files if not file.variant)):
+        found = _service(entry, settings, drafts)
         if isinstance(found, Problem):
             problems.append(found)
         else:
@@ -108,32 +126,44 @@ def discover(settings: Settings) -> Repository:
     owner = {service.image.repository: service.name for service in drafts.values()}
     services = {name: _linked(drafts[name], drafts, owner) for name in sorted(drafts)}
     _refuse_circle(services)
-    return Repository(services=services, run_images=composed.images, problems=tuple(problems))
+    return Repository(
+        services=services,
+        run_images=composed.images,
+        problems=tuple(problems),
+        variants=tuple(file for file in files if file.variant),
+    )
 
 
-def _directories(settings: Settings, composed: Collection[compose.BuildEntry]) -> Iterator[compose.BuildEntry]:
-    """The directories under `SERVICES_DIR`, except those whose Dockerfile or name a compose entry has."""
+def _uncovered(settings: Settings, composed: Collection[compose.BuildEntry]) -> list[Found]:
+    """The Dockerfiles in the repository's directories, except those whose file or name a compose entry has."""
     files, names = {entry.dockerfile for entry in composed}, {entry.name for entry in composed}
-    root = settings.project_root / settings.services_dir
-    for file in sorted(root.glob("*/Dockerfile")):
-        if file not in files and file.parent.name not in names:
-            yield compose.BuildEntry(
-                name=file.parent.name,
-                image=None,
-                context=file.parent,
-                dockerfile=file,
-                dockerfile_inline=None,
-                target=None,
-                args=(),
-                additional_contexts=(),
-                platforms=(),
-                path=file,
-                line=1,
-            )
+    return [file for file in dockerfiles.find(settings) if file.path not in files and file.name not in names]
 
 
-def _service(entry: compose.BuildEntry, settings: Settings) -> Service | Problem:
-    """The entry with its Dockerfile read, or the problem that prevents that."""
+def _entry(file: Found) -> compose.BuildEntry:
+    """What a compose file would say about this Dockerfile."""
+    return compose.BuildEntry(
+        name=file.name,
+        image=None,
+        context=file.path.parent,
+        dockerfile=file.path,
+        dockerfile_inline=None,
+        target=None,
+        args=(),
+        additional_contexts=(),
+        platforms=(),
+        path=file.path,
+        line=1,
+    )
+
+
+def _service(entry: compose.BuildEntry, settings: Settings, known: Mapping[str, Service]) -> Service | Problem:
+    """The entry with its Dockerfile read, or the problem that prevents that; `known` are the services so far."""
+    if entry.name in known:
+        other = dockerfiles.below(known[entry.name].dockerfile, settings)
+        return _problem(
+            entry, f"service {entry.name}: {other} has the same name: rename one, or name it in a compose file"
+        )
     if not isinstance(entry.context, Path) or not entry.context.is_dir():
         return _problem(entry, f"service {entry.name}: the context {entry.context} is not a local directory")
     if entry.dockerfile is not None and not entry.dockerfile.is_file():

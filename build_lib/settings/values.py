@@ -32,7 +32,8 @@ class Settings:
     build_arg_settings: Mapping[str, str] = field(default_factory=dict)  # BUILD_ARG_NAME, by NAME
     build_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # SECRET_NAME, by NAME
 
-    services_dir: str = value_of(keys.SERVICES_DIR)
+    services_dir: tuple[str, ...] = value_of(keys.SERVICES_DIR)
+    dockerfiles: tuple[str, ...] = value_of(keys.DOCKERFILES)
     compose_file: str = value_of(keys.COMPOSE_FILE)
     image_prefix: str = value_of(keys.IMAGE_PREFIX)
     image_tag: str = value_of(keys.IMAGE_TAG)

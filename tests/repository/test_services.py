@@ -214,11 +214,6 @@ def test_a_directory_whose_name_is_no_image_s_name_is_a_problem(project: Path) -
     assert "Bad Name" in found.problems[0].reason
 
 
-def test_a_repository_without_services_has_none(project: Path, inv: Inv) -> None:
-    done = inv("services", "--json")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
-
-
 def test_the_indexer_and_slurm_build_set_up_apt_the_same_way() -> None:
     root = Path(__file__).resolve().parents[2] / "src"
     assert (root / "apphub-indexer/apt-setup").read_text() == (root / "slurm-build/apt-setup").read_text()
