@@ -47,9 +47,18 @@ def _path(text: str | None) -> Path | None:
 
 
 def _load(ctx: Context, *, json: bool = False, **flags: str | None) -> tuple["Settings", "Console"]:
-    """The settings, and a console for the run."""
-    settings = lib.settings.Settings.load(Path(ctx.config.get(_ROOT_KEY, ROOT)), flags)
+    """The settings of the repository to work on, and a console for the run."""
+    root = Path(ctx.config[_ROOT_KEY]) if _ROOT_KEY in ctx.config else lib.settings.worked_on(ROOT)
+    if _ROOT_KEY not in ctx.config and root != ROOT:
+        lib.console.working_on(root, ROOT / "inv")
+    settings = lib.settings.Settings.load(root, flags)
     return settings, lib.console.Console(settings, json=json, dry=ctx.config.run.dry)
+
+
+def _own_console(ctx: Context) -> "Console":
+    """A console for a task that does not work on the repository that it is called from."""
+    settings = lib.settings.Settings.load(Path(ctx.config.get(_ROOT_KEY, ROOT)))
+    return lib.console.Console(settings, dry=ctx.config.run.dry)
 
 
 @task
@@ -556,7 +565,7 @@ def init(ctx: Context, path: str = ".") -> None:
     Example:
         inv init --path ../other
     """
-    _, console = _load(ctx)
+    console = _own_console(ctx)
     lib.console.init.initialized(console, lib.job.init.initialize(Path(path).resolve(), dry=console.dry))
 
 
@@ -571,7 +580,7 @@ def test(ctx: Context, report: bool = False) -> None:  # noqa: PT028  # a task, 
         inv test --report
         inv test -- -k reference
     """
-    _, console = _load(ctx)
+    console = _own_console(ctx)
     lib.development.test(ROOT, _after_dashes(), console.line, report=report, dry=console.dry)
 
 
@@ -582,7 +591,7 @@ def lint(ctx: Context) -> None:
     Example:
         inv lint
     """
-    _, console = _load(ctx)
+    console = _own_console(ctx)
     lib.development.lint(ROOT, console.line, dry=console.dry)
 
 
@@ -595,7 +604,7 @@ def bench(ctx: Context) -> None:
     Example:
         inv bench -- extraction
     """
-    _, console = _load(ctx)
+    console = _own_console(ctx)
     lib.development.bench(ROOT, _after_dashes(), console.line, dry=console.dry)
 
 
