@@ -177,7 +177,7 @@ def prefetch(
     repository = lib.repository.discover(settings, expected="services" if caller else "images")
     wanted = lib.repository.dependencies.find(repository, settings, service or ())
     report = lib.console.PrefetchReport(console)
-    report.begin(wanted, caller=caller)
+    report.begin(wanted, repository, caller=caller)
     with lib.engine.Engine.connect(settings) as engine:
         if console.dry:
             report.end_dry(lib.transfer.prefetch.plan(wanted, engine, settings))

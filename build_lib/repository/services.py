@@ -42,6 +42,7 @@ class Service:
     reading: Reading
     external: tuple[ImageUse, ...] = ()  # the uses of external images
     needs: tuple[str, ...] = ()  # the sibling services that it depends on
+    wrong_tags: tuple[Problem, ...] = ()  # siblings' images with another tag than this release's: it cannot be built
 
     @property
     def base_images(self) -> tuple[Reference, ...]:
@@ -126,6 +127,7 @@ def _read(settings: Settings) -> Repository:
     owner = {service.image.repository: service.name for service in drafts.values()}
     services = {name: _linked(drafts[name], drafts, owner) for name in sorted(drafts)}
     _refuse_circle(services)
+    problems += (problem for service in services.values() for problem in service.wrong_tags)
     return Repository(
         services=services,
         run_images=composed.images,
@@ -204,8 +206,10 @@ def _text(entry: compose.BuildEntry) -> str:
     return entry.dockerfile.read_text(encoding="utf-8", errors="surrogateescape")
 
 
-def _problem(entry: compose.BuildEntry, reason: str) -> Problem:
-    return Problem(path=entry.path, line=entry.line, reason=reason)
+def _problem(entry: compose.BuildEntry | Service, reason: str) -> Problem:
+    """A problem of the place that declares the service."""
+    path = entry.origin if isinstance(entry, Service) else entry.path
+    return Problem(path=path, line=entry.line, reason=reason)
 
 
 def _linked(service: Service, all_services: Mapping[str, Service], owner: Mapping[str, str]) -> Service:
@@ -217,9 +221,35 @@ def _linked(service: Service, all_services: Mapping[str, Service], owner: Mappin
     replaced = {_context_name(name) for name, _ in contexts}
     written = [use for use in service.reading.images if _context_name(use.name) not in replaced]
     uses = [*written, *_context_images(service, contexts)]
-    siblings = {owner[place] for use in uses if (place := _repository(use)) in owner and use.reached}
-    external = tuple(use for use in uses if _repository(use) not in owner)
-    return replace(service, additional_contexts=contexts, external=external, needs=tuple(sorted(siblings)))
+    siblings = [(use, owner[place]) for use in uses if (place := _repository(use)) in owner and use.reached]
+    wrong = (_wrong_tag(service, use, all_services[name]) for use, name in siblings)
+    return replace(
+        service,
+        additional_contexts=contexts,
+        external=tuple(use for use in uses if _repository(use) not in owner),
+        needs=tuple(sorted({name for _, name in siblings})),
+        wrong_tags=tuple(problem for problem in wrong if problem),
+    )
+
+
+def _wrong_tag(service: Service, use: ImageUse, sibling: Service) -> Problem | None:
+    """The problem of a sibling's image that this release does not build: another tag, or a digest, known too early."""
+    own = str(sibling.image)
+    name = own.removesuffix(f":{sibling.image.tag}")
+    if Reference.parse(use.name) == sibling.image:
+        return None
+    if use.kind == "context":
+        return _problem(
+            service, f"service {service.name}: {use.name} is built here as {own}: write service:{sibling.name}"
+        )
+    if use.kind == "from":
+        reason = (
+            f"FROM {use.name} is built here as {own}: write ARG IMAGE_TAG before FROM, and FROM {name}:${{IMAGE_TAG}}"
+        )
+    else:
+        lines = f"ARG IMAGE_TAG before FROM, FROM {name}:${{IMAGE_TAG}} AS NAME, and from=NAME"
+        reason = f"{use.name} is built here as {own}: write {lines}"
+    return Problem(path=service.dockerfile, line=use.line, reason=reason)
 
 
 def _repository(use: ImageUse) -> str:
