@@ -50,9 +50,18 @@ def _path(text: str | None) -> Path | None:
 def _load(
     ctx: Context, *, json: bool = False, strict: bool = False, **flags: str | None
 ) -> tuple["Settings", "Console"]:
-    """The settings, and a console for the run."""
-    settings = lib.settings.Settings.load(Path(ctx.config.get(_ROOT_KEY, ROOT)), flags)
+    """The settings of the repository to work on, and a console for the run."""
+    root = Path(ctx.config[_ROOT_KEY]) if _ROOT_KEY in ctx.config else lib.settings.worked_on(ROOT)
+    if _ROOT_KEY not in ctx.config and root != ROOT:
+        lib.console.working_on(root, ROOT / "inv")
+    settings = lib.settings.Settings.load(root, flags)
     return settings, lib.console.Console(settings, json=json, dry=ctx.config.run.dry, strict=strict)
+
+
+def _own_console(ctx: Context) -> "Console":
+    """A console for a task that does not work on the repository that it is called from."""
+    settings = lib.settings.Settings.load(Path(ctx.config.get(_ROOT_KEY, ROOT)))
+    return lib.console.Console(settings, dry=ctx.config.run.dry)
 
 
 @task
@@ -82,17 +91,20 @@ def engine_down(ctx: Context) -> None:
     lib.console.machine.engine_down(console, lib.machine.daemon.down(settings, dry=console.dry))
 
 
-@task(help=_help("tag", "json", "strict"))
-def services(ctx: Context, tag: str | None = None, json: bool = False, strict: bool = False) -> None:
+@task(
+    help=_help("tag", "json", "strict") | {"all": "also list the variants: Dockerfiles that DOCKERFILES does not name"}
+)
+def services(ctx: Context, tag: str | None = None, json: bool = False, all: bool = False, strict: bool = False) -> None:
     """List the services and what they depend on.
 
     Examples:
         inv services
+        inv services --all
         inv services --json
     """
     settings, console = _load(ctx, strict=strict, json=json, tag=tag)
-    repository = lib.repository.discover(settings)
-    lib.console.overview.services(console, repository)
+    repository = lib.repository.discover(settings, expected="services")
+    lib.console.overview.services(console, repository, settings, variants=all)
 
 
 @task(help=_help("tag", "service", "kind", "plain", "json", "strict"), iterable=["service"])
@@ -113,7 +125,7 @@ def deps(
         inv deps --plain
     """
     settings, console = _load(ctx, strict=strict, json=json, tag=tag)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="images")
     found = lib.repository.dependencies.find(repository, settings, service or (), kind=kind)
     lib.console.overview.deps(console, found, repository, plain=plain)
 
@@ -127,7 +139,7 @@ def status(ctx: Context, tag: str | None = None, json: bool = False, strict: boo
         inv status -t v0.3.6-dev --json
     """
     settings, console = _load(ctx, strict=strict, json=json, tag=tag)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="services")
     with lib.engine.Engine.connect(settings) as engine:
         checks = lib.job.check(repository, engine, settings)
     lib.console.overview.status(console, checks, repository)
@@ -142,7 +154,7 @@ def graph(ctx: Context, service: Sequence[str] | None = None, format: str = "tex
         inv graph -s apphub --format mermaid
     """
     settings, console = _load(ctx, strict=strict)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="services")
     picture = lib.repository.graph_picture.draw(repository.chosen(service or ()), format, settings)
     lib.console.overview.graph(console, picture, repository)
 
@@ -167,10 +179,11 @@ def prefetch(
         inv prefetch -r harbor.example/aihpc -j 16
     """
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.repository.discover(settings)
+    caller = ctx.get("caller", "")
+    repository = lib.repository.discover(settings, expected="services" if caller else "images")
     wanted = lib.repository.dependencies.find(repository, settings, service or ())
     report = lib.console.PrefetchReport(console)
-    report.begin(wanted, caller=ctx.get("caller", ""))
+    report.begin(wanted, repository, caller=caller)
     with lib.engine.Engine.connect(settings) as engine:
         if console.dry:
             report.end_dry(lib.transfer.prefetch.plan(wanted, engine, settings))
@@ -204,7 +217,7 @@ def build(
         inv build -s a -s b -j 2 --force
     """
     settings, console = _load(ctx, strict=strict, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="services")
     report = lib.console.BuildReport(console)
     with lib.engine.Engine.connect(settings) as engine:
         result = lib.job.build(
@@ -242,7 +255,7 @@ def build_all(
         inv build-all push
     """
     settings, console = _load(ctx, strict=strict, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="services")
     report = lib.console.BuildReport(console)
     with lib.engine.Engine.connect(settings) as engine:
         result = lib.job.build_all(
@@ -263,7 +276,7 @@ def copy_slurm(ctx: Context, tag: str | None = None) -> None:
         inv copy-slurm -t v0.3.6-dev
     """
     settings, console = _load(ctx, tag=tag)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="services")
     with lib.engine.Engine.connect(settings) as engine:
         lib.console.build.copied(console, lib.hub.copy_slurm.copy(repository, engine, settings, dry=console.dry))
 
@@ -293,7 +306,7 @@ def push(
         inv build-all push -r harbor.example/aihpc
     """
     settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="services")
     report = lib.console.PushReport(console)
     with lib.engine.Engine.connect(settings) as engine:
         outcomes = lib.job.push(
@@ -334,7 +347,7 @@ def deps_push(
         inv --dry deps-push
     """
     settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="images")
     wanted = lib.repository.dependencies.find(repository, settings, service or ())
     report = lib.console.DepsPushReport(console)
     outcomes = lib.transfer.deps_push.push(
@@ -379,7 +392,7 @@ def deps_save(
         inv deps-save --since site.json
     """
     settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
-    repository = lib.repository.discover(settings)
+    repository = lib.repository.discover(settings, expected="images")
     names = repository.chosen(service or ()) if with_services else ()
     report = lib.console.SaveReport(console)
     saved = lib.bundle.save(
@@ -446,7 +459,7 @@ def deps_inventory(ctx: Context, registry: str | None = None, file: str | None =
     if registry is None:
         base = lib.bundle.inventory.of_engine(lambda: lib.engine.Engine.connect(settings))
     else:
-        base = lib.bundle.inventory.of_registry(lib.repository.discover(settings), settings)
+        base = lib.bundle.inventory.of_registry(lib.repository.discover(settings, expected="images"), settings)
     path = _path(file) or lib.bundle.inventory.default_path(settings)
     lib.console.bundle.inventory(console, base, lib.bundle.inventory.write(base, path, dry=console.dry))
 
@@ -565,7 +578,7 @@ def init(ctx: Context, path: str = ".") -> None:
     Example:
         inv init --path ../other
     """
-    _, console = _load(ctx)
+    console = _own_console(ctx)
     lib.console.init.initialized(console, lib.job.init.initialize(Path(path).resolve(), dry=console.dry))
 
 
@@ -580,7 +593,7 @@ def test(ctx: Context, report: bool = False) -> None:  # noqa: PT028  # a task, 
         inv test --report
         inv test -- -k reference
     """
-    _, console = _load(ctx)
+    console = _own_console(ctx)
     lib.development.test(ROOT, _after_dashes(), console.line, report=report, dry=console.dry)
 
 
@@ -591,7 +604,7 @@ def lint(ctx: Context) -> None:
     Example:
         inv lint
     """
-    _, console = _load(ctx)
+    console = _own_console(ctx)
     lib.development.lint(ROOT, console.line, dry=console.dry)
 
 
@@ -604,7 +617,7 @@ def bench(ctx: Context) -> None:
     Example:
         inv bench -- extraction
     """
-    _, console = _load(ctx)
+    console = _own_console(ctx)
     lib.development.bench(ROOT, _after_dashes(), console.line, dry=console.dry)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "build_lib"
-TOP = ("errors", "reference", "settings", "state", "units", "graph", "process", "background", "lazy")
+TOP = ("errors", "reference", "settings", "state", "units", "graph", "process", "background", "git", "lazy")
 ENTRIES = ("executor", "tasks", "__main__")  # what starts the program; imported by each other alone
 MAY_IMPORT: dict[str, set[str]] = {  # besides TOP
     "dockerfile": set(),

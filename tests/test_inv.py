@@ -85,3 +85,61 @@ def test_without_a_usable_python_it_says_what_to_install(copy: Path, tmp_path: P
     assert done.returncode == 1
     assert said in done.stderr
     assert "next: apt-get install" in done.stderr
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """Another repository, with one service."""
+    (tmp_path / "shop/src/web").mkdir(parents=True)
+    (tmp_path / "shop/src/web/Dockerfile").write_text("FROM debian:12\n")
+    return tmp_path / "shop"
+
+
+def call(copy: Path, cwd: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    own = {name: value for name, value in os.environ.items() if name != "PROJECT_ROOT"}
+    command = [str(copy / "inv"), *arguments]
+    return subprocess.run(command, cwd=cwd, env={**own, **environment}, capture_output=True, text=True, check=False)
+
+
+def test_called_from_another_repository_it_works_on_that_and_says_so(copy: Path, shop: Path) -> None:
+    done = call(copy, shop, "deps", "--plain", "services", "--json")
+    assert done.stderr == f"working on {shop} (PROJECT_ROOT)\n", "once"
+    assert done.stdout.startswith("debian:12\n[\n")
+    subprocess.run(["git", "init", "--quiet", str(shop)], check=True)
+    done = call(copy, shop / "src/web", "deps", "--plain")
+    assert (done.stdout, done.stderr) == ("debian:12\n", f"working on {shop} (PROJECT_ROOT)\n")
+
+
+def test_its_hints_name_the_wrapper_as_it_can_be_called_from_there(copy: Path, shop: Path) -> None:
+    (shop / ".build").mkdir()
+    (shop / ".build/last-run.json").touch()
+    done = call(copy, shop, "clean", DOCKER_HOST="unix:///nowhere")
+    assert done.stderr.endswith("  next: '../a project/inv' clean --yes\n")
+
+
+def test_a_repository_without_services_never_gets_those_of_build_lib(copy: Path, tmp_path: Path) -> None:
+    (copy / "src/own").mkdir(parents=True)
+    (copy / "src/own/Dockerfile").write_text("FROM scratch\n")
+    (tmp_path / "empty").mkdir()
+    done = call(copy, tmp_path / "empty", "services")
+    assert (done.returncode, done.stdout) == (1, "")
+    said = done.stderr.splitlines()
+    assert said[0] == f"working on {tmp_path / 'empty'} (PROJECT_ROOT)"
+    assert said[1].startswith("error: no services found")
+
+
+def test_inside_of_build_lib_and_with_project_root_nothing_is_said(copy: Path, shop: Path, tmp_path: Path) -> None:
+    (copy / "src/own").mkdir(parents=True)
+    (copy / "src/own/Dockerfile").write_text("FROM alpine\n")
+    for cwd in (copy, copy / "src"):
+        done = call(copy, cwd, "deps", "--plain")
+        assert (done.stdout, done.stderr) == ("alpine:latest\n", "")
+    for cwd in (copy, tmp_path, shop):
+        done = call(copy, cwd, "deps", "--plain", PROJECT_ROOT=str(shop))
+        assert (done.stdout, done.stderr) == ("debian:12\n", "")
+
+
+def test_tasks_about_build_lib_itself_stay_with_it(copy: Path, shop: Path) -> None:
+    for arguments in (["--list"], ["--dry", "test"], ["--dry", "lint"], ["--dry", "init"]):
+        done = call(copy, shop, *arguments)
+        assert (done.returncode, done.stderr) == (0, "")

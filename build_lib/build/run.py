@@ -107,6 +107,8 @@ def _run_builder(
     log = settings.state_dir / "logs" / f"{check.service.name}.log"
     with state.writing(log):
         log.unlink(missing_ok=True)
+    for problem in check.service.wrong_tags:
+        raise BuildFailed(f"{check.service.name} is not built: {problem.reason}")
     if check.missing and why_missing is not None:  # else the builder pulls its images itself
         raise _missing_images(check, why_missing)
     _require_files(check.service)

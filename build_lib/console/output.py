@@ -6,6 +6,8 @@ This is the only module that prints. The text of each command is in the module o
 from __future__ import annotations
 
 import json as jsonlib
+import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -23,6 +25,7 @@ if TYPE_CHECKING:  # a failure has to be printed without first importing the Doc
     from build_lib.settings import Settings
 
 _LAST_STEP = 5
+_called_as: list[str] = []  # how hints name the wrapper, if it is not ./inv
 _GAP = "  "  # between the columns of a table
 
 
@@ -138,10 +141,18 @@ def stderr_line(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def working_on(repository: Path, wrapper: Path) -> None:
+    """Print on stderr which repository is worked on, once in a run; hints name the wrapper by its path from here on."""
+    if not _called_as:
+        _called_as.append(shlex.quote(os.path.relpath(wrapper)))
+        stderr_line(f"working on {repository} (PROJECT_ROOT)")
+
+
 def _next(hint: str) -> None:
     """Print the hint, with `inv` for `./inv` if the library is installed: the wrapper is not installed with it."""
     wrapped = (Path(__file__).resolve().parents[2] / "inv").is_file()
-    stderr_line(f"  next: {hint if wrapped else hint.replace('./inv ', 'inv ')}")
+    name = next(iter(_called_as), "./inv" if wrapped else "inv")
+    stderr_line(f"  next: {hint.replace('./inv ', f'{name} ')}")
 
 
 def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:

@@ -8,25 +8,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from build_lib.console.problems import problems
+from build_lib.repository import dockerfiles_line
 
 if TYPE_CHECKING:  # as in output
     from collections.abc import Iterator, Mapping, Sequence
 
     from build_lib.build import Check
     from build_lib.console.output import Console
-    from build_lib.repository import Dependency, Repository, Service
+    from build_lib.repository import Dependency, Found, Repository, Service
+    from build_lib.settings import Settings
 
 _STATUS = ("service", "image", "state", "reason", "error")
 
 
-def services(console: Console, repository: Repository) -> None:
-    """Print the services, and what each depends on."""
-    found = repository.services.values()
+def services(console: Console, repository: Repository, settings: Settings, *, variants: bool = False) -> None:
+    """Print the services, and what each depends on; with `variants`, also those, and the line that adds them."""
+    found, others = repository.services.values(), repository.variants if variants else ()
     if console.json:
-        console.document([_service_json(service) for service in found])
+        console.document([*map(_service_json, found), *map(_variant_json, others)])
     else:
         rows = [_service_row(console, service) for service in found]
+        rows += [(other.name, "- (variant)", console.below(other.path), "-") for other in others]
         console.table(("SERVICE", "IMAGE", "DOCKERFILE", "DEPENDS ON"), rows)
+        if others:
+            line = dockerfiles_line([other.path.name for other in others], settings)
+            console.line(f"to build the variants as well, write in .env: {line}")
     problems(console, repository)
 
 
@@ -79,6 +85,10 @@ def _service_json(service: Service) -> dict[str, Any]:
         "needs": list(service.needs),
         "base_images": [str(image) for image in service.base_images],
     }
+
+
+def _variant_json(variant: Found) -> dict[str, Any]:
+    return {"name": variant.name, "variant": True, "dockerfile": str(variant.path)}
 
 
 def _dependency_rows(item: Dependency) -> Iterator[tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from build_lib.console.output import Console
+from build_lib.console.problems import wrong_tags
 from build_lib.errors import Incomplete, Refusal
 from build_lib.transfer import prefetch
 from build_lib.units import number, seconds, size
@@ -14,7 +15,7 @@ if TYPE_CHECKING:  # as in output
 
     from build_lib.graph import Outcome
     from build_lib.registry import Progress
-    from build_lib.repository import Dependency
+    from build_lib.repository import Dependency, Repository
     from build_lib.transfer import Fetched
 
 
@@ -24,8 +25,10 @@ class PrefetchReport:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def begin(self, wanted: Sequence[Dependency], *, caller: str) -> None:
+    def begin(self, wanted: Sequence[Dependency], repository: Repository, *, caller: str) -> None:
         """Print how many images are needed. `caller` is the task that this prefetch is a step of, or ""."""
+        if caller:
+            wrong_tags(self._console, repository)
         if caller == "build-all":
             self._console.step(0, "prefetch")
         self._console.line(f"  {number(len(wanted), 'dependency image')}")

@@ -9,6 +9,8 @@ from build_lib.errors import Incomplete
 from build_lib.units import number, printable
 
 if TYPE_CHECKING:  # as in output
+    from collections.abc import Iterable
+
     from build_lib.compose import Problem
     from build_lib.repository import Repository
 
@@ -19,17 +21,28 @@ def problems(console: Console, repository: Repository) -> None:
     Raises:
         Incomplete: the repository has problems.
     """
-    remarks = 0
-    for problem in repository.problems:
-        is_remark = problem.remark and not console.strict
-        remarks += is_remark
-        kind = "remark" if is_remark else "problem"
-        stderr_line(printable(f"{kind}: {_where(console, problem)}: {problem.reason}"))
+    remarks = _print(console, repository.problems)
     if remarks:
         stderr_line(number(remarks, "remark"))
     errors = len(repository.problems) - remarks
     if errors:
         raise Incomplete(f"{number(errors, 'error')} in the repository's files, see above")
+
+
+def wrong_tags(console: Console, repository: Repository) -> None:
+    """Print the problems for which a service cannot be built, before anything is built."""
+    _print(console, [problem for service in repository.services.values() for problem in service.wrong_tags])
+
+
+def _print(console: Console, problems: Iterable[Problem]) -> int:
+    """Print them, and return how many are remarks."""
+    remarks = 0
+    for problem in problems:
+        is_remark = problem.remark and not console.strict
+        remarks += is_remark
+        kind = "remark" if is_remark else "problem"
+        stderr_line(printable(f"{kind}: {_where(console, problem)}: {problem.reason}"))
+    return remarks
 
 
 def _where(console: Console, problem: Problem) -> str:

@@ -22,7 +22,7 @@ from build_lib.graph import Cancel, run
 from build_lib.job import clean
 from build_lib.reference import PrivateRegistry, local_names
 from build_lib.registry import Registries, connections, harbor
-from build_lib.repository import Repository, dependencies, discover
+from build_lib.repository import Repository, dependencies, discover, no_services
 from build_lib.settings import Settings, has_secret, unknown_in_env_file
 from build_lib.transfer import bootstrap
 from build_lib.units import number, seconds, size
@@ -108,7 +108,7 @@ def _repository(repository: Repository, settings: Settings) -> Iterator[Finding]
     files = ", ".join(path.name for path in settings.compose_files) or "no compose file"
     what = "services"
     if not repository.services:
-        fix = f"add a directory with a Dockerfile to {settings.services_dir}/, or a compose file with a build: section"
+        fix = no_services(settings).hint
         yield Finding(level="warning", what=what, detail=f"there are none ({files})", fix=fix)
     elif not repository.problems:
         yield _good(what, f"{len(repository.services)} ({files})")

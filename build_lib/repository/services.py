@@ -5,13 +5,16 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Literal
 
 from build_lib import compose
 from build_lib.compose import Problem
 from build_lib.dockerfile import ImageUse, Reading, read, with_names, wrong_with
 from build_lib.errors import BuildError, InvalidReference
 from build_lib.reference import Reference
-from build_lib.repository import names
+from build_lib.repository import dockerfiles, names
+from build_lib.repository.dockerfiles import Found
+from build_lib.repository.nothing_found import no_services
 from build_lib.settings import Settings
 
 _SERVICE, _IMAGE = "service:", "docker-image://"  # how a build context names another service, and an image
@@ -40,6 +43,7 @@ class Service:
     external: tuple[ImageUse, ...] = ()  # the uses of external images
     needs: tuple[str, ...] = ()  # the sibling services that it depends on
     in_compose: Reference | None = None  # the compose file's name for the image, which it gets after its build, too
+    wrong_tags: tuple[Problem, ...] = ()  # siblings' images with another tag than this release's: it cannot be built
 
     @property
     def base_images(self) -> tuple[Reference, ...]:
@@ -49,11 +53,15 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repository:
-    """All services by name, in the order of their names, the images that are only run, problems and remarks."""
+    """All services by name, in the order of their names, the images that are only run, problems and remarks.
+
+    `variants` are Dockerfiles that no compose file and no setting makes a service.
+    """
 
     services: Mapping[str, Service]
     run_images: tuple[compose.ImageEntry, ...]
     problems: tuple[Problem, ...]
+    variants: tuple[Found, ...] = ()
 
     def chosen(self, names: Sequence[str]) -> dict[str, Service]:
         """Return the named services and all that they depend on; without names, all services.
@@ -87,19 +95,29 @@ def with_images(service: Service, names: Sequence[tuple[ImageUse, str]]) -> Serv
     )
 
 
-def discover(settings: Settings) -> Repository:
-    """Read the compose files and the directories under `SERVICES_DIR`.
+def discover(settings: Settings, *, expected: Literal["services", "images", ""] = "") -> Repository:
+    """Read the compose files, and the Dockerfiles at the top and in the directories of `SERVICES_DIR`.
 
     Raises:
-        BuildError: services depend on each other in a circle.
+        BuildError: services depend on each other in a circle; or there is nothing of what is expected, and no problem
+            that explains it. Images are those of services, and those that compose files run or `EXTRA_IMAGES` names.
     """
+    repository = _read(settings)
+    images = repository.run_images or settings.extra_images
+    if expected and not (repository.services or repository.problems or (expected == "images" and images)):
+        raise no_services(settings)
+    return repository
+
+
+def _read(settings: Settings) -> Repository:
     composed = compose.read(settings.compose_files, settings.compose_variables)
     problems = list(composed.problems)
+    files = _uncovered(settings, composed.builds)
     drafts: dict[str, Service] = {}
-    entries = (*composed.builds, *_directories(settings, composed.builds))
+    entries = (*composed.builds, *(_entry(file) for file in files if not file.variant))
     shared = names.shared(entries, settings)
     for entry in entries:
-        found = _service(entry, shared, settings)
+        found = _service(entry, shared, settings, drafts)
         if isinstance(found, Problem):
             problems.append(found)
         else:
@@ -114,32 +132,47 @@ def discover(settings: Settings) -> Repository:
     owner |= {service.image.repository: service.name for service in drafts.values()}
     services = {name: _linked(drafts[name], drafts, owner) for name in sorted(drafts)}
     _refuse_circle(services)
-    return Repository(services=services, run_images=composed.images, problems=tuple(problems))
+    problems += (problem for service in services.values() for problem in service.wrong_tags)
+    return Repository(
+        services=services,
+        run_images=composed.images,
+        problems=tuple(problems),
+        variants=tuple(file for file in files if file.variant),
+    )
 
 
-def _directories(settings: Settings, composed: Collection[compose.BuildEntry]) -> Iterator[compose.BuildEntry]:
-    """The directories under `SERVICES_DIR`, except those whose Dockerfile or name a compose entry has."""
+def _uncovered(settings: Settings, composed: Collection[compose.BuildEntry]) -> list[Found]:
+    """The Dockerfiles in the repository's directories, except those whose file or name a compose entry has."""
     files, names = {entry.dockerfile for entry in composed}, {entry.name for entry in composed}
-    root = settings.project_root / settings.services_dir
-    for file in sorted(root.glob("*/Dockerfile")):
-        if file not in files and file.parent.name not in names:
-            yield compose.BuildEntry(
-                name=file.parent.name,
-                image=None,
-                context=file.parent,
-                dockerfile=file,
-                dockerfile_inline=None,
-                target=None,
-                args=(),
-                additional_contexts=(),
-                platforms=(),
-                path=file,
-                line=1,
-            )
+    return [file for file in dockerfiles.find(settings) if file.path not in files and file.name not in names]
 
 
-def _service(entry: compose.BuildEntry, shared: Collection[str], settings: Settings) -> Service | Problem:
-    """The entry with its Dockerfile read, or the problem that prevents that."""
+def _entry(file: Found) -> compose.BuildEntry:
+    """What a compose file would say about this Dockerfile."""
+    return compose.BuildEntry(
+        name=file.name,
+        image=None,
+        context=file.path.parent,
+        dockerfile=file.path,
+        dockerfile_inline=None,
+        target=None,
+        args=(),
+        additional_contexts=(),
+        platforms=(),
+        path=file.path,
+        line=1,
+    )
+
+
+def _service(
+    entry: compose.BuildEntry, shared: Collection[str], settings: Settings, known: Mapping[str, Service]
+) -> Service | Problem:
+    """The entry with its Dockerfile read, or the problem that prevents that; `known` are the services so far."""
+    if entry.name in known:
+        other = dockerfiles.below(known[entry.name].dockerfile, settings)
+        return _problem(
+            entry, f"service {entry.name}: {other} has the same name: rename one, or name it in a compose file"
+        )
     if not isinstance(entry.context, Path) or not entry.context.is_dir():
         return _problem(entry, f"service {entry.name}: the context {entry.context} is not a local directory")
     if entry.dockerfile is not None and not entry.dockerfile.is_file():
@@ -181,8 +214,10 @@ def _text(entry: compose.BuildEntry) -> str:
     return entry.dockerfile.read_text(encoding="utf-8", errors="surrogateescape")
 
 
-def _problem(entry: compose.BuildEntry, reason: str) -> Problem:
-    return Problem(path=entry.path, line=entry.line, reason=reason)
+def _problem(entry: compose.BuildEntry | Service, reason: str) -> Problem:
+    """A problem of the place that declares the service."""
+    path = entry.origin if isinstance(entry, Service) else entry.path
+    return Problem(path=path, line=entry.line, reason=reason)
 
 
 def _linked(service: Service, all_services: Mapping[str, Service], owner: Mapping[str, str]) -> Service:
@@ -194,9 +229,35 @@ def _linked(service: Service, all_services: Mapping[str, Service], owner: Mappin
     replaced = {_context_name(name) for name, _ in contexts}
     written = [use for use in service.reading.images if _context_name(use.name) not in replaced]
     uses = [*written, *_context_images(service, contexts)]
-    siblings = {name for use in uses if use.reached and (name := _owner(use, service, owner))}
-    external = tuple(use for use in uses if not _owner(use, service, owner))
-    return replace(service, additional_contexts=contexts, external=external, needs=tuple(sorted(siblings)))
+    siblings = [(use, name) for use in uses if use.reached and (name := _owner(use, service, owner))]
+    wrong = (_wrong_tag(service, use, all_services[name]) for use, name in siblings)
+    return replace(
+        service,
+        additional_contexts=contexts,
+        external=tuple(use for use in uses if not _owner(use, service, owner)),
+        needs=tuple(sorted({name for _, name in siblings})),
+        wrong_tags=tuple(problem for problem in wrong if problem),
+    )
+
+
+def _wrong_tag(service: Service, use: ImageUse, sibling: Service) -> Problem | None:
+    """The problem of a sibling's image that this release does not build: another tag, or a digest, known too early."""
+    own = str(sibling.image)
+    name = own.removesuffix(f":{sibling.image.tag}")
+    if Reference.parse(use.name) in (sibling.image, sibling.in_compose):
+        return None
+    if use.kind == "context":
+        return _problem(
+            service, f"service {service.name}: {use.name} is built here as {own}: write service:{sibling.name}"
+        )
+    if use.kind == "from":
+        reason = (
+            f"FROM {use.name} is built here as {own}: write ARG IMAGE_TAG before FROM, and FROM {name}:${{IMAGE_TAG}}"
+        )
+    else:
+        lines = f"ARG IMAGE_TAG before FROM, FROM {name}:${{IMAGE_TAG}} AS NAME, and from=NAME"
+        reason = f"{use.name} is built here as {own}: write {lines}"
+    return Problem(path=service.dockerfile, line=use.line, reason=reason)
 
 
 def _owner(use: ImageUse, service: Service, owner: Mapping[str, str]) -> str | None:

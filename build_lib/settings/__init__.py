@@ -14,5 +14,6 @@ if TYPE_CHECKING:
     from build_lib.settings.values import check_flags as check_flags
     from build_lib.settings.values import has_secret as has_secret
     from build_lib.settings.values import unknown_in_env_file as unknown_in_env_file
+    from build_lib.settings.values import worked_on as worked_on
 else:
     __getattr__ = attach(__name__, __file__)

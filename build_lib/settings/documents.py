@@ -11,7 +11,8 @@ _HEAD = """\
 # Copy this file to .env and change what you need. Flags override the environment, which overrides .env,
 # which overrides the defaults. Each setting below has its default.
 
-# the repository to work on; read from the environment only, because .env is in it; empty: that of tasks.py
+# the repository to work on; read from the environment only, because .env is in it; empty: that of tasks.py, or that
+# which build-lib's own inv is called from
 PROJECT_ROOT=
 """
 _TITLE = """\
@@ -20,7 +21,8 @@ _TITLE = """\
 Generated from the code by `python -m build_lib.settings.documents`. Each setting can be given in `.env` at the top of
 the repository, in the environment, or as a flag, if it has one. Flags override the environment, which overrides `.env`,
 which overrides the default. Items of lists are separated by commas or white space. `PROJECT_ROOT`, read from the
-environment only, is the repository to work on; the default is that of `tasks.py`.
+environment only, is the repository to work on. The default is that of `tasks.py`; but build-lib's own `inv`, called
+from outside of build-lib, works on the repository that it is called from, and says so.
 
 | setting | flag | default | meaning |
 | --- | --- | --- | --- |

@@ -37,8 +37,14 @@ class Key(Generic[T]):
 SERVICES_DIR = Key(
     name="SERVICES_DIR",
     default="src",
-    parse=parsers.text,
-    help="directory whose subdirectories with a Dockerfile are services",
+    parse=parsers.directories,
+    help="directories whose subdirectories with a Dockerfile are services; patterns such as apps/* name several",
+)
+DOCKERFILES = Key(
+    name="DOCKERFILES",
+    default="Dockerfile",
+    parse=parsers.file_names,
+    help="file names of the Dockerfiles that make services; patterns such as Dockerfile.* name several",
 )
 COMPOSE_FILE = Key(
     name="COMPOSE_FILE",

@@ -52,6 +52,19 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
+def directories(text: str) -> tuple[str, ...]:
+    """Directories, or patterns of directories; the repository's top for ""."""
+    return words(text) or (".",)
+
+
+def file_names(text: str) -> tuple[str, ...]:
+    """Names of files, or patterns of names."""
+    found = words(text)
+    if not found or "/" in text:
+        raise ValueError("names of files without a directory, or patterns of names, such as Dockerfile or Dockerfile.*")
+    return found
+
+
 def tag(text: str) -> str:
     """A tag that is valid at every registry."""
     if not is_tag(text):

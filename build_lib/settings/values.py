@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, Self, TypeVar, cast, overload
 
+from build_lib import git
 from build_lib.errors import SettingsError
 from build_lib.reference import PrivateRegistry
 from build_lib.settings import keys
@@ -57,6 +58,7 @@ class Settings:
     values: Mapping[str, object] = field(repr=False)  # by the names of the settings; a wrong one is a SettingsError
 
     services_dir = Setting(keys.SERVICES_DIR)
+    dockerfiles = Setting(keys.DOCKERFILES)
     compose_file = Setting(keys.COMPOSE_FILE)
     image_prefix = Setting(keys.IMAGE_PREFIX)
     image_tag = Setting(keys.IMAGE_TAG)
@@ -204,6 +206,19 @@ class Settings:
 def described() -> dict[str, Key[Any]]:
     """The keys of all settings by their field in Settings, in the order in which they are documented."""
     return {name: item.key for name, item in vars(Settings).items() if isinstance(item, Setting)}
+
+
+def worked_on(own: Path, environ: Mapping[str, str] | None = None) -> Path:
+    """Return the repository to work on if tasks that belong to no other repository than `own` are called.
+
+    This is the repository that contains the current directory, or that directory if it is in none. But it is `own` if
+    that contains the current directory, or if `PROJECT_ROOT` says what to work on.
+    """
+    environ = os.environ if environ is None else environ
+    here = Path.cwd()
+    if environ.get("PROJECT_ROOT") or here.is_relative_to(own):
+        return own
+    return git.top_level(here, environ) or here
 
 
 def unknown_in_env_file(path: Path) -> tuple[list[str], list[str]]:

@@ -298,6 +298,7 @@ def test_the_engine_s_absence_is_one_line(project: Path, inv: Inv) -> None:
 
 
 def test_a_docker_context_that_does_not_exist_is_refused_by_name(project: Path, inv: Inv) -> None:
+    needs(project, "one", "scratch")
     done = inv("status", DOCKER_CONTEXT="nowhere", DOCKER_HOST="")
     assert done.returncode == 1
     assert done.stderr.startswith("error: there is no docker context nowhere\n")

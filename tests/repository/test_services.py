@@ -15,6 +15,7 @@ from build_lib.repository import dependencies
 from build_lib.repository.services import Repository, discover
 from build_lib.settings import Settings
 from tests.support.commands import ROOT, Inv
+from tests.support.projects import needs
 
 EXAMPLE = Path(__file__).parent / "example"
 
@@ -86,8 +87,8 @@ def test_a_service_that_is_not_here_is_looked_for_only_where_it_is_needed(projec
 
 
 def test_apphub_stands_on_slurm_build_as_its_mode_says() -> None:
-    for mode, needs in (("copy", ("apphub-indexer",)), ("unified", ("apphub-indexer", "slurm-build"))):
-        assert look(ROOT, APPHUB_MODE=mode).services["apphub"].needs == needs
+    for mode, needed in (("copy", ("apphub-indexer",)), ("unified", ("apphub-indexer", "slurm-build"))):
+        assert look(ROOT, APPHUB_MODE=mode).services["apphub"].needs == needed
         assert images(ROOT, APPHUB_MODE=mode) == {"debian:bookworm-slim": True}
 
 
@@ -145,9 +146,9 @@ def test_a_wrong_setting_stops_only_what_needs_it(project: Path, inv: Inv) -> No
 @pytest.fixture
 def composed(project: Path) -> Path:
     """A repository whose compose file names the images of its services."""
-    for name, text in (("base", "FROM debian"), ("web", "FROM org/base:1.0"), ("job", "FROM org/base:${TAG}")):
+    for name, text in (("base", "FROM debian"), ("web", "FROM org/base:1.0"), ("job", "FROM org/base:${IMAGE_TAG}")):
         (project / "src" / name).mkdir()
-        (project / "src" / name / "Dockerfile").write_text(f"ARG TAG=other\n{text}\n")
+        (project / "src" / name / "Dockerfile").write_text(f"ARG IMAGE_TAG=v0.3.6-dev\n{text}\n")
     (project / "compose.yaml").write_text(
         "services:\n"
         "  base: {build: src/base, image: org/base:1.0}\n"
@@ -318,6 +319,51 @@ def test_a_circle_is_refused_with_the_circle_spelled_out(project: Path, inv: Inv
     assert inv("services").returncode == 1
 
 
+@pytest.mark.parametrize("tag", ["", ":latest", ":v0", "@sha256:" + "0" * 64, ":v1@sha256:" + "0" * 64])
+def test_a_sibling_without_the_release_s_tag_is_a_problem(project: Path, inv: Inv, tag: str) -> None:
+    needs(project, "base", "debian:12")
+    needs(project, "web", f"hello-base{tag}")
+    found = look(project, IMAGE_PREFIX="hello-", IMAGE_TAG="v1")
+    assert found.services["web"].needs == ("base",)
+    [problem] = found.problems
+    assert (problem.path, problem.line) == (project / "src/web/Dockerfile", 1)
+    assert problem.reason.endswith(
+        " is built here as hello-base:v1: write ARG IMAGE_TAG before FROM, and FROM hello-base:${IMAGE_TAG}"
+    )
+    (project / "src/web/Dockerfile").write_text("ARG IMAGE_TAG\nFROM hello-base:${IMAGE_TAG}\n")
+    assert look(project, IMAGE_PREFIX="hello-", IMAGE_TAG="v1").problems == ()
+
+
+def test_a_sibling_s_tag_matters_wherever_it_is_reached(project: Path) -> None:
+    needs(project, "base", "debian:12")
+    needs(project, "copies", "debian:12", "COPY --from=ai-infra-base /a /a", "RUN --mount=from=ai-infra-base:1 true")
+    needs(project, "site", "debian")
+    needs(project, "unreached", "ai-infra-base:old AS old", "FROM debian:12")
+    (project / "compose.yaml").write_text(
+        "services:\n"
+        "  site: {build: {context: src/site, additional_contexts: {debian: 'docker-image://ai-infra-base:9'}}}\n"
+    )
+    problems = look(project).problems
+    assert [(problem.path.name, problem.line, problem.reason.split(": write ")[1]) for problem in problems] == [
+        ("Dockerfile", 2, "ARG IMAGE_TAG before FROM, FROM ai-infra-base:${IMAGE_TAG} AS NAME, and from=NAME"),
+        ("Dockerfile", 3, "ARG IMAGE_TAG before FROM, FROM ai-infra-base:${IMAGE_TAG} AS NAME, and from=NAME"),
+        ("compose.yaml", 2, "service:base"),
+    ]
+
+
+def test_it_is_told_before_anything_else(project: Path, inv: Inv) -> None:
+    needs(project, "base", "scratch")
+    needs(project, "web", "ai-infra-base")
+    for task in ("build", "build-all"):
+        done = inv(task, DOCKER_HOST="unix:///nowhere")
+        first, second, *_ = done.stderr.splitlines()
+        assert first.startswith("problem: src/web/Dockerfile:1: FROM ai-infra-base is built here as ")
+        assert second.startswith("error: no Docker Engine answers")
+    done = inv("services")
+    assert done.returncode == 1
+    assert done.stderr.startswith("problem: src/web/Dockerfile:1: FROM ai-infra-base ")
+
+
 def test_an_unknown_service_is_refused_with_the_nearest_known_ones(repository: Path) -> None:
     with pytest.raises(BuildError, match="there is no service 'bakend'") as caught:
         look(repository).chosen(["bakend"])
@@ -330,11 +376,6 @@ def test_a_directory_whose_name_is_no_image_s_name_is_a_problem(project: Path) -
     found = look(project)
     assert list(found.services) == []
     assert "Bad Name" in found.problems[0].reason
-
-
-def test_a_repository_without_services_has_none(project: Path, inv: Inv) -> None:
-    done = inv("services", "--json")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
 
 def test_the_indexer_and_slurm_build_set_up_apt_the_same_way() -> None:
