@@ -178,7 +178,11 @@ def _service(
     if entry.dockerfile is not None and not entry.dockerfile.is_file():
         return _problem(entry, f"service {entry.name}: there is no {entry.dockerfile}")
     text = _text(entry)
-    declared = read(text).arguments
+    seen = read(text)
+    if not seen.stages and entry.path == entry.dockerfile and entry.context == settings.project_root:
+        # whatever it is, nobody said that it is a service
+        return Problem(path=entry.path, line=0, reason="it has no FROM, so it is not a service", remark=True)
+    declared = seen.arguments
     own = {name: value for name, value in entry.args if name in declared}
     args = dict(sorted((settings.build_args(declared - own.keys()) | own).items()))
     try:

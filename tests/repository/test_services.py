@@ -381,3 +381,15 @@ def test_a_directory_whose_name_is_no_image_s_name_is_a_problem(project: Path) -
 def test_the_indexer_and_slurm_build_set_up_apt_the_same_way() -> None:
     root = Path(__file__).resolve().parents[2] / "src"
     assert (root / "apphub-indexer/apt-setup").read_text() == (root / "slurm-build/apt-setup").read_text()
+
+
+def test_a_file_at_the_top_without_a_from_is_no_service_and_no_failure(project: Path, inv: Inv) -> None:
+    (project / "Dockerfile").write_text("RUN make\n")
+    (project / "src/web").mkdir()
+    (project / "src/web/Dockerfile").write_text("FROM debian:12\n")
+    done = inv("services")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["SERVICE", "web"]
+    assert "remark: Dockerfile: it has no FROM, so it is not a service\n1 remark\n" in done.stderr
+    (project / "src/web/Dockerfile").write_text("RUN make\n")  # in a directory of services it is a mistake
+    assert inv("services").returncode == 1
