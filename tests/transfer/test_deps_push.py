@@ -88,6 +88,7 @@ def test_prefetch_logs_in_as_the_settings_say(
 
 
 def test_a_local_registry_starts_is_used_and_ends(machine: Settings, project: Path, inv: Inv) -> None:
+    needs(project, "one", "scratch")  # a repository without any service is refused
     up = inv("registry-up", "--password")
     try:
         assert up.returncode == 0, up.stderr
