@@ -7,7 +7,6 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
@@ -65,23 +64,26 @@ def examine(settings: Settings) -> list[Finding]:
     try:
         repository = discover(settings)
         findings += _repository(repository, settings)
-    except SettingsError:
-        pass
     except BuildError as error:
-        findings.append(_bad("repository", error))
+        findings += _unless_told("repository", error, settings)
     findings += _machine(settings)
     held: set[str] = set()
     try:
         with Engine.connect(settings) as engine:
             held = set(engine.images.by_name())
             findings += _engine(engine, repository, settings)
-    except SettingsError:
-        pass
     except BuildError as error:
-        findings.append(_bad("engine", error))
-    with suppress(SettingsError):
+        findings += _unless_told("engine", error, settings)
+    try:
         findings += _network(repository, held, settings)
+    except SettingsError as error:
+        findings += _unless_told("registries", error, settings)
     return findings
+
+
+def _unless_told(what: str, error: BuildError, settings: Settings) -> list[Finding]:
+    """The finding about a failure; none if it is that of a wrong setting, which has a finding of its own."""
+    return [] if error.message in {wrong.message for wrong in settings.wrong} else [_bad(what, error)]
 
 
 def _env_file(settings: Settings) -> Iterator[Finding]:

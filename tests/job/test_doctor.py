@@ -68,6 +68,15 @@ def test_every_wrong_setting_is_told_once_and_the_rest_is_looked_at(project: Pat
     assert {"services", "memory", "engine"} <= {item["what"] for item in items}
 
 
+def test_a_user_without_a_password_is_told(project: Path, inv: Inv) -> None:
+    needs(project, "one", "scratch")
+    registry = {"PRIVATE_REGISTRY": "127.0.0.1:1/p", "PRIVATE_REGISTRY_USERNAME": "u"}
+    done = inv("doctor", "--json", DOCKER_HOST="unix:///nowhere.sock", **registry)
+    [told] = [item for item in json.loads(done.stdout) if item["what"] == "registries"]
+    assert (told["level"], told["detail"]) == ("bad", "PRIVATE_REGISTRY_PASSWORD is empty")
+    assert done.returncode == 1
+
+
 def test_a_registry_that_does_not_answer_is_bad_only_if_something_has_to_come_from_it(
     machine: Settings, project: Path, tiny: str, private: Registry, inv: Inv
 ) -> None:
