@@ -269,7 +269,7 @@ def build_all(
 def copy_slurm(ctx: Context, tag: str | None = None) -> None:
     """Copy slurm-build's packages into apphub.
 
-    apphub serves them to apt. This is also a step of build-all.
+    apphub serves them to apt and dnf. This is also a step of build-all. HUB_PACKAGES names other services.
 
     Examples:
         inv copy-slurm
@@ -278,7 +278,9 @@ def copy_slurm(ctx: Context, tag: str | None = None) -> None:
     settings, console = _load(ctx, tag=tag)
     repository = lib.repository.discover(settings, expected="services")
     with lib.engine.Engine.connect(settings) as engine:
-        lib.console.build.copied(console, lib.hub.copy_slurm.copy(repository, engine, settings, dry=console.dry))
+        hubs = lib.hub.find_hubs(repository, settings)
+        copied = [lib.hub.copy_slurm.copy(hub, repository, engine, settings, dry=console.dry) for hub in hubs]
+    lib.console.build.copied(console, copied, lib.hub.why_none(repository, settings))
 
 
 @task(

@@ -4,7 +4,9 @@ import hypothesis
 import pytest
 
 pytest.register_assert_rewrite("tests.support")
-pytest_plugins = [f"tests.support.{name}" for name in ("commands", "browser", "engines", "registries", "shared")]
+pytest_plugins = [
+    f"tests.support.{name}" for name in ("commands", "browser", "engines", "hubs", "registries", "shared")
+]
 
 # a busy machine is no failure
 hypothesis.settings.register_profile("patient", deadline=None, max_examples=200)

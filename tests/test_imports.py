@@ -41,6 +41,7 @@ ONLY_IN = {  # other people's packages
     "debian": {"hub"},
     "zstandard": {"hub"},
     "pysequoia": {"hub"},
+    "createrepo_c": {"hub"},
 }
 PACKAGES = sorted(path.parent.name for path in LIBRARY.glob("*/__init__.py"))
 MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.name != "__init__.py")

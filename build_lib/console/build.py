@@ -8,10 +8,10 @@ from build_lib.console.output import Console, failure
 from build_lib.console.problems import problems
 from build_lib.errors import Incomplete
 from build_lib.repository import fingerprint
-from build_lib.units import number, seconds
+from build_lib.units import seconds
 
 if TYPE_CHECKING:  # as in output
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from build_lib.build import Built, Check
     from build_lib.graph import Outcome
@@ -82,10 +82,12 @@ class BuildReport:
         return self._console.good(f"built, {seconds(outcome.value.seconds)}")
 
 
-def copied(console: Console, copied: Copied) -> None:
-    """Print how many Slurm packages were copied, or that nothing had to be done."""
-    packages = number(len(copied.packages), "package")
-    console.line(f"{packages} would be copied" if console.dry and copied.changed else copied.summary)
+def copied(console: Console, hubs: Sequence[Copied], why_none: str) -> None:
+    """Print for each hub how many packages were copied, or that nothing had to be done."""
+    for hub in hubs:
+        console.line(f"{hub.count} would be copied" if console.dry and hub.changed else hub.summary)
+    if not hubs:
+        console.line(f"nothing to do: {why_none}")
 
 
 def _why_not(outcome: Outcome[Built]) -> str:

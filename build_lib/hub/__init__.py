@@ -1,7 +1,7 @@
-"""Copying the Slurm packages from the image that built them into the image that serves them.
+"""Copying the Slurm packages from the images that built them into the image that serves them, the hub.
 
-In: the repository's services, and an engine that has both images. Out: the serving image with one more layer, which
-has the packages and their index; read back and verified.
+In: the repository's services, what `HUB_PACKAGES` says of them, and an engine that has their images. Out: the hub's
+image with one more layer, which has the packages and their index; read back and verified.
 """
 
 from typing import TYPE_CHECKING
@@ -11,5 +11,9 @@ from build_lib.lazy import attach
 if TYPE_CHECKING:
     from build_lib.hub import copy_slurm as copy_slurm
     from build_lib.hub.copy_slurm import Copied as Copied
+    from build_lib.hub.hubs import Hub as Hub
+    from build_lib.hub.hubs import find_hubs as find_hubs
+    from build_lib.hub.hubs import require_mode as require_mode
+    from build_lib.hub.hubs import why_none as why_none
 else:
     __getattr__ = attach(__name__, __file__)

@@ -17,24 +17,22 @@ from email.utils import format_datetime
 from debian.deb822 import Deb822
 
 from build_lib.hub.deb import Package
-from build_lib.hub.signature import Key
+from build_lib.hub.signature import PUBLIC_KEY, Key
 
 OLD = "old/"  # where former versions of packages lie
 BY_HASH = "by-hash/SHA256/"
 KEPT_SECONDS = 86400  # how long a replaced index can be had by its hash
-PACKAGES, RELEASE, IN_RELEASE, DETACHED, PUBLIC_KEY = (
-    "Packages",
-    "Release",
-    "InRelease",
-    "Release.gpg",
-    "apphub.asc",
-)
+PACKAGES, RELEASE, IN_RELEASE, DETACHED = "Packages", "Release", "InRelease", "Release.gpg"
 _COMPUTED = ("Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512")
 
 
-def kept(present: Iterable[Package], former: Iterable[Package], versions: int) -> tuple[list[Package], list[Package]]:
-    """The present packages, and the former ones that stay beside them: older, and among the newest `versions`."""
-    present = list(present)
+def is_package(name: str) -> bool:
+    """Whether a path is that of a package in the directory itself."""
+    return name.endswith(".deb") and "/" not in name
+
+
+def kept(present: Iterable[Package], former: Iterable[Package], versions: int) -> list[Package]:
+    """The former packages that stay beside the present ones: older, and among the newest `versions`."""
     of: defaultdict[tuple[str, str], list[Package]] = defaultdict(list)
     for package in present:
         of[package.name, package.architecture].append(package)
@@ -46,7 +44,7 @@ def kept(present: Iterable[Package], former: Iterable[Package], versions: int) -
         if newer and not same and len(newer) < versions:
             others.append(package)
             stay.append(package)
-    return present, stay
+    return stay
 
 
 def files(listed: Mapping[str, Package], *, origin: str, label: str, now: int, key: Key | None) -> dict[str, bytes]:

@@ -1,19 +1,17 @@
-"""Copy the Slurm packages from the image that built them into the image that serves them.
+"""Copy the Slurm packages from the images that built them into the image that serves them, the hub.
 
-The index is made here (`apt_index`), so any image that serves a directory will do. In a repository with a service
-apphub-indexer, a container of that makes the index, and a page too.
+The index is made here, so any image that serves a directory will do.
 
-The apphub image as built keeps the tag `TAG-without-slurm`. Each copy starts from it, so that no package of an earlier
-copy remains in a lower layer. The result of a copy is also tagged `TAG-with-slurm`, and keeps that tag when apphub is
-rebuilt: the next copy takes old versions from it, and the indexer decides which of them are kept.
+The hub's image as built keeps the tag `TAG-without-slurm`. Each copy starts from it, so that no package of an earlier
+copy remains in a lower layer. The result of a copy is also tagged `TAG-with-slurm`, and keeps that tag when the hub is
+rebuilt: the next copy takes former versions from it.
 
-An apphub whose build copies slurm-build's packages, or has Slurm as a stage, only gets an index, if it has none.
+A directory whose packages the hub's own build puts there only gets an index, if it has none.
 """
 
-import tarfile
 import tempfile
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,292 +21,171 @@ from build_lib import state
 from build_lib.engine import Container, Engine, add_layer, built_here, owner
 from build_lib.errors import PackagesError
 from build_lib.hub import packages
+from build_lib.hub.comparison import Comparison, compare, read
+from build_lib.hub.hubs import Directory, Hub, no_services, require_mode
 from build_lib.hub.layer import Layer
-from build_lib.hub.packages import Packages, Published
-from build_lib.hub.repository_layer import Staged, is_earlier, is_package, stage, write
+from build_lib.hub.repository_layer import Content, Staged, is_earlier, stage, write
 from build_lib.reference import Reference
 from build_lib.repository import WITH_SLURM, WITHOUT_SLURM, Repository
 from build_lib.settings import Settings
 from build_lib.units import number
 
-SOURCE = "slurm-build"
-INDEXER = "apphub-indexer"
-TARGET = "apphub"
-OUT = "/out"
-PAGES = "/usr/share/nginx/html/pkgs"
-DEB = "slurm-deb"
-PUBLISHED = f"{PAGES}/{DEB}"
-PUBLISH = "apphub-publish"  # the indexer's program
-WORK = "/pkgs"  # its working directory, whose content becomes that of PAGES
-_BY_HASH = "by-hash/"  # the indexes of earlier copies, for clients that still read them
-_OLD = "old/"  # where the indexer looks for earlier versions
+_NEW = "copying-"  # what the tags of images that are being made begin with
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Copied:
-    """The packages that apphub now has, and whether apphub had to be changed for it.
+    """The files of its sources that a hub now has, and whether it had to be changed for it.
 
-    They are slurm-build's, or, without that service, those that apphub has as built (`own`).
+    `copied` is false if it has no sources: then they are those that its own build put there. `not_newer` are packages
+    that clients which have those of the last copy are not offered.
     """
 
+    hub: str
     packages: tuple[str, ...]
     changed: bool
-    own: bool = False
+    copied: bool = True
+    absent: tuple[str, ...] = ()  # services that the packages would come from
+    not_newer: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
         """What was done, in words."""
         if not self.packages:
-            return f"nothing to do: {TARGET} has no packages in {PUBLISHED}, and there is no service {SOURCE}"
-        count = number(len(self.packages), "package")
-        if self.changed:
-            return f"{count} {'indexed' if self.own else 'copied'} and read back"
-        return f"nothing to do: {count} already present in {TARGET}"
+            absent = f", and {no_services(self.absent)}" if self.absent else ""
+            return f"nothing to do: {self.hub} has no packages{absent}"
+        if not self.changed:
+            return f"nothing to do: {self.count} already present in {self.hub}"
+        remark = ""
+        if self.not_newer:
+            listed = "; ".join(self.not_newer)
+            remark = f"; not newer than before, so clients that have them do not upgrade: {listed}"
+        return f"{self.count} {'copied' if self.copied else 'indexed'} and read back{remark}"
+
+    @property
+    def count(self) -> str:
+        """How many there are, in words."""
+        kind = "package" if all(map(packages.is_listed, self.packages)) else "file"
+        return number(len(self.packages), kind)
 
 
-def applies(repository: Repository) -> bool:
-    """Whether the repository has both services."""
-    return SOURCE in repository.services and TARGET in repository.services
+def copy(hub: Hub, repository: Repository, engine: Engine, settings: Settings, *, dry: bool = False) -> Copied:
+    """Copy its sources' packages into the hub's image; copying the same packages again changes nothing.
 
-
-def why_not(repository: Repository) -> str:
-    """Why step 3 of build-all has nothing to do in this repository, in words; "" if it has."""
-    if TARGET not in repository.services:
-        missing = "is no service" if SOURCE in repository.services else f"are no services {SOURCE} and"
-        return f"not needed: there {missing} {TARGET}"
-    if complete_as_built(repository):
-        return f"not needed: {TARGET} is built with {SOURCE}'s packages (APPHUB_MODE=unified)"
-    return ""
-
-
-def copy(repository: Repository, engine: Engine, settings: Settings, *, dry: bool = False) -> Copied:
-    """Copy slurm-build's packages into the apphub image; copying the same packages again changes nothing.
-
-    Without a service slurm-build, the packages that apphub has as built are indexed, if they are not. With `dry`,
-    nothing is changed, and the result says what would be.
+    Packages that the image has as built are indexed, if they are not. With `dry`, nothing is changed, and the result
+    says what would be.
 
     Raises:
-        PackagesError: a service or an image is missing, there are no packages, or the new image is not as expected;
-            apphub is unchanged.
+        PackagesError: an image is missing, a source has no packages, or the new image is not as expected; the hub is
+            unchanged.
     """
-    if TARGET not in repository.services:
-        raise PackagesError(f"this repository has no service {TARGET}", hint="./inv services lists the services")
-    if complete_as_built(repository):
-        return _verify_unified(repository, engine, settings)
+    require_mode(hub, settings)
     with state.lock(settings.state_dir / "copy-slurm.lock", "copy-slurm"):
         engine.containers.remove_leftovers(owner(settings))
-        kind = _CopyByIndexer if INDEXER in repository.services else _Copy
-        return kind(repository, engine, settings).run(dry=dry)
+        copying = _Copy(hub, repository, engine, settings)
+        if not dry:
+            copying.remove_leftovers()
+        return copying.run(dry=dry)
 
 
-def complete_as_built(repository: Repository) -> bool:
-    """Whether apphub's build takes slurm-build's packages and has an indexer that makes their index."""
-    return INDEXER in repository.services and SOURCE in repository.services[TARGET].needs
+def difference(hub: Hub, repository: Repository, engine: Engine, settings: Settings) -> str:
+    """How the hub's packages differ from what they should be, in words; "" if they do not.
 
-
-def difference(repository: Repository, engine: Engine, settings: Settings) -> str:
-    """How apphub's packages differ from slurm-build's, in words; "" if they do not."""
-    source, target = _images(repository, SOURCE, TARGET)
-    wanted = packages.read(engine, source, OUT, "verify").packages
-    held = packages.read(engine, target, PUBLISHED, "verify")
-    return packages.difference(wanted, held, settings)
-
-
-def _verify_unified(repository: Repository, engine: Engine, settings: Settings) -> Copied:
-    [target] = _images(repository, TARGET)
-    wanted = _wanted(repository, (SOURCE, TARGET), engine, owner(settings))
-    wrong = difference(repository, engine, settings)
-    if wrong:
-        raise PackagesError(
-            f"{target} does not have slurm-build's packages: {wrong}",
-            hint=f"./inv build -s {TARGET} -t {target.tag} builds it again, with the packages",
-        )
-    return Copied(packages=tuple(wanted), changed=False)
-
-
-def _images(repository: Repository, *names: str) -> tuple[Reference, ...]:
-    return tuple(repository.services[name].image for name in names)
-
-
-def _wanted(repository: Repository, built: Sequence[str], engine: Engine, owner: str) -> Packages:
-    """slurm-build's packages, none without that service; the services in `built` must have images."""
-    images = engine.images.by_name()
-    for name, image in zip(built, _images(repository, *built), strict=True):
-        if image.identity not in images:
-            raise PackagesError(f"{image} is not built", hint=f"./inv build -s {name} -t {image.tag}")
-    if SOURCE not in repository.services:
-        return {}
-    source, target = _images(repository, SOURCE, TARGET)
-    found = packages.read(engine, source, OUT, owner)
-    if found.odd:
-        raise PackagesError(
-            f"{source} has {OUT}/{found.odd[0]}, which is not a regular file; {target} is unchanged",
-            hint="copy the package itself there, not a link or a directory",
-        )
-    if not found.packages:
-        raise PackagesError(
-            f"{source} has no .deb in {OUT}; {target} is unchanged",
-            hint=f"./inv build -s {SOURCE} -t {source.tag} --force builds it again",
-        )
-    return found.packages
+    Raises:
+        PackagesError: an image is missing, or a source has no packages.
+    """
+    return compare(hub, repository, engine, settings).difference
 
 
 class _Copy:
-    """A copy whose index is made here: nothing of the hub runs, and only what it serves is read."""
+    """A copy into one hub: nothing of the hub runs, and only the directories that it serves are read."""
 
-    def __init__(self, repository: Repository, engine: Engine, settings: Settings) -> None:
+    def __init__(self, hub: Hub, repository: Repository, engine: Engine, settings: Settings) -> None:
+        self.hub = hub
         self.repository = repository
-        self.own = SOURCE not in repository.services
-        [self.target] = _images(repository, TARGET)
+        self.target = hub.service.image
         self.without = self.target.with_tag(f"{self.target.tag}{WITHOUT_SLURM}")
         self.before = self.target.with_tag(f"{self.target.tag}{WITH_SLURM}")
         self.engine = engine
         self.settings = settings
-        self.owner = owner(settings)
-
-    def needed(self) -> tuple[str, ...]:
-        """The services whose images a copy reads."""
-        return (TARGET,) if self.own else (SOURCE, TARGET)
 
     def run(self, *, dry: bool) -> Copied:
         """Copy the packages, unless the image has them; with `dry`, only compare."""
-        wanted = _wanted(self.repository, self.needed(), self.engine, self.owner)
-        base = self._base()
-        held = packages.read(self.engine, self.target, PUBLISHED, self.owner)
-        own = held if base == self.target else packages.read(self.engine, base, PUBLISHED, self.owner)
-        expected = {**own.packages, **wanted}
-        checked = expected if self.own else wanted
-        if held.packages == expected and not (checked and self._wrong(checked, held)):
-            return Copied(packages=tuple(checked), changed=False, own=self.own)
-        if not dry:
-            if base == self.target:
+        found = compare(self.hub, self.repository, self.engine, self.settings)
+        files = found.wanted if self.hub.sources else found.expected
+        names = sorted(name for directory in self.hub.directories for name in files[directory.path])
+        changed = bool(found.difference)
+        not_newer: tuple[str, ...] = ()
+        if changed and not dry:
+            if found.base == self.target:
                 self.engine.images.tag(str(self.target), self.without)
-            self._make(checked, expected)
-        return Copied(packages=tuple(checked), changed=True, own=self.own)
+            not_newer = self._make(found)
+        return Copied(
+            hub=self.hub.name,
+            packages=tuple(names),
+            changed=changed,
+            copied=bool(self.hub.sources),
+            absent=self.hub.absent,
+            not_newer=not_newer,
+        )
 
-    def _wrong(self, wanted: Packages, held: Published) -> str:
-        return packages.difference(wanted, held, self.settings)
+    def remove_leftovers(self) -> None:
+        """Remove the images of killed runs, which did not come to be the hub's."""
+        for image in self.engine.images.by_name():
+            name = Reference.parse(image)
+            if name.repository == self.target.repository and (name.tag or "").startswith(_NEW):
+                self.engine.images.remove(name)
 
-    def _base(self) -> Reference:
-        """The apphub image as built: the one tagged so, if the present image is based on it; else the present image."""
-        if self.without.identity not in self.engine.images.by_name():
-            return self.target
-        below, layers = self.engine.images.layers(str(self.without)), self.engine.images.layers(str(self.target))
-        return self.without if below != layers and layers[: len(below)] == below else self.target
-
-    def _make(self, wanted: Packages, expected: Packages) -> None:
-        """Make the new image, verify what it has, and only then tag it as apphub."""
-        new = self.target.with_tag(f"copying-{uuid.uuid4().hex}")
+    def _make(self, found: Comparison) -> tuple[str, ...]:
+        """Make the new image, verify what it has, and only then tag it as the hub; see `write` for what is returned."""
+        new = self.target.with_tag(f"{_NEW}{uuid.uuid4().hex}")
         with tempfile.TemporaryFile() as layer, tempfile.TemporaryDirectory(prefix="build-lib-hub-") as scratch:
-            self._write_layer(expected, layer, Path(scratch))
+            not_newer = self._write_layer(found, layer, Path(scratch))
             add_layer(self.without, layer, new, self.engine, created_by="build-lib copy-slurm")
         try:
-            held = packages.read(self.engine, new, PUBLISHED, self.owner)
-            extra = sorted(held.packages.keys() - expected.keys())
-            wrong = self._wrong(wanted, held) or (f"it also has {', '.join(extra)}" if extra else "")
-            if wrong:
-                raise PackagesError(f"the new {self.target} failed verification: {wrong}; the old image is kept")
-            in_compose = self.repository.services[TARGET].in_compose
+            self._verify(new, found)
+            in_compose = self.hub.service.in_compose
             for name in (self.target, self.before, *((in_compose,) if in_compose else ())):
                 self.engine.images.tag(str(new), name)
             built_here.remember(self.engine.images.by_name()[new.canonical].id, self.settings)
         finally:
             self.engine.images.remove(new)
+        return not_newer
 
-    def _write_layer(self, _expected: Packages, layer: IO[bytes], scratch: Path) -> None:
-        """Write the packages and their index as a layer for apphub as built."""
-        added = (
-            {} if self.own else self._staged(_images(self.repository, SOURCE)[0], OUT, scratch / "added", is_package)
-        )
+    def _verify(self, new: Reference, found: Comparison) -> None:
+        for path, held in read(self.hub, new, self.engine, self.settings).items():
+            wrong = packages.difference(found.expected[path], held, self.settings)
+            if wrong:
+                raise PackagesError(f"the new {self.target} failed verification: {wrong}; the old image is kept")
+
+    def _write_layer(self, found: Comparison, archive: IO[bytes], scratch: Path) -> tuple[str, ...]:
+        """Write the packages and their indexes as a layer for the hub's image as built."""
+        not_newer: list[str] = []
+        with self._container(self.without) as hub:
+            layer = Layer(archive, hub)
+            for count, directory in enumerate(self.hub.directories):
+                content = self._content(directory, found, scratch / str(count))
+                not_newer += write(layer, hub, directory.path, content, self.settings)
+            layer.close()
+        return tuple(not_newer)
+
+    def _content(self, directory: Directory, found: Comparison, scratch: Path) -> Content:
+        own, wanted = found.own[directory.path].packages, found.wanted[directory.path]
+        new = {name for name, digest in wanted.items() if own.get(name) != digest}
+        added: dict[str, Staged] = {}
+        for count, source in enumerate(directory.sources):
+            image = self.repository.services[source.service].image
+            staged = self._staged(image, source.directory, scratch / f"added-{count}", source.takes)
+            added |= {name: item for name, item in staged.items() if name in new}
         earlier: dict[str, Staged] = {}
         if self.before.identity in self.engine.images.by_name():
-            earlier = self._staged(self.before, PUBLISHED, scratch / "earlier", is_earlier)
-        own = self._staged(self.without, PUBLISHED, scratch / "own", is_package)
-        with self._of(self.without) as hub:
-            write(layer, hub, PUBLISHED, own=own, added=added, earlier=earlier, settings=self.settings)
+            earlier = self._staged(self.before, directory.path, scratch / "earlier", is_earlier)
+        as_built = self._staged(self.without, directory.path, scratch / "own", packages.is_listed)
+        return Content(own=as_built, added=added, earlier=earlier)
 
     def _staged(self, image: Reference, directory: str, into: Path, wanted: Callable[[str], bool]) -> dict[str, Staged]:
-        with self._of(image) as container:
+        with self._container(image) as container:
             return stage(container, directory, into, wanted)
 
-    def _of(self, image: Reference) -> AbstractContextManager[Container]:
-        return self.engine.containers.temporary(str(image), owner=self.owner)
-
-
-class _CopyByIndexer(_Copy):
-    """A copy whose index and page a container of apphub-indexer makes."""
-
-    def __init__(self, repository: Repository, engine: Engine, settings: Settings) -> None:
-        super().__init__(repository, engine, settings)
-        [self.indexer] = _images(repository, INDEXER)
-
-    def needed(self) -> tuple[str, ...]:
-        """See `_Copy`."""
-        return (SOURCE, INDEXER, TARGET)
-
-    def _write_layer(self, expected: Packages, layer: IO[bytes], _scratch: Path) -> None:
-        with tempfile.TemporaryFile() as archive, self._indexing() as container:
-            self._collect_packages(expected, archive)
-            container.put(WORK, archive)
-            code, log = container.run(self._key())
-            if code:
-                raise PackagesError(f"{PUBLISH} failed with exit code {code}; the old apphub is kept:\n{log.strip()}")
-            with self._of(self.without) as hub:
-                _write_published(container, layer, hub)
-
-    def _key(self) -> bytes:
-        """The signing key, for the container's standard input: a file in the container would be on a disk."""
-        return self.settings.apt_signing_key.read_bytes() if self.settings.apt_signing_key else b""
-
-    def _indexing(self) -> AbstractContextManager[Container]:
-        digest = self.settings.apt_signing_key_digest
-        signing = {"APT_SIGNING_KEY": "-", "APT_SIGNING_KEY_DIGEST": digest} if digest else {}
-        keep = {"APPHUB_KEEP_VERSIONS": str(self.settings.apphub_keep_versions)}
-        return self.engine.containers.temporary(
-            str(self.indexer), owner=self.owner, command=[PUBLISH], environment=keep | signing
-        )
-
-    def _collect_packages(self, expected: Packages, into: IO[bytes]) -> None:
-        with tarfile.open(fileobj=into, mode="w") as tar:
-            # for published *.rpm files, the page needs only their index
-            self._collect(self.without, PAGES, lambda name: "" if name.endswith(".rpm") else name, tar)
-            if self.before.identity in self.engine.images.by_name():
-                self._collect(self.before, PUBLISHED, lambda name: _earlier(name, expected), tar)
-            [source] = _images(self.repository, SOURCE)
-            self._collect(source, OUT, lambda name: f"{DEB}/{name}" if name.endswith(".deb") else "", tar)
-        into.seek(0)
-
-    def _collect(self, image: Reference, directory: str, place: Callable[[str], str], tar: tarfile.TarFile) -> None:
-        """Add the files of a directory of the image; `place` gives the path of each below PAGES, "" to leave it out."""
-        with self._of(image) as container:
-            for member, content in container.files(directory):
-                name = place(member.name.partition("/")[2])
-                if content is not None and name:
-                    tar.addfile(_plain(member, name), content)
-
-
-def _earlier(name: str, expected: Packages) -> str:
-    """The path in the new copy of a file of the previous one: for old packages and by-hash indexes; "" for others."""
-    package = name.removeprefix(_OLD)
-    if package.endswith(".deb") and "/" not in package:
-        return f"{DEB}/{_OLD}{package}" if package not in expected else ""
-    return f"{DEB}/{name}" if name.startswith(_BY_HASH) else ""
-
-
-def _write_published(indexer: Container, archive: IO[bytes], hub: Container) -> None:
-    """Write what the indexer made as a layer for the hub."""
-    layer = Layer(archive, hub)
-    for member, content in indexer.files(WORK):
-        name = member.name.partition("/")[2]
-        if content is not None and name.startswith((f"{DEB}/", "index.html")):
-            below, _, file = name.rpartition("/")
-            directory = f"{PAGES}/{below}" if below else PAGES
-            layer.add(directory, file, content, size=member.size, mtime=member.mtime)
-    layer.close()
-
-
-def _plain(member: tarfile.TarInfo, name: str) -> tarfile.TarInfo:
-    """A tar member for a regular file that root owns and everyone may read, whatever the original was."""
-    info = tarfile.TarInfo(name)
-    info.size, info.mtime, info.mode = member.size, member.mtime, 0o644
-    return info
+    def _container(self, image: Reference) -> AbstractContextManager[Container]:
+        return self.engine.containers.temporary(str(image), owner=owner(self.settings))

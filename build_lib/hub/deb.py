@@ -1,35 +1,23 @@
 """Debian packages: read whole, so that a damaged one is found before it is published (deb(5), deb-control(5))."""
 
-import bz2
-import gzip
 import hashlib
-import lzma
 import tarfile
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, cast
 
-import zstandard
 from debian.arfile import ArError, ArFile
 from debian.deb822 import Deb822
 from debian.debian_support import Version
 
 from build_lib.errors import PackagesError
+from build_lib.hub.compression import DAMAGED, OPENERS
 
 _CHUNK = 1 << 20
 _LARGEST_CONTROL = 1 << 20  # bytes
-_OPENERS: dict[str, Callable[[IO[bytes]], Any]] = {
-    "": lambda file: file,
-    ".gz": lambda file: gzip.GzipFile(fileobj=file),
-    ".xz": lzma.LZMAFile,
-    ".bz2": bz2.BZ2File,
-    ".lzma": lzma.LZMAFile,
-    ".zst": lambda file: zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True),
-}
-_DAMAGED = (ArError, OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, tarfile.TarError, ValueError, KeyError)
+_DAMAGED = (ArError, tarfile.TarError, ValueError, KeyError, *DAMAGED)
 
 
 @dataclass(frozen=True)
@@ -109,8 +97,8 @@ def _member(members: ArFile, name: str) -> Any:
     """A member's content, decompressed."""
     for member in members.getmembers():
         stem, suffix = member.name[: len(name)], member.name[len(name) :]
-        if stem == name and suffix in _OPENERS:
-            return _OPENERS[suffix](cast(IO[bytes], member))
+        if stem == name and suffix in OPENERS:
+            return OPENERS[suffix](cast(IO[bytes], member))
     raise ValueError(f"it has no {name}")
 
 

@@ -1,55 +1,109 @@
-"""The packages in an image, and whether they, their index and its signature are as expected."""
+"""The packages in a directory of an image, and whether they, their index and its signature are as expected."""
 
+import gzip
 import hashlib
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import IO
 
 from build_lib.engine import Engine
+from build_lib.hub import apt_index, rpm_index
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 
 KEY_DIGEST = ".signing-key"  # the digest of the key that the repository is signed with
 _CHUNK = 1 << 20
-_STANZA = re.compile(r"^Filename: (?:\./)?(\S+)$.*?^SHA256: ([0-9a-f]{64})$", re.MULTILINE | re.DOTALL)
+_LARGEST_INDEX = 256 << 20  # bytes
 
 Packages = Mapping[str, str]  # file name -> sha256 in hex
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
-    """What is in an image: its packages, the packages that its apt index lists, and the digest of its signing key."""
+    """What is in a directory: its packages, those that its apt and dnf indexes list, and its signing key's digest."""
 
-    packages: Packages
-    indexed: Packages
-    key_digest: str
+    packages: Packages = field(default_factory=dict)
+    indexed: Packages = field(default_factory=dict)
+    key_digest: str = ""
     odd: tuple[str, ...] = ()  # names of packages that are no regular files
 
 
-def read(engine: Engine, image: Reference | str, directory: str, owner: str) -> Published:
-    """Read the packages in a directory of the image, without its subdirectories; none if it has no such directory.
+def read(
+    engine: Engine, image: Reference | str, directory: str, owner: str, wanted: Callable[[str], bool]
+) -> Published:
+    """Read the wanted files in a directory of the image, without its subdirectories; none if it has no such directory.
 
     Raises:
         EngineError: there is no such image.
     """
     packages: dict[str, str] = {}
     odd: list[str] = []
-    texts = {"Packages": "", KEY_DIGEST: ""}
+    texts: dict[str, bytes] = {}
     with engine.containers.temporary(str(image), owner=owner) as container:
         for member, content in container.files(directory) if container.entry(directory) else ():
             name = member.name.partition("/")[2]
-            if content is None or "/" in name:
-                odd += [name] if name.endswith(".deb") and "/" not in name else []
-                continue
-            if name.endswith(".deb"):
-                packages[name] = _sha256(content)
-            elif name in texts:
-                texts[name] = content.read().decode(errors="replace")
-    indexed = {name: digest for name, digest in _STANZA.findall(texts["Packages"]) if "/" not in name}
+            if "/" not in name and wanted(name):
+                if content is None:
+                    odd.append(name)
+                else:
+                    packages[name] = _sha256(content)
+            elif content is not None and _is_index(name):
+                texts[name] = content.read(_LARGEST_INDEX)
     return Published(
-        packages=dict(sorted(packages.items())), indexed=indexed, key_digest=texts[KEY_DIGEST], odd=tuple(odd)
+        packages=dict(sorted(packages.items())),
+        indexed=_indexed(texts),
+        key_digest=texts.get(KEY_DIGEST, b"").decode(errors="replace"),
+        odd=tuple(odd),
     )
+
+
+def difference(expected: Packages, held: Published, settings: Settings) -> str:
+    """How `held` differs from `expected`, its index from its packages, its signature from the settings; "" if it is so.
+
+    Files that are no packages are in no index.
+    """
+    missing = sorted(expected.keys() - held.packages.keys())
+    other = sorted(name for name in expected.keys() - missing if held.packages[name] != expected[name])
+    extra = sorted(held.packages.keys() - expected.keys())
+    if missing:
+        return f"it is missing {', '.join(missing)}"
+    if other:
+        return f"its {', '.join(other)} {'differs' if len(other) == 1 else 'differ'}"
+    if extra:
+        return f"it also has {', '.join(extra)}"
+    listed = {name: digest for name, digest in expected.items() if is_listed(name)}
+    wrong = dict(held.indexed.items() - held.packages.items()) | dict(listed.items() - held.indexed.items())
+    if wrong:
+        return f"its index does not match its packages: {', '.join(sorted(wrong))}"
+    if listed and held.key_digest != settings.apt_signing_key_digest:
+        signed = "it is signed, but APT_SIGNING_KEY is not set"
+        return "it is not signed with the key of APT_SIGNING_KEY" if settings.apt_signing_key else signed
+    return ""
+
+
+def is_listed(name: str) -> bool:
+    """Whether a file is a package, which an index lists."""
+    return apt_index.is_package(name) or rpm_index.is_package(name)
+
+
+def _is_index(name: str) -> bool:
+    return name in (apt_index.PACKAGES, f"{apt_index.PACKAGES}.gz", KEY_DIGEST) or rpm_index.is_index(name)
+
+
+def _indexed(texts: Mapping[str, bytes]) -> dict[str, str]:
+    """The packages in the directory itself that its indexes list; a damaged index lists none."""
+    packages = texts.get(apt_index.PACKAGES, b"")
+    if not packages:
+        packages = _decompressed(texts.get(f"{apt_index.PACKAGES}.gz", b""))
+    found = apt_index.indexed(packages) | rpm_index.indexed(texts)
+    return {name: digest for name, digest in found.items() if "/" not in name}
+
+
+def _decompressed(content: bytes) -> bytes:
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError):
+        return b""
 
 
 def _sha256(content: IO[bytes]) -> str:
@@ -57,21 +111,3 @@ def _sha256(content: IO[bytes]) -> str:
     while chunk := content.read(_CHUNK):
         digest.update(chunk)
     return digest.hexdigest()
-
-
-def difference(wanted: Packages, held: Published, settings: Settings) -> str:
-    """How `held` differs from `wanted`, its index from its packages, or its signature from the settings; "" if none."""
-    missing = [name for name in wanted if name not in held.packages]
-    other = [name for name in wanted if name in held.packages and held.packages[name] != wanted[name]]
-    if missing:
-        return f"it is missing {', '.join(missing)}"
-    if other:
-        return f"its {', '.join(other)} {'differs' if len(other) == 1 else 'differ'} from slurm-build's"
-    # apphub's own packages may be too old for the index (APPHUB_KEEP_VERSIONS)
-    wrong = dict(held.indexed.items() - held.packages.items()) | dict(wanted.items() - held.indexed.items())
-    if wrong:
-        return f"its apt index does not match its packages: {', '.join(sorted(wrong))}"
-    if held.key_digest != settings.apt_signing_key_digest:
-        signed = "it is signed, but APT_SIGNING_KEY is not set"
-        return "it is not signed with the key of APT_SIGNING_KEY" if settings.apt_signing_key else signed
-    return ""

@@ -1,6 +1,8 @@
-"""The layer that a copy adds to a hub: the packages, and the index of all that are there then."""
+"""What a copy adds to a directory of a hub: the packages, and the index of all that are there then."""
 
+import hashlib
 import io
+import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,14 +11,15 @@ from pathlib import Path
 from typing import IO
 
 from build_lib.engine import Container
-from build_lib.hub import apt_index, deb
+from build_lib.hub import apt_index, deb, rpm_index
 from build_lib.hub.layer import Layer
 from build_lib.hub.packages import KEY_DIGEST
-from build_lib.hub.signature import Key
+from build_lib.hub.signature import PUBLIC_KEY, Key
 from build_lib.settings import Settings
 
 _READERS = 2  # packages that are read at once: decompressing leaves Python's lock alone
-_STALE = (apt_index.IN_RELEASE, apt_index.DETACHED, apt_index.PUBLIC_KEY)  # of an index that was signed before
+_SIGNATURES = (apt_index.IN_RELEASE, apt_index.DETACHED, PUBLIC_KEY, rpm_index.DETACHED)
+_TIMES = (apt_index.RELEASE, rpm_index.REPOMD)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,13 +30,33 @@ class Staged:
     mtime: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Content:
+    """The files of a directory, by their paths in it: the hub's `own`, those to be `added`, those of the last copy."""
+
+    own: Mapping[str, Staged]
+    added: Mapping[str, Staged]
+    earlier: Mapping[str, Staged]
+
+    @property
+    def present(self) -> dict[str, Staged]:
+        """What the directory has after the copy."""
+        return {**self.own, **self.added}
+
+    @property
+    def former(self) -> dict[str, Staged]:
+        """The Debian packages of the last copy that are not there any more, by their names."""
+        found = {name.removeprefix(apt_index.OLD): item for name, item in self.earlier.items()}
+        return {name: item for name, item in found.items() if apt_index.is_package(name) and name not in self.present}
+
+
 def stage(container: Container, directory: str, into: Path, wanted: Callable[[str], bool]) -> dict[str, Staged]:
     """Copy the wanted regular files of a directory of the image to disk, by their paths in the directory.
 
     An image that has no such directory has none.
     """
     found: dict[str, Staged] = {}
-    into.mkdir()
+    into.mkdir(parents=True)
     if container.entry(directory) is None:
         return found
     for member, content in container.files(directory):
@@ -41,77 +64,106 @@ def stage(container: Container, directory: str, into: Path, wanted: Callable[[st
         if content is not None and wanted(name):
             path = into / str(len(found))
             _write(path, content)
+            os.utime(path, (member.mtime, member.mtime))
             found[name] = Staged(path=path, mtime=member.mtime)
     return found
 
 
-def is_package(name: str) -> bool:
-    """Whether a path is that of a package in the directory itself."""
-    return name.endswith(".deb") and "/" not in name
-
-
 def is_earlier(name: str) -> bool:
-    """Whether a path is that of a package, or an index by its hash, that a next copy may keep."""
-    return is_package(name.removeprefix(apt_index.OLD)) or name.startswith(apt_index.BY_HASH) or name == "Release"
+    """Whether a path is that of a package, or of a part of an index, that a next copy may keep."""
+    indexes = (apt_index.BY_HASH, rpm_index.DATA)
+    return apt_index.is_package(name.removeprefix(apt_index.OLD)) or name.startswith(indexes) or name in _TIMES
 
 
-def write(
-    archive: IO[bytes],
-    hub: Container,
-    directory: str,
-    *,
-    own: Mapping[str, Staged],
-    added: Mapping[str, Staged],
-    earlier: Mapping[str, Staged],
-    settings: Settings,
-) -> None:
-    """Write the layer: `added` packages beside the hub's `own`, and what of the `earlier` copy stays.
+def write(layer: Layer, hub: Container, directory: str, content: Content, settings: Settings) -> tuple[str, ...]:
+    """Add the new packages and the index; return those that are not newer than what the last copy had, in words.
 
     Raises:
         PackagesError: a package is damaged, or the signing key cannot be used.
     """
     key = Key(settings.apt_signing_key) if settings.apt_signing_key else None
-    present = {**own, **added}
-    former = {
-        name.removeprefix(apt_index.OLD): item
-        for name, item in earlier.items()
-        if is_package(name.removeprefix(apt_index.OLD)) and name.removeprefix(apt_index.OLD) not in present
-    }
-    packages = _read({**former, **present})
-    _, stay = apt_index.kept(
-        [packages[name] for name in present], [packages[name] for name in former], settings.apphub_keep_versions
-    )
-    old = {f"{apt_index.OLD}{package.file}": package for package in stay}
-    now = _now(earlier)
-    index = apt_index.files(
-        {name: packages[name] for name in present} | old, origin="apphub", label=Path(directory).name, now=now, key=key
-    )
-    index[KEY_DIGEST] = settings.apt_signing_key_digest.encode()
-    layer = Layer(archive, hub)
-    for name, item in (*added.items(), *((path, former[package.file]) for path, package in old.items())):
-        _add(layer, directory, name, item)
-    for name, item in _replaced(earlier, now).items():
+    now = _now(content.earlier)
+    debs = _read({name: item for name, item in {**content.former, **content.present}.items() if name.endswith(".deb")})
+    old = _kept(content, debs, settings.apphub_keep_versions)
+    index = _index(directory, content, debs, old, settings, now=now, key=key)
+    if index:
+        index[KEY_DIGEST] = settings.apt_signing_key_digest.encode()
+    for name, item in {**content.added, **old, **_replaced(content.earlier, now)}.items():
         if name not in index:
             _add(layer, directory, name, item)
-    for name, content in index.items():
-        layer.add(*_split(directory, name), io.BytesIO(content), size=len(content), mtime=now)
-    for name in _STALE:
-        if name not in index and hub.entry(f"{directory}/{name}") is not None:
+    for name, text in index.items():
+        layer.add(*_split(directory, name), io.BytesIO(text), size=len(text), mtime=now)
+    for name in _SIGNATURES:
+        if index and name not in index and hub.entry(f"{directory}/{name}") is not None:
             layer.remove(directory, name)
-    layer.close()
+    return _not_newer(content, debs)
+
+
+def _kept(content: Content, debs: Mapping[str, deb.Package], versions: int) -> dict[str, Staged]:
+    """The former packages that stay, by their paths."""
+    present = [debs[name] for name in content.present if name in debs]
+    stay = apt_index.kept(present, [debs[name] for name in content.former], versions)
+    return {f"{apt_index.OLD}{package.file}": content.former[package.file] for package in stay}
+
+
+def _index(
+    directory: str,
+    content: Content,
+    debs: Mapping[str, deb.Package],
+    old: Mapping[str, Staged],
+    settings: Settings,
+    *,
+    now: int,
+    key: Key | None,
+) -> dict[str, bytes]:
+    """The files of the indexes, by their paths; none if there are no packages."""
+    made: dict[str, bytes] = {}
+    rpms = {name: item.path for name, item in sorted(content.present.items()) if rpm_index.is_package(name)}
+    if rpms:
+        made |= rpm_index.files(rpms, now=now, key=key, environment=settings.environment)
+    listed = {name: debs[name] for name in content.present if name in debs}
+    if listed:
+        listed |= {path: debs[path.removeprefix(apt_index.OLD)] for path in old}
+        made |= apt_index.files(listed, origin="apphub", label=Path(directory).name, now=now, key=key)
+    return made
+
+
+def _not_newer(content: Content, debs: Mapping[str, deb.Package]) -> tuple[str, ...]:
+    """The added packages of no later version than the last copy's: clients that have those are not offered them."""
+    found = []
+    for name in content.added.keys() & debs.keys():
+        package = debs[name]
+        if name in content.earlier and _sha256(content.earlier[name].path) != package.sha256:
+            found.append(f"{package.name} {package.version}, whose content differs")
+        before = [
+            each.version
+            for former, each in debs.items()
+            if former in content.earlier and former in content.former
+            if (each.name, each.architecture) == (package.name, package.architecture)
+        ]
+        if before and max(before) >= package.version:
+            found.append(f"{package.name} {package.version}, after {max(before)}")
+    return tuple(sorted(found))
 
 
 def _replaced(earlier: Mapping[str, Staged], now: int) -> dict[str, Staged]:
     """The indexes of the earlier copies that are kept; for those that are replaced now, the day begins."""
-    release = earlier.get(apt_index.RELEASE)
-    current = apt_index.listed_hashes(release.path.read_text(errors="replace")) if release else frozenset()
+    current = _current(earlier)
     found = {}
     for name, item in earlier.items():
-        if name.startswith(apt_index.BY_HASH):
-            began = now if name.removeprefix(apt_index.BY_HASH) in current else item.mtime
+        if name.startswith((apt_index.BY_HASH, rpm_index.DATA)) and name not in (rpm_index.REPOMD, rpm_index.DETACHED):
+            began = now if name in current else item.mtime
             if began > now - apt_index.KEPT_SECONDS:
                 found[name] = Staged(path=item.path, mtime=began)
     return found
+
+
+def _current(earlier: Mapping[str, Staged]) -> set[str]:
+    """The paths of the indexes that were in use until now."""
+    release, repomd = earlier.get(apt_index.RELEASE), earlier.get(rpm_index.REPOMD)
+    found = set(rpm_index.current(repomd.path.read_bytes())) if repomd else set()
+    hashes = apt_index.listed_hashes(release.path.read_text(errors="replace")) if release else ()
+    return found | {f"{apt_index.BY_HASH}{digest}" for digest in hashes}
 
 
 def _read(staged: Mapping[str, Staged]) -> dict[str, deb.Package]:
@@ -121,9 +173,9 @@ def _read(staged: Mapping[str, Staged]) -> dict[str, deb.Package]:
 
 
 def _now(earlier: Mapping[str, Staged]) -> int:
-    """The time of the new Release: apt asks by the second whether it changed, so no two have the same."""
-    before = earlier.get(apt_index.RELEASE)
-    return max(int(time.time()), int(before.mtime) + 1 if before else 0)
+    """The time of the new indexes: clients ask by the second whether one changed, so no two have the same."""
+    before = [int(earlier[name].mtime) for name in _TIMES if name in earlier]
+    return max(int(time.time()), *(second + 1 for second in before), 0)
 
 
 def _add(layer: Layer, directory: str, name: str, item: Staged) -> None:
@@ -134,6 +186,11 @@ def _add(layer: Layer, directory: str, name: str, item: Staged) -> None:
 def _split(directory: str, name: str) -> tuple[str, str]:
     below, _, file = name.rpartition("/")
     return (f"{directory}/{below}" if below else directory), file
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(path: Path, content: IO[bytes]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from build_lib.errors import PackagesError
 
+PUBLIC_KEY = "apphub.asc"  # the file beside the index, for clients
 _HINT = "gpg --armor --export-secret-keys writes one; it must not be expired, revoked or have a passphrase"
 
 

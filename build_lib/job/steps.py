@@ -11,7 +11,7 @@ from build_lib.build import Built, Check, builders
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, BuildFailed
 from build_lib.graph import Outcome
-from build_lib.hub import copy_slurm
+from build_lib.job import packages
 from build_lib.job.run_record import Ending, Listener, Recorder
 from build_lib.reference import Reference
 from build_lib.repository import Repository, fingerprint
@@ -59,9 +59,12 @@ def build(
     With `no_deps`, only the named services are built; with `pull`, the builder pulls base images itself.
 
     Raises:
-        BuildError: there is no such service; or, with `no_deps`, a service depends on one that was never built.
+        BuildError: there is no such service; a hub cannot be built as `APPHUB_MODE` says; or, with `no_deps`, a service
+            depends on one that was never built.
     """
-    checks = building.check(repository.chosen(names), engine, settings, forced=names if force or pull else ())
+    chosen = repository.chosen(names)
+    packages.require_modes(chosen, repository, settings)
+    checks = building.check(chosen, engine, settings, forced=names if force or pull else ())
     if no_deps and names:
         checks = _alone(checks, names)
     if dry:
@@ -136,15 +139,11 @@ def push(
         elif checks[name].reason and not force:
             reason = f"{name} is not pushed because it is out of date: {checks[name].reason}"
             unfit[name] = BuildError(reason, hint=f"./inv build -s {name}, or push it anyway with --force")
-    if (
-        copy_slurm.TARGET in chosen
-        and copy_slurm.TARGET not in unfit
-        and _has_packages(checks, repository)
-        and not force
-    ):
-        for wrong in _verify_packages(repository, engine, settings):  # it may be as built, without a copy
+    if not force:  # a hub may be as built, without a copy
+        fit = chosen.keys() - unfit.keys()
+        for name, lacking in packages.not_copied(checks, fit, repository, engine, settings).items():
             hint = "./inv copy-slurm, or push it anyway with --force"
-            unfit[copy_slurm.TARGET] = BuildError(f"{copy_slurm.TARGET} is not pushed: {wrong.message}", hint=hint)
+            unfit[name] = BuildError(f"{name} is not pushed: {lacking}", hint=hint)
     return shipping.push(
         chosen,
         unfit,
@@ -155,11 +154,6 @@ def push(
         create_project=create_project,
         dry=dry,
     )
-
-
-def _has_packages(checks: Mapping[str, Check], repository: Repository) -> bool:
-    """Whether apphub should have slurm-build's packages, and slurm-build is built."""
-    return copy_slurm.applies(repository) and checks[copy_slurm.SOURCE].built
 
 
 def build_all(
@@ -175,8 +169,9 @@ def build_all(
     """Run steps 1 to 4 of build-all; with `dry`, only step 1, which says what would be built.
 
     Raises:
-        BuildError: another build is running in this repository.
+        BuildError: another build is running in this repository; or a hub cannot be built as `APPHUB_MODE` says.
     """
+    packages.require_modes(repository.services, repository, settings)
 
     def check(listener: Listener) -> dict[str, Check]:
         listener.step(1, "check build state")
@@ -210,15 +205,18 @@ def _steps(
         return result
     done = {outcome.name for outcome in result.outcomes if outcome.done}
     listener.step(3, "copy Slurm packages")
-    packages, failures = _copy(repository, done, engine, settings)
-    listener.line(f"  {packages}")
+    copied = packages.copy(repository, done, engine, settings)
+    for line in copied.lines:
+        listener.line(f"  {line}")
     listener.step(4, "verify")
-    copied = copy_slurm.applies(repository) and not failures and {copy_slurm.SOURCE, copy_slurm.TARGET} <= done
-    wrong = _verify(checks, done, engine)
-    wrong += _verify_packages(repository, engine, settings) if copied else []
-    services, problems = number(len(done), "service"), len(wrong) + len(failures)
+    wrong = [
+        *_verify(checks, done, engine),
+        *packages.verify(copied.hubs, repository, engine, settings),
+    ]
+    services, problems = number(len(done), "service"), len(wrong) + len(copied.failures)
     listener.line(f"  {services} checked, {number(problems, 'problem')}" if problems else f"  {services} verified")
-    return Result(outcomes=result.outcomes, failures=(*result.failures, *failures, *wrong), packages=packages)
+    failures = (*result.failures, *copied.failures, *wrong)
+    return Result(outcomes=result.outcomes, failures=failures, packages="; ".join(copied.lines))
 
 
 def _build(
@@ -258,20 +256,6 @@ def _build(
     return Result(outcomes=tuple(outcomes), failures=tuple(item.error for item in outcomes if item.error))
 
 
-def _copy(repository: Repository, done: set[str], engine: Engine, settings: Settings) -> tuple[str, list[BuildError]]:
-    """Copy the Slurm packages, and return what was done, in words, and what failed."""
-    why_not = copy_slurm.why_not(repository)
-    if why_not:
-        return why_not, []
-    missing = sorted({copy_slurm.SOURCE, copy_slurm.TARGET} & set(repository.services) - done)
-    if missing:
-        return f"not copied: {' and '.join(missing)} could not be built", []
-    try:
-        return copy_slurm.copy(repository, engine, settings).summary, []
-    except BuildError as error:
-        return "failed", [error]
-
-
 def _verify(checks: Mapping[str, Check], done: set[str], engine: Engine) -> list[BuildError]:
     """Check that the engine has the built images, with this run's fingerprints, and return what is wrong."""
     images = engine.images.by_name()
@@ -286,15 +270,9 @@ def _verify(checks: Mapping[str, Check], done: set[str], engine: Engine) -> list
 
 
 def check(repository: Repository, engine: Engine, settings: Settings) -> dict[str, Check]:
-    """What is out of date and why; also an apphub that is built, but does not have slurm-build's packages."""
+    """What is out of date and why; also a hub that is built, but does not have its packages."""
     checks = building.check(repository.services, engine, settings)
-    hub = checks.get(copy_slurm.TARGET)
-    if hub is not None and hub.built and not hub.reason and _has_packages(checks, repository):
-        missing = copy_slurm.difference(repository, engine, settings)
-        checks[copy_slurm.TARGET] = replace(hub, reason=f"packages not copied: {missing}" if missing else "")
+    current = [name for name, check in checks.items() if not check.reason]
+    for name, lacking in packages.not_copied(checks, current, repository, engine, settings).items():
+        checks[name] = replace(checks[name], reason=lacking)
     return checks
-
-
-def _verify_packages(repository: Repository, engine: Engine, settings: Settings) -> list[BuildError]:
-    found = copy_slurm.difference(repository, engine, settings)
-    return [BuildFailed(f"apphub does not have slurm-build's packages: {found}")] if found else []

@@ -208,26 +208,32 @@ SLURM_JOBS = Key(
     build_arg=True,
     help="how many compilers slurm-build runs at once; empty: one per core",
 )
+HUB_PACKAGES = Key(
+    name="HUB_PACKAGES",
+    default="slurm-build:/out=apphub:/usr/share/nginx/html/pkgs/slurm-deb apphub:/usr/share/nginx/html/pkgs/slurm-rpm",
+    parse=parsers.package_paths,
+    help="the *.deb and *.rpm that copy-slurm copies and indexes: SERVICE:/DIRECTORY=HUB:/DIRECTORY; HUB:/DIRECTORY "
+    "indexes those already there; SERVICE:/DIRECTORY/*.tar.gz=HUB:/DIRECTORY copies other files",
+)
 APPHUB_BASE_IMAGE = Key(
     name="APPHUB_BASE_IMAGE",
     default="",
     parse=parsers.image,
     build_arg=True,
-    help="base image of apphub and its indexer, such as nginx:stable; empty: debian:bookworm-slim",
+    help="base image of apphub, such as nginx:stable; empty: debian:bookworm-slim",
 )
 APPHUB_MODE = Key(
     name="APPHUB_MODE",
     default="copy",
     parse=parsers.one_of("copy", "unified"),
     build_arg=True,
-    help="how packages get into apphub: copy (by copy-slurm, a step of build-all) or unified (during its build)",
+    help="how Slurm's packages get into apphub: copy (by copy-slurm, a step of build-all) or unified (by its build)",
 )
 APPHUB_KEEP_VERSIONS = Key(
     name="APPHUB_KEEP_VERSIONS",
     default="3",
     parse=parsers.count,
-    build_arg=True,
-    help="how many versions of a package apphub keeps, including the current one",
+    help="how many versions of a Debian package apphub keeps, including the current one",
 )
 APT_SIGNING_KEY = Key(
     name="APT_SIGNING_KEY",

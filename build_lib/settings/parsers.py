@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from build_lib.errors import InvalidReference
 from build_lib.reference import TAG_RULE, Mirror, PrivateRegistry, Reference, is_tag
+from build_lib.settings.package_paths import PackagePath
 
 
 def text(text: str) -> str:
@@ -124,6 +125,11 @@ def hosts(text: str) -> tuple[str, ...]:
     if any(registry.project for registry in found):
         raise ValueError("hosts only, as host[:port], without a project")
     return tuple(registry.host for registry in found)
+
+
+def package_paths(text: str) -> tuple[PackagePath, ...]:
+    """From where packages are copied, and to where."""
+    return tuple(PackagePath.parse(word) for word in words(text))
 
 
 def platform(text: str) -> str:

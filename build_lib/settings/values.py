@@ -53,7 +53,7 @@ class Settings:
     project_root: Path
     environment: Mapping[str, str] = field(repr=False)  # for child processes; may contain secrets
     build_arg_settings: Mapping[str, str] = field(default_factory=dict)  # BUILD_ARG_NAME, by NAME
-    build_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # SECRET_NAME, by NAME
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # SECRET_NAME, by NAME: a file or a variable
     compose_variables: Mapping[str, str] = field(repr=False)  # the environment, and flags by their settings' names
     values: Mapping[str, object] = field(repr=False)  # by the names of the settings; a wrong one is a SettingsError
 
@@ -84,6 +84,7 @@ class Settings:
     slurm_base_image = Setting(keys.SLURM_BASE_IMAGE)
     slurm_tarball = Setting(keys.SLURM_TARBALL)
     slurm_jobs = Setting(keys.SLURM_JOBS)
+    hub_packages = Setting(keys.HUB_PACKAGES)
     apphub_base_image = Setting(keys.APPHUB_BASE_IMAGE)
     apphub_mode = Setting(keys.APPHUB_MODE)
     apphub_keep_versions = Setting(keys.APPHUB_KEEP_VERSIONS)
@@ -117,7 +118,7 @@ class Settings:
             project_root=root,
             environment=MappingProxyType(docker | dict(environ)),
             build_arg_settings=MappingProxyType(_named(named, keys.BUILD_ARG)),
-            build_secrets=MappingProxyType(_named(named, keys.SECRET)),
+            secrets=MappingProxyType(_named(named, keys.SECRET)),
             compose_variables=MappingProxyType(docker | dict(environ) | given),
             values=MappingProxyType(values),
         )
@@ -139,8 +140,6 @@ class Settings:
         for name, key in described().items():
             if key.build_arg and key.name in declared and key.name not in own:
                 own[key.name] = str(getattr(self, name) or "")
-        if "APT_SIGNING_KEY_DIGEST" in declared:
-            own.setdefault("APT_SIGNING_KEY_DIGEST", self.apt_signing_key_digest)
         return {name: text for name, text in own.items() if text or name in self.build_arg_settings}
 
     @property
@@ -152,12 +151,6 @@ class Settings:
     def apt_signing_key_digest(self) -> str:
         """A hash that identifies the signing key without disclosing it; "" if there is none."""
         return hashlib.sha256(self.apt_signing_key.read_bytes()).hexdigest()[:16] if self.apt_signing_key else ""
-
-    @property
-    def secrets(self) -> dict[str, str]:
-        """The build secrets by name: the file of each, or the environment variable that holds it."""
-        own = {"APT_SIGNING_KEY": str(self.apt_signing_key)} if self.apt_signing_key else {}
-        return own | dict(self.build_secrets)
 
     @property
     def pulls_at_once(self) -> int:

@@ -1,7 +1,10 @@
 """Packages into hubs that know nothing of this program: the plan's own pair, and stranger ones."""
 
+import gzip
 import json
 import secrets
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,9 +53,18 @@ class Job:
     engine: Engine
 
     def inv(self, *arguments: str, **more: str) -> str:
-        done = run_inv(self.project, (*arguments, "-t", "v1"), {"IMAGE_PREFIX": self.prefix, **more})
+        done = self.tried(*arguments, **more)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def tried(self, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        return run_inv(self.project, (*arguments, "-t", "v1"), {"IMAGE_PREFIX": self.prefix, **more})
+
+    def service(self, name: str, *lines: str) -> None:
+        """A service whose Dockerfile has these lines after a FROM of the tiny image."""
+        directory = self.project / "src" / name
+        directory.mkdir(exist_ok=True)
+        (directory / "Dockerfile").write_text("\n".join([f"FROM {self.prefix}base:1", *lines, ""]))
 
     def packages(self, *made: tuple[str, str]) -> None:
         """What slurm-build makes: packages of these names and versions, and nothing else."""
@@ -85,9 +97,9 @@ class Job:
         config: dict[str, Any] = json.loads(saved_images.config(Reference.parse(image), self.engine))
         return config
 
-    def served(self) -> dict[str, bytes]:
+    def served(self, directory: str = SERVED) -> dict[str, bytes]:
         with self.engine.containers.temporary(self.image, owner="test") as container:
-            found = container.files(SERVED)
+            found = container.files(directory)
             return {member.name.partition("/")[2]: content.read() for member, content in found if content}
 
 
@@ -214,9 +226,125 @@ def test_what_is_no_package_is_refused_by_name_and_the_hub_stays(line: str, told
         file.write(f"{line}\n")
     job.inv("build")
     before = job.images()
-    done = run_inv(job.project, ("copy-slurm", "-t", "v1"), {"IMAGE_PREFIX": job.prefix})
+    done = job.tried("copy-slurm")
     assert done.returncode == 1
     assert told in done.stderr, done.stderr
     after = job.images()
     after.pop(f"docker.io/library/{job.image}-without-slurm", None)
     assert after == before
+
+
+def test_several_services_give_to_one_hub_packages_and_other_files(job: Job, project: Path) -> None:
+    job.packages(("tool", "1.0"))
+    job.hub("FROM scratch\nCOPY kept /kept\n", kept="kept\n")
+    deb(project / "debs" / "more", "more", "2").rename(job.project / "src/more_2_all.deb")
+    job.service("more", "RUN mkdir -p /made && echo 1 >/made/one.tar.gz && echo 2 >/made/two.txt")
+    job.service("extra", "COPY more_2_all.deb /debs/")
+    (job.project / "src/more_2_all.deb").rename(job.project / "src/extra/more_2_all.deb")
+    entries = f"slurm-build:/out=apphub:{SERVED}\nextra:/debs=apphub:{SERVED},more:/made/*.tar.gz=apphub:/srv/files"
+    said = job.inv("build-all", HUB_PACKAGES=entries)
+    assert "  3 files copied and read back\n" in said
+    assert job.served("/srv/files") == {"one.tar.gz": b"1\n"}
+    assert {"tool_1.0_all.deb", "more_2_all.deb"} <= set(job.served())
+    assert job.inv("copy-slurm", HUB_PACKAGES=entries) == "nothing to do: 3 files already present in apphub\n"
+    job.service("more", "RUN mkdir -p /made && echo 3 >/made/one.tar.gz")
+    assert job.inv("build-all", HUB_PACKAGES=entries).count("files copied and read back") == 1
+    assert job.served("/srv/files") == {"one.tar.gz": b"3\n"}
+
+
+def test_two_hubs_each_get_their_own(job: Job) -> None:
+    job.packages(("tool", "1.0"))
+    job.hub("FROM scratch\nCOPY kept /kept\n", kept="kept\n")
+    job.service("mirror")
+    entries = f"slurm-build:/out=apphub:{SERVED} slurm-build:/out=mirror:/srv"
+    said = job.inv("build-all", HUB_PACKAGES=entries)
+    assert "  apphub: 1 package copied and read back\n  mirror: 1 package copied and read back\n" in said
+
+
+def test_rpm_packages_get_an_index_and_a_damaged_one_is_refused(job: Job, rpm: Path) -> None:
+    job.service("slurm-build", f"COPY {rpm.name} /out/")
+    shutil.copy(rpm, job.project / "src/slurm-build")
+    job.hub("FROM scratch\nCOPY kept /kept\n", kept="kept\n")
+    entries = "slurm-build:/out=apphub:/srv"
+    assert "  1 package copied and read back\n" in job.inv("build-all", HUB_PACKAGES=entries)
+    served = job.served("/srv")
+    [primary] = [content for name, content in served.items() if name.endswith("-primary.xml.gz")]
+    assert b'<location href="own-rpm-2-1.noarch.rpm"/>' in gzip.decompress(primary)
+    assert job.inv("copy-slurm", HUB_PACKAGES=entries).startswith("nothing to do: 1 package")
+    content = bytearray(rpm.read_bytes())
+    content[-40:] = bytes(40)
+    (job.project / "src/slurm-build" / rpm.name).write_bytes(content)
+    done = job.tried("build-all", HUB_PACKAGES=entries)
+    assert done.returncode == 1
+    assert f"error: {rpm.name} is damaged: its payload does not match its digest\n" in done.stderr
+
+
+def test_slurm_as_a_stage_of_the_hub_is_indexed_and_verified(job: Job) -> None:
+    shutil.rmtree(job.project / "src/slurm-build")
+    deb(job.project / "debs" / "own", "tool", "1.0").rename(job.project / "src/tool.deb")
+    job.hub(
+        f"FROM {job.prefix}base:1 AS build\nCOPY *.deb /out/\nFROM scratch\nCOPY --from=build /out/*.deb {SERVED}/\n"
+    )
+    (job.project / "src/tool.deb").rename(job.project / "src/apphub/tool.deb")
+    job.inv("build")
+    assert "packages not indexed: its index does not match its packages: tool.deb" in job.inv("status")
+    said = job.inv("build-all")
+    assert "  1 package indexed and read back\n" in said
+    assert b"Filename: ./tool.deb\n" in job.served()["Packages"]
+    assert job.inv("copy-slurm") == "nothing to do: 1 package already present in apphub\n"
+
+
+def test_without_the_services_of_the_default_there_is_nothing_to_do(job: Job) -> None:
+    said = job.inv("build-all")
+    assert "  not needed: there is no service apphub\n" in said
+    assert job.inv("copy-slurm") == "nothing to do: there is no service apphub\n"
+    shutil.rmtree(job.project / "src/slurm-build")
+    job.service("web")
+    assert "  not needed: there are no services slurm-build and apphub\n" in job.inv("build-all")
+    job.hub("FROM scratch\nCOPY kept /kept\n", kept="kept\n")
+    told = "nothing to do: apphub has no packages, and there is no service slurm-build\n"
+    assert f"  {told}" in job.inv("build-all")
+    assert job.inv("copy-slurm") == told
+    done = job.tried("copy-slurm", HUB_PACKAGES=f"slurm-biuld:/out=apphub:{SERVED}")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: HUB_PACKAGES: there is no service 'slurm-biuld'\n")
+
+
+def test_a_mode_that_the_dockerfile_does_not_know_is_refused_with_what_to_write(job: Job) -> None:
+    job.packages(("tool", "1.0"))
+    job.hub("FROM scratch\nCOPY kept /kept\n", kept="kept\n")
+    for command in ("build-all", "build", "copy-slurm"):
+        done = job.tried(command, APPHUB_MODE="unified")
+        assert done.returncode == 1
+        assert "src/apphub/Dockerfile has no ARG APPHUB_MODE\n" in done.stderr
+        assert f"COPY --from=slurm-build /out/*.deb {SERVED}/" in done.stderr
+    assert job.tried("build", "-s", "slurm-build", APPHUB_MODE="unified").returncode == 0
+
+
+def test_packages_that_are_not_newer_are_told(job: Job) -> None:
+    job.packages(("tool", "2"), ("same", "1"), ("new", "1"))
+    job.hub("FROM scratch\nCOPY kept /kept\n", kept="kept\n")
+    job.inv("build-all")
+    job.packages(("tool", "1"), ("new", "2"))
+    other = deb(job.project / "debs" / "other", "same", "1", content=b"changed")
+    other.rename(job.project / "src/slurm-build/same_1_all.deb")
+    told = "  3 packages copied and read back; not newer than before, so clients that have them do not upgrade: "
+    assert f"{told}same 1, whose content differs; tool 1, after 2\n" in job.inv("build-all")
+
+
+def test_a_replaced_index_stays_for_a_day(job: Job) -> None:
+    job.packages(("tool", "1"))
+    job.service("apphub")
+    job.inv("build-all")
+    in_use = {name for name in job.served() if name.startswith("by-hash/")}
+    hashes, unused = f"{SERVED}/by-hash/SHA256", "0" * 64
+    (job.project / "aged").mkdir()
+    (job.project / "aged/Dockerfile").write_text(
+        f"FROM {job.image}-with-slurm\nRUN touch {hashes}/{unused} && cd {hashes} && touch -d '2020-01-01 00:00' *\n"
+    )
+    docker("build", "--tag", f"{job.image}-with-slurm", str(job.project / "aged"))
+    job.packages(("tool", "2"))
+    job.inv("build-all")
+    later = {name for name in job.served() if name.startswith("by-hash/")}
+    assert in_use < later
+    assert f"by-hash/SHA256/{unused}" not in later

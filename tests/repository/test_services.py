@@ -87,14 +87,12 @@ def test_a_service_that_is_not_here_is_looked_for_only_where_it_is_needed(projec
 
 
 def test_apphub_stands_on_slurm_build_as_its_mode_says() -> None:
-    for mode, needed in (("copy", ("apphub-indexer",)), ("unified", ("apphub-indexer", "slurm-build"))):
+    for mode, needed in (("copy", ()), ("unified", ("slurm-build",))):
         assert look(ROOT, APPHUB_MODE=mode).services["apphub"].needs == needed
         assert images(ROOT, APPHUB_MODE=mode) == {"debian:bookworm-slim": True}
 
 
-@pytest.mark.parametrize(
-    ("target", "needs"), [("copy", ("apphub-indexer",)), ("unified", ("apphub-indexer", "slurm-build"))]
-)
+@pytest.mark.parametrize(("target", "needs"), [("copy", ()), ("unified", ("slurm-build",))])
 def test_apphub_s_modes_are_targets_too(project: Path, target: str, needs: tuple[str, ...]) -> None:
     shutil.copytree(ROOT / "src", project / "src", dirs_exist_ok=True)
     (project / "compose.yaml").write_text(
@@ -378,9 +376,9 @@ def test_a_directory_whose_name_is_no_image_s_name_is_a_problem(project: Path) -
     assert "Bad Name" in found.problems[0].reason
 
 
-def test_the_indexer_and_slurm_build_set_up_apt_the_same_way() -> None:
+def test_apphub_and_slurm_build_set_up_apt_the_same_way() -> None:
     root = Path(__file__).resolve().parents[2] / "src"
-    assert (root / "apphub-indexer/apt-setup").read_text() == (root / "slurm-build/apt-setup").read_text()
+    assert (root / "apphub/apt-setup").read_text() == (root / "slurm-build/apt-setup").read_text()
 
 
 def test_a_file_at_the_top_without_a_from_is_no_service_and_no_failure(project: Path, inv: Inv) -> None:

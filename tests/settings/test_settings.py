@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from pathlib import Path
@@ -145,23 +146,54 @@ def test_only_what_is_set_becomes_a_build_argument(tmp_path: Path) -> None:
     settings = Settings.load(tmp_path, environ={"SLURM_FROM": "distro", "SLURM_BASE_IMAGE": "ubuntu:22.04"})
     expected = {"SLURM_FROM": "distro", "SLURM_BASE_IMAGE": "ubuntu:22.04"}
     always = {"IMAGE_PREFIX": "ai-infra-", "IMAGE_TAG": "v0.3.6-dev"}
-    always |= {"APPHUB_MODE": "copy", "APPHUB_KEEP_VERSIONS": "3"}
-    names = {key.name for key in described().values()} | {"APT_SIGNING_KEY_DIGEST"}
+    always |= {"APPHUB_MODE": "copy"}
+    names = {key.name for key in described().values()}
     assert settings.build_args(names) == expected | always
     assert settings.build_args({"SLURM_FROM", "OTHER"}) == {"SLURM_FROM": "distro"}
 
 
-def test_a_signing_key_is_a_build_secret_and_its_digest_alone_an_argument(tmp_path: Path) -> None:
+def test_a_signing_key_reaches_no_build(tmp_path: Path) -> None:
     key = tmp_path / "key.asc"
     key.write_text("hush")
     settings = Settings.load(tmp_path, environ={"APT_SIGNING_KEY": str(key)})
-    assert settings.secrets == {"APT_SIGNING_KEY": str(key)}
-    arguments = settings.build_args({"APT_SIGNING_KEY", "APT_SIGNING_KEY_DIGEST"})
-    assert arguments == {"APT_SIGNING_KEY_DIGEST": settings.apt_signing_key_digest}
-    assert "hush" not in str(arguments) + repr(settings)
+    assert settings.secrets == {}
+    assert settings.build_args({"APT_SIGNING_KEY"}) == {}
+    assert "hush" not in settings.apt_signing_key_digest + repr(settings)
     before = settings.apt_signing_key_digest
-    key.write_text("another")
-    assert settings.apt_signing_key_digest != before
+    key.write_text("hush, new")
+    assert settings.apt_signing_key_digest not in ("", before)
+
+
+_DEFAULT = "slurm-build:/out=apphub:/usr/share/nginx/html/pkgs/slurm-deb"
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "target"),
+    [
+        (_DEFAULT, "slurm-build: /out", "apphub: /usr/share/nginx/html/pkgs/slurm-deb"),
+        ("a:/out/*.tar.gz=b:/srv/", "a: /out/*.tar.gz", "b: /srv"),
+        ("b:/srv/pkgs", "", "b: /srv/pkgs"),
+    ],
+)
+def test_hub_packages_names_where_packages_come_from_and_go_to(
+    tmp_path: Path, text: str, source: str, target: str
+) -> None:
+    [entry] = Settings.load(tmp_path, environ={"HUB_PACKAGES": text}).hub_packages
+    assert (f"{entry.source.service}: {entry.source}" if entry.source else "") == source
+    assert f"{entry.target.service}: {entry.target}" == target
+
+
+def test_hub_packages_may_stand_on_several_lines(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f'HUB_PACKAGES="\n  {_DEFAULT}\n  rpms:/out=apphub:/srv\n"\n')
+    assert len(Settings.load(tmp_path, environ={}).hub_packages) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "a:out=b:/x", "a:/out=b", "a:/out=b:/x/*.deb", ":/a", "a:/x/../y", "a:/x=a:/y", "a:/"]
+)
+def test_hub_packages_of_another_form_are_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(f"HUB_PACKAGES in the environment is {text!r}")):
+        _ = Settings.load(tmp_path, environ={"HUB_PACKAGES": text}).hub_packages
 
 
 def test_a_key_given_instead_of_its_file_is_not_shown(tmp_path: Path) -> None:

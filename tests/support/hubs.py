@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import tarfile
 import time
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+
+import pytest
 
 from build_lib.settings import Settings
 from tests.support.engines import DEBIAN, install
@@ -77,8 +80,8 @@ def in_client(script: str, *options: str, image: str = DEBIAN, check: bool = Tru
     return done.stdout + done.stderr
 
 
-def deb(directory: Path, name: str, version: str, architecture: str = "all") -> Path:
-    """A real package, made by dpkg-deb."""
+def deb(directory: Path, name: str, version: str, architecture: str = "all", content: bytes = b"") -> Path:
+    """A real package, made by dpkg-deb; its one file has the package's name and version, or this content."""
     directory.mkdir(exist_ok=True)
     tree = directory / f"tree-{name}-{version}-{architecture}"
     (tree / "DEBIAN").mkdir(parents=True)
@@ -87,9 +90,25 @@ def deb(directory: Path, name: str, version: str, architecture: str = "all") -> 
         f"Description: <b>{name}</b> & more\n"
     )
     (tree / "opt").mkdir()
-    (tree / "opt" / name).write_text(f"{name} {version}\n")
+    (tree / "opt" / name).write_bytes(content or f"{name} {version}\n".encode())
     made = directory / f"{name}_{version}_{architecture}.deb"
     subprocess.run(["dpkg-deb", "--root-owner-group", "--build", str(tree), str(made)], check=True, capture_output=True)
+    return made
+
+
+@pytest.fixture(scope="session")
+def rpm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real package, made by rpmbuild."""
+    top = tmp_path_factory.mktemp("rpm")
+    program = install("rpmbuild", "rpm", Settings.load(top, environ=dict(os.environ)))
+    (top / "own.spec").write_text(
+        "Name: own-rpm\nVersion: 2\nRelease: 1\nSummary: One < of > our own\nLicense: MIT\nBuildArch: noarch\n"
+        "%description\nx\n%install\nmkdir -p %{buildroot}/opt\necho own >%{buildroot}/opt/own-rpm\n"
+        "%files\n/opt/own-rpm\n"
+    )
+    command = [program, "-bb", "--define", f"_topdir {top}", str(top / "own.spec")]
+    subprocess.run(command, check=True, capture_output=True)
+    [made] = top.rglob("*.rpm")
     return made
 
 

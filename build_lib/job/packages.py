@@ -1,0 +1,85 @@
+"""What a run does about packages: copying them into the hubs, and telling whether a hub has them."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from build_lib.build import Check
+from build_lib.engine import Engine
+from build_lib.errors import BuildError, BuildFailed, PackagesError
+from build_lib.hub import Hub, copy_slurm, find_hubs, require_mode, why_none
+from build_lib.repository import Repository
+from build_lib.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """What was done about each hub's packages, in words, and what failed; `hubs` are those that have them now."""
+
+    lines: tuple[str, ...]
+    hubs: tuple[Hub, ...] = ()
+    failures: tuple[BuildError, ...] = ()
+
+
+def require_modes(names: Collection[str], repository: Repository, settings: Settings) -> None:
+    """Check that the hubs among these services can be built as `APPHUB_MODE` says.
+
+    Raises:
+        PackagesError: one of them cannot.
+    """
+    if settings.apphub_mode != "copy":
+        for hub in find_hubs(repository, settings):
+            if hub.name in names:
+                require_mode(hub, settings)
+
+
+def copy(repository: Repository, done: Collection[str], engine: Engine, settings: Settings) -> Step:
+    """Copy the packages into each hub that was built, if the services with the packages were built too."""
+    try:
+        found = find_hubs(repository, settings)
+    except PackagesError as error:
+        return Step(lines=("failed",), failures=(error,))
+    if not found:
+        return Step(lines=(f"not needed: {why_none(repository, settings)}",))
+    lines, copied, failures = [], [], []
+    for hub in found:
+        missing = sorted({*hub.sources, hub.name} - set(done))
+        try:
+            if missing:
+                line = f"not copied: {' and '.join(missing)} could not be built"
+            else:
+                line = copy_slurm.copy(hub, repository, engine, settings).summary
+                copied.append(hub)
+        except BuildError as error:
+            line = "failed"
+            failures.append(error)
+        lines.append(line if len(found) == 1 else f"{hub.name}: {line}")
+    return Step(lines=tuple(lines), hubs=tuple(copied), failures=tuple(failures))
+
+
+def verify(copied: Collection[Hub], repository: Repository, engine: Engine, settings: Settings) -> list[BuildError]:
+    """Check that the hubs have their packages, and return what is wrong."""
+    wrong = {hub.name: _lacking(hub, repository, engine, settings) for hub in copied}
+    return [BuildFailed(f"{name} does not have its packages: {text}") for name, text in wrong.items() if text]
+
+
+def not_copied(
+    checks: Mapping[str, Check], names: Collection[str], repository: Repository, engine: Engine, settings: Settings
+) -> dict[str, str]:
+    """How the packages of the hubs among `names` are not as they should be, in words, by the hubs' names.
+
+    Only of hubs that are built, and whose sources are.
+    """
+    found = {}
+    for hub in find_hubs(repository, settings):
+        if hub.name in names and all(checks[name].built for name in (*hub.sources, hub.name)):
+            text = _lacking(hub, repository, engine, settings)
+            if text:
+                found[hub.name] = f"packages not {'copied' if hub.sources else 'indexed'}: {text}"
+    return found
+
+
+def _lacking(hub: Hub, repository: Repository, engine: Engine, settings: Settings) -> str:
+    try:
+        return copy_slurm.difference(hub, repository, engine, settings)
+    except PackagesError as error:
+        return error.message
