@@ -92,8 +92,8 @@ def _is_index(name: str) -> bool:
 
 def _indexed(texts: Mapping[str, bytes]) -> dict[str, str]:
     """The packages in the directory itself that its indexes list; a damaged index lists none."""
-    packages = texts.get(apt_index.PACKAGES, b"")
-    if not packages:
+    packages = texts.get(apt_index.PACKAGES)
+    if packages is None:
         packages = _decompressed(texts.get(f"{apt_index.PACKAGES}.gz", b""))
     found = apt_index.indexed(packages) | rpm_index.indexed(texts)
     return {name: digest for name, digest in found.items() if "/" not in name}

@@ -225,7 +225,7 @@ def test_packages_of_an_earlier_copy_do_not_stay_behind(job: Job, release: str, 
     assert job.inv("copy-slurm", "-t", release).stdout == "1 package copied and read back\n"
     files = _files(job.engine, f"ai-infra-apphub:{release}", PUBLISHED)
     indexes = {name for name in files if not re.fullmatch("[0-9a-f]{64}", name)}  # without those by their hashes
-    assert indexes == {".signing-key", "Packages", "Packages.gz", "Packages.xz", "Release", "new.deb"}
+    assert indexes == {".gitkeep", ".signing-key", "Packages", "Packages.gz", "Packages.xz", "Release", "new.deb"}
     assert b"Package: new\n" in files["Packages"]
 
 
