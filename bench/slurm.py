@@ -1,7 +1,7 @@
 """Slurm's packages from upstream's source: how long each release takes, and what a client gets from the hub.
 
 `SLURM_TARBALLS` names the releases' archives, oldest first, such as those of the tags slurm-25-05-8-1 and
-slurm-26-05-3-1 of Slurm's repository. For each: build-all, and a clean Debian that installs from the hub what was built.
+slurm-26-05-3-1 of its repository. For each: build-all, and a clean Debian that installs from the hub what was built.
 At last the first release again, which is not newer than the hub's: build-all says so.
 """
 
