@@ -1,7 +1,7 @@
 """Compose files, combined as compose does it: several of them, `include`, `extends`, profiles, variables.
 
 In: paths of compose files, and an environment. Out: the services that are built and how, the images that are only run,
-and problems, each with file and line.
+and problems, each with file and line. `yaml_nodes` and `expand`, by which they are read, also serve other files.
 """
 
 from typing import TYPE_CHECKING
@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from build_lib.lazy import attach
 
 if TYPE_CHECKING:
+    from build_lib.compose import yaml_nodes as yaml_nodes
+    from build_lib.compose.interpolation import InvalidInterpolation as InvalidInterpolation
+    from build_lib.compose.interpolation import expand as expand
     from build_lib.compose.project import BuildEntry as BuildEntry
     from build_lib.compose.project import Compose as Compose
     from build_lib.compose.project import ImageEntry as ImageEntry

@@ -61,7 +61,11 @@ def read_text(path: Path, report: Report) -> str | None:
 
 def read_documents(path: Path, report: Report) -> tuple[Node, ...]:
     """Return the file's documents; report a problem and return none if it is not valid YAML."""
-    text = read_text(path, report) or ""
+    return documents(read_text(path, report) or "", report)
+
+
+def documents(text: str, report: Report) -> tuple[Node, ...]:
+    """Return the documents of a text; report a problem and return none if it is not valid YAML."""
     try:
         return _compose(text)
     except yaml.MarkedYAMLError as error:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from build_lib.errors import BuildError, InvalidReference
 from build_lib.reference import Reference
-from build_lib.repository.services import Repository
+from build_lib.repository.services import Repository, Service
 from build_lib.settings import Settings
 
 Kind = Literal["from", "copy", "mount", "onbuild", "syntax", "context", "run", "extra"]
@@ -24,14 +24,14 @@ class Need:
 
     path: str
     line: int
-    needed_by: str  # the name of a service, built or only run, or EXTRA_IMAGES
+    needed_by: str  # the name of a service, built or only run, or IMAGE_FILES or EXTRA_IMAGES
     kind: Kind
     build: bool  # whether a build fails without it
     platform: str = ""  # the platform named there, such as `linux/arm64`
 
     @property
     def wanted_for(self) -> str:
-        """One of KINDS: "runtime" for an image that a compose file runs or a setting names, else "build"."""
+        """One of KINDS: "runtime" for an image that is only run or that a setting names, else "build"."""
         return "runtime" if self.kind in ("run", "extra") else "build"
 
 
@@ -109,6 +109,11 @@ def _other_needs(repository: Repository, settings: Settings) -> Iterator[tuple[R
             need = Need(path=where, line=entry.line, needed_by=entry.name, kind="run", build=False, platform=platform)
             yield image, need
     platform = settings.platform
+    for item in repository.named_images:
+        if not _is_own(item.image, repository, settings):
+            where = _relative(item.path, settings)
+            need = Need(path=where, line=item.line, needed_by="IMAGE_FILES", kind="run", build=False, platform=platform)
+            yield item.image, need
     for image in settings.extra_images:
         yield image, Need(path="", line=0, needed_by="EXTRA_IMAGES", kind="extra", build=False, platform=platform)
 
@@ -118,9 +123,17 @@ def _is_own(image: Reference, repository: Repository, settings: Settings) -> boo
     if settings.image_prefix and str(image).startswith(settings.image_prefix):
         return True
     return any(
-        service.image.repository == image.repository or service.in_compose == image
-        for service in repository.services.values()
+        service.in_compose == image or _is_service(image, service, settings) for service in repository.services.values()
     )
+
+
+def _is_service(image: Reference, service: Service, settings: Settings) -> bool:
+    """Whether an image has the name of a service's, alone or in a registry: a manifest names it where it is pushed."""
+    own, registry = service.image, settings.private_registry
+    if own.repository == image.repository or (registry and registry.place(own).repository == image.repository):
+        return True
+    has_prefix = settings.image_prefix and own.familiar.startswith(settings.image_prefix)
+    return bool(has_prefix) and image.familiar.endswith(f"/{own.familiar}")
 
 
 def _relative(path: Path, settings: Settings) -> str:

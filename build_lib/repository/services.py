@@ -7,10 +7,11 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Literal
 
-from build_lib import compose
+from build_lib import compose, image_files
 from build_lib.compose import Problem
 from build_lib.dockerfile import ImageUse, Reading, read, with_names, wrong_with
 from build_lib.errors import BuildError, InvalidReference
+from build_lib.image_files import NamedImage
 from build_lib.reference import Reference
 from build_lib.repository import dockerfiles, names
 from build_lib.repository.dockerfiles import Found
@@ -55,12 +56,14 @@ class Service:
 class Repository:
     """All services by name, in the order of their names, the images that are only run, problems and remarks.
 
-    `variants` are Dockerfiles that no compose file and no setting makes a service.
+    `named_images` are those of the files that IMAGE_FILES names, `variants` the Dockerfiles that no compose file and no
+    setting makes a service.
     """
 
     services: Mapping[str, Service]
     run_images: tuple[compose.ImageEntry, ...]
     problems: tuple[Problem, ...]
+    named_images: tuple[NamedImage, ...] = ()
     variants: tuple[Found, ...] = ()
 
     def chosen(self, names: Sequence[str]) -> dict[str, Service]:
@@ -100,10 +103,11 @@ def discover(settings: Settings, *, expected: Literal["services", "images", ""] 
 
     Raises:
         BuildError: services depend on each other in a circle; or there is nothing of what is expected, and no problem
-            that explains it. Images are those of services, and those that compose files run or `EXTRA_IMAGES` names.
+            that explains it. Images are those of services, and those that compose files run, or that `IMAGE_FILES` or
+            `EXTRA_IMAGES` name.
     """
     repository = _read(settings)
-    images = repository.run_images or settings.extra_images
+    images = repository.run_images or repository.named_images or settings.extra_images
     if expected and not (repository.services or repository.problems or (expected == "images" and images)):
         raise no_services(settings)
     return repository
@@ -111,7 +115,8 @@ def discover(settings: Settings, *, expected: Literal["services", "images", ""] 
 
 def _read(settings: Settings) -> Repository:
     composed = compose.read(settings.compose_files, settings.compose_variables)
-    problems = list(composed.problems)
+    named = image_files.read(settings)
+    problems = [*composed.problems, *named.problems]
     files = _uncovered(settings, composed.builds)
     drafts: dict[str, Service] = {}
     entries = (*composed.builds, *(_entry(file) for file in files if not file.variant))
@@ -136,6 +141,7 @@ def _read(settings: Settings) -> Repository:
     return Repository(
         services=services,
         run_images=composed.images,
+        named_images=named.images,
         problems=tuple(problems),
         variants=tuple(file for file in files if file.variant),
     )

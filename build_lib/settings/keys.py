@@ -117,6 +117,13 @@ EXTRA_IMAGES = Key(
     parse=parsers.images,
     help="images needed besides those that Dockerfiles and compose files name; separated by commas or spaces",
 )
+IMAGE_FILES = Key(
+    name="IMAGE_FILES",
+    default="",
+    parse=parsers.path_patterns,
+    help="files that name images to run: Kubernetes manifests, Helm charts, lists, templates; patterns such as "
+    "k8s/**/*.yaml",
+)
 JOBS = Key(
     name="JOBS",
     default="",

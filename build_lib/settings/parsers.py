@@ -66,6 +66,15 @@ def file_names(text: str) -> tuple[str, ...]:
     return found
 
 
+def path_patterns(text: str) -> tuple[str, ...]:
+    """Paths, or patterns of paths, in which `**` is a whole component."""
+    found = words(text)
+    parts = [part for pattern in found for part in pattern.split("/")]
+    if any(pattern.startswith("/") for pattern in found) or any("**" in part and part != "**" for part in parts):
+        raise ValueError("paths relative to the repository, or patterns of paths, such as k8s/**/*.yaml")
+    return found
+
+
 def tag(text: str) -> str:
     """A tag that is valid at every registry."""
     if not is_tag(text):

@@ -55,6 +55,7 @@ class Settings:
     build_arg_settings: Mapping[str, str] = field(default_factory=dict)  # BUILD_ARG_NAME, by NAME
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # SECRET_NAME, by NAME: a file or a variable
     compose_variables: Mapping[str, str] = field(repr=False)  # the environment, and flags by their settings' names
+    variables: Mapping[str, str] = field(repr=False, compare=False)  # for placeholders: all names that are set
     values: Mapping[str, object] = field(repr=False)  # by the names of the settings; a wrong one is a SettingsError
 
     services_dir = Setting(keys.SERVICES_DIR)
@@ -70,6 +71,7 @@ class Settings:
     registry_ca_file = Setting(keys.REGISTRY_CA_FILE)
     platform = Setting(keys.PLATFORM)
     extra_images = Setting(keys.EXTRA_IMAGES)
+    image_files = Setting(keys.IMAGE_FILES)
     jobs = Setting(keys.JOBS)
     pull_jobs = Setting(keys.PULL_JOBS)
     pull_through = Setting(keys.PULL_THROUGH)
@@ -120,6 +122,7 @@ class Settings:
             build_arg_settings=MappingProxyType(_named(named, keys.BUILD_ARG)),
             secrets=MappingProxyType(_named(named, keys.SECRET)),
             compose_variables=MappingProxyType(docker | dict(environ) | given),
+            variables=MappingProxyType(_not_secret(named | given)),
             values=MappingProxyType(values),
         )
 
@@ -243,6 +246,14 @@ def _value(key: Key[T], text: str, origin: str) -> T | SettingsError:
         return parse(key, text, origin)
     except SettingsError as error:
         return error
+
+
+def _not_secret(given: Mapping[str, str]) -> dict[str, str]:
+    """These texts, and the defaults of the settings that are not among them, without the secrets."""
+    known = described().values()
+    texts = {key.name: key.default for key in known} | dict(given)
+    secret = {key.name for key in known if key.secret}
+    return {name: text for name, text in texts.items() if name not in secret}
 
 
 def _named(found: Mapping[str, str], prefix: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.commands import ROOT
 
 _VARIES = "…"
-_PROBLEMS = {"report", "_report", "_problem", "Problem", "Refusal"}  # what is told of a file or a source, not raised
+_PROBLEMS = {"report", "remark", "_report", "_problem", "Problem", "Refusal"}  # told of a file or a source, not raised
 _WRAPS = "translated"  # of engine/sdk_errors and registry/connections: what was tried, then the other side's own words
 
 

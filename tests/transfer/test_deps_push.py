@@ -127,6 +127,18 @@ def test_layers_of_an_image_that_is_there_already_are_mounted(
     assert done[second]["bytes_moved"] == dry["bytes_moved"] == image.size - len(shared)
 
 
+def test_images_that_a_manifest_names_are_pushed_and_saved(
+    registries: Registries, registry: Registry, private: Registry, project: Path, inv: Inv
+) -> None:
+    name = f"{registry.host}/a/tool:1"
+    digest = write(registries, name, make([layer(own="1")]))
+    (project / "pod.yaml").write_text("spec: {containers: [{image: '{{HUB}}/a/tool:1'}]}\n")
+    environment = {"IMAGE_FILES": "*.yaml", "HUB": registry.host}
+    assert pushed(inv, "-r", f"{private.host}/p", **environment)[name]["digest"] == digest
+    done = inv("deps-save", "--json", "-f", str(project / "deps.tar"), **environment)
+    assert [item["image"] for item in json.loads(done.stdout)["images"]] == [name], done.stderr
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_digests_are_the_same_at_the_target(
     form: str, registries: Registries, registry: Registry, private: Registry, project: Path, inv: Inv
