@@ -27,13 +27,13 @@ from build_lib.hub.layer import Layer
 from build_lib.hub.packages import Packages, Published
 from build_lib.hub.repository_layer import Staged, is_earlier, is_package, stage, write
 from build_lib.reference import Reference
-from build_lib.repository import WITH_SLURM, WITHOUT_SLURM, Repository
+from build_lib.repository import HUB, PACKAGES_FROM, WITH_SLURM, WITHOUT_SLURM, Repository
 from build_lib.settings import Settings
 from build_lib.units import number
 
-SOURCE = "slurm-build"
+SOURCE = PACKAGES_FROM
 INDEXER = "apphub-indexer"
-TARGET = "apphub"
+TARGET = HUB
 OUT = "/out"
 PAGES = "/usr/share/nginx/html/pkgs"
 DEB = "slurm-deb"
