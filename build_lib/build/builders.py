@@ -3,12 +3,13 @@
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from build_lib.build.running import Host
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, BuildFailed, SettingsError
 from build_lib.graph import Cancel
@@ -29,8 +30,10 @@ class Builder(Protocol):
     def name(self) -> str:
         """The builder's name, for people."""
 
-    def build(self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel) -> None:
-        """Build the service's image under its name.
+    def build(
+        self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel, hosts: Sequence[Host] = ()
+    ) -> None:
+        """Build the service's image under its name, while other services run, the hosts.
 
         Raises:
             BuildFailed: the build failed; the message ends with the last lines of the log.
@@ -48,15 +51,18 @@ class CommandLine:
     secrets: Mapping[str, str]
     pull: bool
 
-    def build(self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel) -> None:
+    def build(
+        self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel, hosts: Sequence[Host] = ()
+    ) -> None:
         """See Builder."""
         if not self.contexts:
             _refuse_contexts(service, self.name)
+        environment = past_proxies(self.environment, hosts)
         with _dockerfile(service, log) as path, log.open("w", encoding="utf-8") as file:
-            pull = ["--pull"] if self.pull and not service.needs else []  # another service's image is in no registry
-            flags = [*_options(service, labels), *_secrets(self.secrets), *_proxies(self.environment), *pull]
-            command = [*self.command, *flags, "--file", str(path), str(service.context)]
-            code = run(command, log=file, cancel=cancel, env=self.environment)
+            pull = ["--pull"] if self.pull and not service.uses_siblings else []
+            flags = [*_options(service, labels), *_secrets(self.secrets), *_proxies(environment), *pull]
+            command = [*self.command, *flags, *_hosts(hosts), "--file", str(path), str(service.context)]
+            code = run(command, log=file, cancel=cancel, env=environment)
         if code:
             raise _failed(service, log)
 
@@ -70,7 +76,9 @@ class Classic:
     pull: bool = False
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def build(self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel) -> None:
+    def build(
+        self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel, hosts: Sequence[Host] = ()
+    ) -> None:
         """See Builder."""
         _refuse_contexts(service, self.name)
         _refuse_ignore_files(service)
@@ -90,9 +98,11 @@ class Classic:
                         tag=str(service.image),
                         target=service.target or None,
                         platform=service.platform or None,
-                        buildargs={**self.proxies, **service.args},
-                        pull=self.pull and not service.needs,
+                        buildargs={**past_proxies(self.proxies, hosts), **service.args},
+                        pull=self.pull and not service.uses_siblings,
                         labels=dict(labels),
+                        extra_hosts={host.name: host.address for host in hosts},
+                        nocache=bool(hosts),  # its cache does not know what a RUN downloaded from them
                     )
             except BuildError as error:
                 file.write(f"\n{error.message}\n")
@@ -266,6 +276,26 @@ def _proxies(environment: Mapping[str, str]) -> Iterator[str]:
     """Build arguments for proxies, which need no ARG; by name, because a proxy's address may contain a password."""
     for name in proxy_names(environment):
         yield from ("--build-arg", name)
+
+
+def _hosts(hosts: Sequence[Host]) -> Iterator[str]:
+    """The hosts, each under a second name too.
+
+    To BuildKit's cache, a RUN has the names of its hosts, but not their addresses (solver/llbsolver/ops/exec.go). The
+    second name changes with the content, so that RUN is repeated when there may be something else to download.
+    """
+    for host in hosts:
+        for name in (host.name, host.content):
+            yield from ("--add-host", f"{name}:{host.address}")
+
+
+def past_proxies(environment: Mapping[str, str], hosts: Sequence[Host]) -> Mapping[str, str]:
+    """Return the variables with the hosts added to those that are reached without a proxy, if there is one."""
+    if not hosts or not proxy_names(environment):
+        return environment
+    known = environment.get("no_proxy") or environment.get("NO_PROXY")
+    direct = ",".join(filter(None, (known, *(host.name for host in hosts))))
+    return {**environment, "NO_PROXY": direct, "no_proxy": direct}
 
 
 def proxy_names(environment: Mapping[str, str]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from build_lib import state
 from build_lib.build.builders import Builder
 from build_lib.build.records import Records
+from build_lib.build.running import RunningServices
 from build_lib.build.up_to_date import Check
 from build_lib.engine import Engine, built_here
 from build_lib.errors import BuildError, BuildFailed
@@ -35,6 +36,8 @@ def build(
     engine: Engine,
     settings: Settings,
     *,
+    services: Mapping[str, Service] | None = None,
+    prepare: Callable[[str], None] = lambda _name: None,
     why_missing: Callable[[Reference], str] = lambda _image: "",
     pull: bool = False,
     on_start: Callable[[str], None] = lambda _name: None,
@@ -45,19 +48,27 @@ def build(
 
     `why_missing` says why an image could not be pulled, for the error of a service that needs it. With `pull`, the
     builder itself pulls base images that are missing or have a newer version.
+
+    `services` has those that run while others are built, if they are not in `checks`. Before such a service is started,
+    `prepare` is called with its name, in another thread; what it raises fails the builds that need the service.
     """
+    runnable = {name: check.service for name, check in checks.items()} | dict(services or {})
 
     def work(name: str, cancel: Cancel) -> Built:
         began = time.monotonic()
         check = checks[name]
         changed = (
-            _build_one(check, builder, engine, settings, None if pull else why_missing, cancel) if check.reason else ()
+            _build_one(check, builder, engine, settings, running, None if pull else why_missing, cancel)
+            if check.reason
+            else ()
         )
         _name_as_in_compose(check.service, engine)
         return Built(name=name, reason=check.reason, seconds=time.monotonic() - began, changed=tuple(changed))
 
     needs = {name: check.service.needs for name, check in checks.items()}
-    return run(needs, work, jobs=settings.builds_at_once, on_start=on_start, on_end=on_end, fail_fast=fail_fast)
+    jobs = settings.builds_at_once
+    with RunningServices(runnable, engine, settings, prepare) as running:
+        return run(needs, work, jobs=jobs, on_start=on_start, on_end=on_end, fail_fast=fail_fast)
 
 
 def _build_one(
@@ -65,6 +76,7 @@ def _build_one(
     builder: Builder,
     engine: Engine,
     settings: Settings,
+    running: RunningServices,
     why_missing: Callable[[Reference], str] | None,
     cancel: Cancel,
 ) -> Sequence[str]:
@@ -76,7 +88,7 @@ def _build_one(
     records = Records(check.service, settings)
     records.write_begun(check.image)
     try:
-        _run_builder(check, builder, settings, why_missing, cancel)
+        _run_builder(check, builder, settings, running, why_missing, cancel)
         changed = check.context.changes(records.look())
     except BuildError as error:
         if cancel.requested():
@@ -101,6 +113,7 @@ def _run_builder(
     check: Check,
     builder: Builder,
     settings: Settings,
+    running: RunningServices,
     why_missing: Callable[[Reference], str] | None,
     cancel: Cancel,
 ) -> None:
@@ -113,8 +126,9 @@ def _run_builder(
         raise _missing_images(check, why_missing)
     _require_files(check.service)
     service = check.service if why_missing is None else with_images(check.service, check.pins)
+    hosts = running.hosts(service, cancel)
     with state.writing(log):
-        builder.build(service, {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel)
+        builder.build(service, {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel, hosts)
 
 
 def _require_files(service: Service) -> None:

@@ -17,6 +17,15 @@ _SHOWN = 100  # characters of a name in a message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BuildWith:
+    """The name of a service that has to run during a build, and the file and the line of that."""
+
+    name: str
+    path: Path
+    line: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BuildEntry:
     """A service that this repository builds."""
 
@@ -31,6 +40,8 @@ class BuildEntry:
     platforms: tuple[str, ...]
     path: Path  # the file and the line of the service's name
     line: int
+    build_with: tuple[BuildWith, ...] = ()  # our extension `x-build-with`
+    health_check: tuple[str, ...] | None = None  # as in a Dockerfile; () if disabled; None: that of the image counts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,7 +158,25 @@ def _build_entry(name: str, service: Part, build: Part) -> BuildEntry:
         platforms=platforms or ((platform,) if platform else ()),
         path=service.path,
         line=service.line,
+        build_with=_build_with(build),
+        health_check=_health_check(service),
     )
+
+
+def _build_with(build: Part) -> tuple[BuildWith, ...]:
+    named = build.get("x-build-with")
+    parts = (named.parts or {}).values() if named else ()
+    return tuple(BuildWith(name=part.text, path=part.path, line=part.line) for part in parts if part.text)
+
+
+def _health_check(service: Part) -> tuple[str, ...] | None:
+    """The section's test ("healthcheck"), whose first word says how to run it, as in the Docker Engine's API."""
+    section = service.get("healthcheck")
+    if section is None:
+        return None
+    test = tuple(section.texts("test").values())
+    disabled = section.get_text("disable") == "true" or test[:1] == ("NONE",)
+    return () if disabled else test or None
 
 
 def _dockerfile(context: str, name: str) -> Path:

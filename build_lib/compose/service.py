@@ -1,6 +1,6 @@
 """What one place in a compose file says about a service, in a form that can be merged.
 
-Only the keys that affect images and builds are read; all others are ignored, whatever they hold.
+Only the keys that affect images, builds and health checks are read; all others are ignored, whatever they hold.
 Section names are those of the compose specification.
 """
 
@@ -144,10 +144,22 @@ class Source:
         """`additional_contexts`: the absolute paths of directories, everything else as written."""
         return self._pairs(node, self._context)
 
-    def platforms(self, node: Node) -> Part:
-        """`platforms`: a list of strings without duplicates."""
+    def names(self, node: Node) -> Part:
+        """`platforms`, `x-build-with`: a list of strings without duplicates."""
         items = [self.text(item) for item in items_of(node)]
         return self.part(node, parts={item.text or f"line {item.line}": item for item in items})
+
+    def health_check(self, node: Node) -> Part:
+        """`healthcheck`: its test, and whether it is disabled."""
+        return self._known(node, {"test": Source.words, "disable": Source.text})
+
+    def words(self, node: Node) -> Part:
+        """`test`: a list of strings, which a later file replaces as a whole; a single string is a shell's command."""
+        items = [self.text(item) for item in items_of(node)]
+        if not isinstance(node, SequenceNode) and items:
+            items = [self.part(node, text="CMD-SHELL"), *items]
+        part = self.part(node, parts={str(place): item for place, item in enumerate(items)})
+        return replace(part, replaces=part.replaces or bool(items))
 
     def provider(self, node: Node) -> Part:
         """`provider`: only its presence matters."""
@@ -229,6 +241,7 @@ class Source:
 
 _SERVICE: Mapping[str, Reader] = {
     "build": Source.build,
+    "healthcheck": Source.health_check,
     "image": Source.text,
     "platform": Source.text,
     "provider": Source.provider,
@@ -239,8 +252,9 @@ _BUILD: Mapping[str, Reader] = {
     "context": Source.context,
     "dockerfile": Source.text,
     "dockerfile_inline": Source.text,
-    "platforms": Source.platforms,
+    "platforms": Source.names,
     "target": Source.text,
+    "x-build-with": Source.names,  # an extension of ours, under which compose reads nothing ("Extensions")
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from build_lib.build import to_run
 from build_lib.console.output import Console, failure
 from build_lib.console.problems import problems
 from build_lib.errors import Incomplete
@@ -35,10 +36,13 @@ class BuildReport:
         self._console.line(text)
 
     def checked(self, checks: Mapping[str, Check]) -> None:
-        """Print which services are out of date, and why."""
+        """Print which services are out of date, and why, and which run while others are built."""
         for name, check in checks.items():
             state = f"out of date: {check.reason}" if check.reason else self._console.good("up to date")
             self._console.line(f"  {name}: {state}")
+        for name, others in to_run(checks).items():
+            verb = "is" if len(others) == 1 else "are"
+            self._console.line(f"  {name} runs while {', '.join(others)} {verb} built")
 
     def building(self, builder: str, jobs: int) -> None:
         """Print the builder, and how many services it builds at once."""

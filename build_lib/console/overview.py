@@ -53,9 +53,12 @@ def status(console: Console, checks: Mapping[str, Check], repository: Repository
     """Print what is built, what would be rebuilt and why, and what failed in the last build."""
     rows = [_status_row(name, check) for name, check in checks.items()]
     if console.json:
-        console.document([dict(zip(_STATUS, row, strict=True)) for row in rows])
+        console.document([_status_json(row, checks[row[0]].service) for row in rows])
     else:
         console.table([title.upper() for title in _STATUS[:-1]], [row[:-1] for row in rows])
+        for name, check in checks.items():
+            if check.service.build_with:
+                console.line(f"{name} is built with {', '.join(check.service.build_with)} running")
         for name, *_, error in rows:
             if error:
                 console.line(f"last time: {error}" if name in error else f"last time: {name}: {error}")
@@ -70,7 +73,8 @@ def graph(console: Console, picture: str, repository: Repository) -> None:
 
 def _service_row(console: Console, service: Service) -> tuple[str, ...]:
     dockerfile = console.below(service.dockerfile) + (f" ({service.target})" if service.target else "")
-    needs = ", ".join((*service.needs, *(str(image) for image in service.base_images)))
+    siblings = (f"{name} (running)" if name in service.build_with else name for name in service.needs)
+    needs = ", ".join((*siblings, *(str(image) for image in service.base_images)))
     return (service.name, str(service.image), dockerfile, needs or "-")
 
 
@@ -83,6 +87,7 @@ def _service_json(service: Service) -> dict[str, Any]:
         "target": service.target,
         "args": dict(service.args),
         "needs": list(service.needs),
+        "build_with": list(service.build_with),
         "base_images": [str(image) for image in service.base_images],
     }
 
@@ -110,6 +115,10 @@ def _dependency_json(item: Dependency) -> dict[str, Any]:
 def _status_row(name: str, check: Check) -> tuple[str, ...]:
     """The columns of `_STATUS`, without the last failure if the service is up to date by now."""
     return (name, str(check.service.image), _state(check), check.reason, check.failed if check.reason else "")
+
+
+def _status_json(row: Sequence[str], service: Service) -> dict[str, Any]:
+    return {**dict(zip(_STATUS, row, strict=True)), "build_with": list(service.build_with)}
 
 
 def _state(check: Check) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from build_lib.engine.containers import Container as Container
     from build_lib.engine.containers import owner as owner
     from build_lib.engine.images import Image as Image
+    from build_lib.engine.images import Program as Program
     from build_lib.engine.load_plan import LoadPlan as LoadPlan
     from build_lib.engine.load_plan import NotLoadable as NotLoadable
     from build_lib.engine.push import push_by_engine as push_by_engine

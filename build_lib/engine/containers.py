@@ -1,4 +1,4 @@
-"""Temporary containers: to read and write an image's files, or to run its program."""
+"""Temporary containers: to read and write an image's files, or to run its program, once or as a server."""
 
 import platform
 import socket
@@ -6,7 +6,8 @@ import tarfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import IO, Any
+from dataclasses import dataclass
+from typing import IO, Any, Literal
 
 from docker.errors import NotFound
 
@@ -15,6 +16,18 @@ from build_lib.engine.sdk_errors import translated
 from build_lib.settings import Settings
 
 TEMPORARY_LABEL = "build-lib.temporary"  # on each container that the program makes; its value is who made it
+_CHECK_NANOSECONDS = 500_000_000  # between two health checks
+_NO_START_PERIOD = 1_000_000  # the shortest one, in nanoseconds: newer engines check less often during it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Health:
+    """Whether a container still runs (else its exit code), passed its health check, and what the last check printed."""
+
+    running: bool
+    code: int
+    healthy: bool
+    said: str
 
 
 class Container:
@@ -52,6 +65,35 @@ class Container:
         with translated(f"cannot write to {path} of a container from {self._image}"):
             self._api.put_archive(self._id, path, archive)
 
+    def start(self) -> None:
+        """Start it; its end is not waited for."""
+        with translated(f"cannot run a container from {self._image}"):
+            self._api.start(self._id)
+
+    def health(self) -> Health:
+        """How it is now."""
+        with translated(f"cannot look at a container from {self._image}"):
+            state = self._api.inspect_container(self._id)["State"]
+        health = state.get("Health") or {}
+        checks = health.get("Log") or [{}]
+        return Health(
+            running=state["Running"],
+            code=state["ExitCode"],
+            healthy=health.get("Status") == "healthy",
+            said=checks[-1].get("Output", ""),
+        )
+
+    def address(self) -> str:
+        """Its address in its network; "" if it has none."""
+        with translated(f"cannot look at a container from {self._image}"):
+            networks = self._api.inspect_container(self._id)["NetworkSettings"]["Networks"]
+        return next((network["IPAddress"] for network in networks.values()), "")
+
+    def last_lines(self, count: int) -> str:
+        """The last lines that it printed."""
+        with translated(f"cannot read the log of a container from {self._image}"):
+            return str(self._api.logs(self._id, tail=count).decode(errors="replace"))
+
     def run(self, said: bytes = b"") -> tuple[int, str]:
         """Start it, write `said` to its standard input, and wait for its end; its exit code and all that it printed."""
         with translated(f"cannot run a container from {self._image}"):
@@ -80,21 +122,36 @@ class Containers:
         environment: Mapping[str, str] | None = None,
     ) -> Iterator[Container]:
         """A container without network that is removed on every way out; created, not started."""
+        options = {
+            "command": list(command),
+            "environment": dict(environment or {}),
+            "stdin_open": True,
+            "network_disabled": True,
+            "host_config": self._api.create_host_config(network_mode="none"),
+        }
+        with self._created(image, owner, **options) as container:
+            yield container
+
+    @contextmanager
+    def serving(self, image: str, *, owner: str, test: Sequence[str]) -> Iterator[Container]:
+        """A running container in the engine's default network, with this health check; removed on every way out.
+
+        The test is in the engine's form, such as `("CMD-SHELL", "true")`.
+        """
+        check = {"test": list(test), "interval": _CHECK_NANOSECONDS, "start_period": _NO_START_PERIOD}
+        with self._created(image, owner, healthcheck=check) as container:
+            container.start()
+            yield container
+
+    @contextmanager
+    def _created(self, image: str, owner: str, **options: Any) -> Iterator[Container]:
+        name, labels = f"build-lib-{uuid.uuid4().hex[:12]}", {TEMPORARY_LABEL: owner}
         with translated(f"cannot create a container from {image}"):
-            made = self._api.create_container(
-                image,
-                command=list(command),
-                environment=dict(environment or {}),
-                stdin_open=True,
-                name=f"build-lib-{uuid.uuid4().hex[:12]}",
-                labels={TEMPORARY_LABEL: owner},
-                network_disabled=True,
-                host_config=self._api.create_host_config(network_mode="none"),
-            )
+            id = self._api.create_container(image, name=name, labels=labels, **options)["Id"]
         try:
-            yield Container(self._api, made["Id"], image)
+            yield Container(self._api, id, image)
         finally:
-            self.remove(made["Id"])
+            self.remove(id)
 
     def of(self, owner: str) -> list[str]:
         """The ids of all containers of this owner."""
@@ -116,9 +173,9 @@ class Containers:
                 return
 
 
-def owner(settings: Settings) -> str:
-    """The owner of the temporary containers of `copy-slurm`: this machine and this project."""
-    return f"{platform.node()}:{settings.project_root}:copy-slurm"
+def owner(settings: Settings, work: Literal["copy-slurm", "build"] = "copy-slurm") -> str:
+    """The owner of the temporary containers of this work: this machine and this project."""
+    return f"{platform.node()}:{settings.project_root}:{work}"
 
 
 def _tell(stdin: Any, said: bytes) -> None:

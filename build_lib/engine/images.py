@@ -26,6 +26,15 @@ class Image:
         return cls(id=item["Id"], labels=item.get("Labels") or {}, size=int(item.get("Size") or 0))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Program:
+    """What an image runs as: its id, the test of its health check, and the TCP ports that it exposes."""
+
+    id: str
+    test: tuple[str, ...]  # () without a health check
+    ports: tuple[int, ...]
+
+
 class Images:
     """An engine's images. Methods may be called from several threads."""
 
@@ -63,6 +72,23 @@ class Images:
             found = self._api.inspect_image(str(image))
         here = "/".join(filter(None, (found["Os"], found["Architecture"], found.get("Variant"))))
         return here == platform or here.startswith(f"{platform}/") or platform.startswith(f"{here}/")
+
+    def program(self, image: Reference) -> Program:
+        """What the image runs as.
+
+        Raises:
+            EngineError: there is no such image.
+        """
+        with translated(f"cannot look at {image}"):
+            found = self._api.inspect_image(str(image))
+        config = found.get("Config") or {}
+        test = tuple((config.get("Healthcheck") or {}).get("Test") or ())
+        exposed = (port.split("/") for port in config.get("ExposedPorts") or ())  # such as 80/tcp
+        return Program(
+            id=found["Id"],
+            test=() if test[:1] == ("NONE",) else test,
+            ports=tuple(sorted(int(number) for number, protocol in exposed if protocol == "tcp")),
+        )
 
     def layers(self, image: str) -> tuple[str, ...]:
         """The digests of the image's uncompressed layers, lowest first.

@@ -75,7 +75,7 @@ def remove(leftovers: Sequence[Leftover], engine: Engine | None, settings: Setti
 
 
 def _containers(engine: Engine, settings: Settings) -> Iterator[Leftover]:
-    for id in engine.containers.of(owner(settings)):
+    for id in (*engine.containers.of(owner(settings)), *engine.containers.of(owner(settings, "build"))):
         yield Leftover(kind="container", name=id, why="left by a run that was killed")
 
 

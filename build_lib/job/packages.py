@@ -56,6 +56,17 @@ def copy(repository: Repository, done: Collection[str], engine: Engine, settings
     return Step(lines=tuple(lines), hubs=tuple(copied), failures=tuple(failures))
 
 
+def copy_into(name: str, repository: Repository, engine: Engine, settings: Settings) -> None:
+    """Copy the packages into a service that is to be run, if it is a hub.
+
+    Raises:
+        BuildError: they could not be copied.
+    """
+    for hub in find_hubs(repository, settings):
+        if hub.name == name:
+            copy_slurm.copy(hub, repository, engine, settings)
+
+
 def verify(copied: Collection[Hub], repository: Repository, engine: Engine, settings: Settings) -> list[BuildError]:
     """Check that the hubs have their packages, and return what is wrong."""
     wrong = {hub.name: _lacking(hub, repository, engine, settings) for hub in copied}

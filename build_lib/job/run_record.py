@@ -144,6 +144,7 @@ class Recorder:
             "began": times[0] if times else None,
             "seconds": round(times[1] - times[0], 3) if len(times) > 1 else None,
             "needs": list(service.needs),
+            "build_with": list(service.build_with),
             "base_images": [str(image) for image in service.base_images],
             "blocked_by": list(outcome.blocked_by) if outcome else [],
             "log": str(log.relative_to(self._settings.state_dir)) if times and log.exists() else None,

@@ -73,7 +73,7 @@ def build(
 
     def work(recorder: Recorder) -> Result:
         recorder.checked(checks)
-        return _build(checks, engine, settings, recorder, fail_fast=fail_fast, pull=pull)
+        return _build(checks, repository, engine, settings, recorder, fail_fast=fail_fast, pull=pull)
 
     return _recorded(work, "build", engine, settings, listener)
 
@@ -200,7 +200,7 @@ def _steps(
     fail_fast: bool,
 ) -> Result:
     listener.step(2, "build")
-    result = _build(checks, engine, settings, listener, fail_fast=fail_fast)
+    result = _build(checks, repository, engine, settings, listener, fail_fast=fail_fast)
     if fail_fast and result.failures:
         return result
     done = {outcome.name for outcome in result.outcomes if outcome.done}
@@ -221,6 +221,7 @@ def _steps(
 
 def _build(
     checks: Mapping[str, Check],
+    repository: Repository,
     engine: Engine,
     settings: Settings,
     listener: Listener,
@@ -238,6 +239,9 @@ def _build(
     def why_missing(image: Reference) -> str:
         return prefetch.reasons(image, settings)
 
+    def prepare(name: str) -> None:
+        packages.copy_into(name, repository, engine, settings)
+
     def on_start(name: str) -> None:
         if checks[name].reason:
             listener.on_start(name)
@@ -247,6 +251,8 @@ def _build(
         builder,
         engine,
         settings,
+        services=repository.services,
+        prepare=prepare,
         why_missing=why_missing,
         pull=pull,
         on_start=on_start,

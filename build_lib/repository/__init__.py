@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from build_lib.repository.build_context import Context as Context
     from build_lib.repository.dependencies import Dependency as Dependency
     from build_lib.repository.dockerfiles import Found as Found
+    from build_lib.repository.edges import Edge as Edge
     from build_lib.repository.nothing_found import dockerfiles_line as dockerfiles_line
     from build_lib.repository.nothing_found import no_services as no_services
     from build_lib.repository.services import WITH_SLURM as WITH_SLURM

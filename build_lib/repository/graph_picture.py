@@ -16,7 +16,8 @@ FORMS: tuple[Form, ...] = ("text", "mermaid", "dot", "svg")
 def draw(services: Mapping[str, Service], form: str, settings: Settings) -> str:
     """Return the graph of these services in one of FORMS; svg is made by graphviz's `dot`.
 
-    In mermaid and dot, arrows lead from a dependency to its dependents, in the order of the build.
+    In mermaid and dot, arrows lead from a dependency to its dependents, in the order of the build. Dotted ones are from
+    a service that runs while the other one is built.
 
     Raises:
         BuildError: there is no such format, or graphviz is not installed.
@@ -37,9 +38,9 @@ def _text(services: Mapping[str, Service]) -> Iterator[str]:
     below = {need for service in services.values() for need in service.needs}
     shown: set[str] = set()
 
-    def branch(name: str, indent: str, last: str) -> Iterator[str]:
+    def branch(name: str, indent: str, last: str, *, running: bool = False) -> Iterator[str]:
         again = name in shown and (services[name].needs or services[name].base_images)
-        yield f"{indent}{last}{name}{' (see above)' if again else ''}"
+        yield f"{indent}{last}{name}{' (running)' if running else ''}{' (see above)' if again else ''}"
         if again:
             return
         shown.add(name)
@@ -49,7 +50,7 @@ def _text(services: Mapping[str, Service]) -> Iterator[str]:
         for place, (item, is_service) in enumerate(items):
             mark = "└── " if place == len(items) - 1 else "├── "
             if is_service:
-                yield from branch(item, inner, mark)
+                yield from branch(item, inner, mark, running=item in services[name].build_with)
             else:
                 yield f"{inner}{mark}{item} (image)"
 
@@ -58,13 +59,16 @@ def _text(services: Mapping[str, Service]) -> Iterator[str]:
             yield from branch(name, "", "")
 
 
-def _edges(services: Mapping[str, Service]) -> Iterator[tuple[str, str]]:
-    """Edges from dependency to dependent; services are `s` and their index, images `i` and theirs."""
+def _edges(services: Mapping[str, Service]) -> Iterator[tuple[str, str, bool]]:
+    """Edges from dependency to dependent, and whether the former runs while the latter is built.
+
+    Services are `s` and their index, images `i` and theirs.
+    """
     numbers = {name: f"s{place}" for place, name in enumerate(services)}
     images = _images(services)
     for name, service in services.items():
-        yield from ((numbers[need], numbers[name]) for need in service.needs)
-        yield from ((images[str(image)], numbers[name]) for image in service.base_images)
+        yield from ((numbers[need], numbers[name], need in service.build_with) for need in service.needs)
+        yield from ((images[str(image)], numbers[name], False) for image in service.base_images)
 
 
 def _images(services: Mapping[str, Service]) -> dict[str, str]:
@@ -78,8 +82,8 @@ def _mermaid(services: Mapping[str, Service]) -> Iterator[str]:
         yield f'  s{place}["{name}"]'
     for image, id in _images(services).items():
         yield f'  {id}(["{image}"])'
-    for start, end in _edges(services):
-        yield f"  {start} --> {end}"
+    for start, end, runs in _edges(services):
+        yield f"  {start} {'-. running .->' if runs else '-->'} {end}"
 
 
 def _dot(services: Mapping[str, Service]) -> Iterator[str]:
@@ -89,8 +93,8 @@ def _dot(services: Mapping[str, Service]) -> Iterator[str]:
         yield f'  s{place} [shape=box, label="{name}"];'
     for image, id in _images(services).items():
         yield f'  {id} [shape=ellipse, style=dashed, label="{image}"];'
-    for start, end in _edges(services):
-        yield f"  {start} -> {end};"
+    for start, end, runs in _edges(services):
+        yield f"  {start} -> {end}{' [style=dotted, label=running]' if runs else ''};"
     yield "}"
 
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +11,9 @@ from build_lib.dockerfile import ImageUse, Reading, read, with_names, wrong_with
 from build_lib.errors import BuildError, InvalidReference
 from build_lib.image_files import NamedImage
 from build_lib.reference import Reference
-from build_lib.repository import dockerfiles, names
+from build_lib.repository import dockerfiles, edges, names
 from build_lib.repository.dockerfiles import Found
+from build_lib.repository.edges import Edge
 from build_lib.repository.nothing_found import no_services
 from build_lib.settings import Settings
 
@@ -42,9 +41,25 @@ class Service:
     line: int
     reading: Reading
     external: tuple[ImageUse, ...] = ()  # the uses of external images
-    needs: tuple[str, ...] = ()  # the sibling services that it depends on
+    edges: tuple[Edge, ...] = ()  # to the sibling services that it depends on
+    health_check: tuple[str, ...] | None = None  # the compose file's, as in `compose.BuildEntry`
     in_compose: Reference | None = None  # the compose file's name for the image, which it gets after its build, too
     wrong_tags: tuple[Problem, ...] = ()  # siblings' images with another tag than this release's: it cannot be built
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The sibling services that it depends on, in the order of their names."""
+        return tuple(sorted({edge.name for edge in self.edges}))
+
+    @property
+    def build_with(self) -> tuple[str, ...]:
+        """Those of them that run during its build."""
+        return tuple(sorted({edge.name for edge in self.edges if edge.kind == "running"}))
+
+    @property
+    def uses_siblings(self) -> bool:
+        """Whether its build uses the image of another service, which is in no registry."""
+        return any(edge.kind == "image" for edge in self.edges)
 
     @property
     def base_images(self) -> tuple[Reference, ...]:
@@ -74,7 +89,8 @@ class Repository:
         """
         for name in names:
             if name not in self.services:
-                raise _unknown(name, self.services)
+                hint = edges.similar(name, self.services)
+                raise BuildError(f"there is no service {name!r}", hint=hint)
         wanted = set(names or self.services)
         queue = list(wanted)
         while queue:
@@ -104,7 +120,7 @@ def discover(settings: Settings, *, expected: Literal["services", "images", ""] 
     Raises:
         BuildError: services depend on each other in a circle; or there is nothing of what is expected, and no problem
             that explains it. Images are those of services, and those that compose files run, or that `IMAGE_FILES` or
-            `EXTRA_IMAGES` name.
+            `EXTRA_IMAGES` name. Or a service is to be built with another one running that is not there.
     """
     repository = _read(settings)
     images = repository.run_images or repository.named_images or settings.extra_images
@@ -135,8 +151,9 @@ def _read(settings: Settings) -> Repository:
         problems += _context_problems(service, drafts)
     owner = {service.in_compose.canonical: service.name for service in drafts.values() if service.in_compose}
     owner |= {service.image.repository: service.name for service in drafts.values()}
-    services = {name: _linked(drafts[name], drafts, owner) for name in sorted(drafts)}
-    _refuse_circle(services)
+    edges.refuse_unknown((edge for service in drafts.values() for edge in service.edges), drafts, settings)
+    services = {name: _linked(drafts[name], drafts, owner, settings) for name in sorted(drafts)}
+    edges.refuse_circle({name: service.edges for name, service in services.items()})
     problems += (problem for service in services.values() for problem in service.wrong_tags)
     return Repository(
         services=services,
@@ -209,6 +226,8 @@ def _service(
         origin=entry.path,
         line=entry.line,
         platform=_platform_of(entry, settings),
+        edges=tuple(edges.running(entry, settings)),
+        health_check=entry.health_check,
         reading=read(text, args, entry.target, _platform_of(entry, settings) or None),
     )
 
@@ -230,7 +249,9 @@ def _problem(entry: compose.BuildEntry | Service, reason: str) -> Problem:
     return Problem(path=path, line=entry.line, reason=reason)
 
 
-def _linked(service: Service, all_services: Mapping[str, Service], owner: Mapping[str, str]) -> Service:
+def _linked(
+    service: Service, all_services: Mapping[str, Service], owner: Mapping[str, str], settings: Settings
+) -> Service:
     """The service with its images classified: those of siblings are dependencies, the others are external.
 
     `owner` has the service of each image repository that is built here, and of each image that compose files name.
@@ -245,9 +266,18 @@ def _linked(service: Service, all_services: Mapping[str, Service], owner: Mappin
         service,
         additional_contexts=contexts,
         external=tuple(use for use in uses if not _owner(use, service, owner)),
-        needs=tuple(sorted({name for _, name in siblings})),
+        edges=(
+            *(Edge(name=name, kind="image", where=_where(use, service, settings)) for use, name in siblings),
+            *edges.with_packages(service.edges, all_services, settings),
+        ),
         wrong_tags=tuple(problem for problem in wrong if problem),
     )
+
+
+def _where(use: ImageUse, service: Service, settings: Settings) -> str:
+    """Where an image is named, for messages."""
+    path = service.origin if use.kind == "context" else service.dockerfile
+    return f"{dockerfiles.below(path, settings)}:{use.line}"
 
 
 def _wrong_tag(service: Service, use: ImageUse, sibling: Service) -> Problem | None:
@@ -318,21 +348,3 @@ def _context_problems(service: Service, all_services: Collection[str]) -> Iterat
         if wrong:
             reason = f"service {service.name}: the additional context {name}: {wrong}"
             yield Problem(path=service.origin, line=service.line, reason=reason)
-
-
-def _refuse_circle(services: Mapping[str, Service]) -> None:
-    try:
-        TopologicalSorter({name: service.needs for name, service in services.items()}).prepare()
-    except CycleError as error:
-        circle = " -> ".join(reversed(error.args[1]))
-        raise BuildError(
-            f"services depend on each other in a circle: {circle}",
-            hint="one of these Dockerfiles has to use another image",
-        ) from None
-
-
-def _unknown(name: str, known: Collection[str]) -> BuildError:
-    near = get_close_matches(name, list(known), n=3)
-    listed = f"the services are {', '.join(known)}" if known else "this repository has no services"
-    hint = f"did you mean {' or '.join(near)}?" if near else listed
-    return BuildError(f"there is no service {name!r}", hint=hint)

@@ -167,6 +167,19 @@ BUILD_JOBS = Key(
     parse=parsers.optional_count,
     help="how many services are built at once; empty: one per core",
 )
+BUILD_WITH = Key(
+    name="BUILD_WITH",
+    default="",
+    parse=parsers.pairs,
+    help="services that run while others are built: slurm-master=apphub runs apphub, at http://apphub:PORT, while "
+    "slurm-master is built",
+)
+READY_SECONDS = Key(
+    name="READY_SECONDS",
+    default="120",
+    parse=parsers.count,
+    help="how many seconds a service that runs for a build may take until it is ready",
+)
 TRIES = Key(
     name="TRIES",
     default="4",

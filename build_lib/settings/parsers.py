@@ -53,6 +53,14 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
+def pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """Pairs of services, the first of which needs the second."""
+    found = tuple(word.partition("=")[::2] for word in words(text))
+    if not all(first and second and "=" not in second for first, second in found):
+        raise ValueError("pairs of services such as slurm-master=apphub, separated by commas or spaces")
+    return found
+
+
 def directories(text: str) -> tuple[str, ...]:
     """Directories, or patterns of directories; the repository's top for ""."""
     return words(text) or (".",)

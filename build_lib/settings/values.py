@@ -79,6 +79,8 @@ class Settings:
     push_jobs = Setting(keys.PUSH_JOBS)
     builder_backend = Setting(keys.BUILDER_BACKEND)
     build_jobs = Setting(keys.BUILD_JOBS)
+    build_with = Setting(keys.BUILD_WITH)
+    ready_seconds = Setting(keys.READY_SECONDS)
     tries = Setting(keys.TRIES)
     stall_seconds = Setting(keys.STALL_SECONDS)
     apt_mirror = Setting(keys.APT_MIRROR)

@@ -74,6 +74,16 @@ def test_contexts_merge_by_name_and_platforms_are_added(read_files: Read) -> Non
     assert entry.platforms == ("p", "q", "r")
 
 
+def test_services_that_run_are_added_and_a_health_check_is_replaced(read_files: Read) -> None:
+    files = {
+        "a.yaml": "services: {a: {build: {x-build-with: [b, c]}, healthcheck: {test: [CMD, curl, -f, x]}}}",
+        "b.yaml": "services: {a: {build: {x-build-with: d}, healthcheck: {test: [CMD, 'true']}}}",
+    }
+    entry = build(read_files(files, first=2))
+    assert [item.name for item in entry.build_with] == ["b", "c", "d"]
+    assert entry.health_check == ("CMD", "true")
+
+
 @pytest.mark.parametrize(
     ("base", "over"),
     [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from build_lib.compose.project import BuildEntry, Compose, ImageEntry, Problem, read
+from build_lib.compose.project import BuildEntry, BuildWith, Compose, ImageEntry, Problem, read
 from build_lib.errors import InvalidReference
 from build_lib.reference import Reference
 from tests.support.projects import write
@@ -167,6 +167,31 @@ def test_the_long_form_gives_each_attribute(repository: Repository) -> None:
         ("u", "https://x/y.git"),
     )
     assert entry.platforms == ("linux/amd64", "linux/arm64")
+
+
+@pytest.mark.parametrize("names", ["apphub", "[apphub]", "[apphub, apphub]"])
+def test_the_services_that_run_during_the_build_are_an_extension(repository: Repository, names: str) -> None:
+    entry = repository.build(f"services:\n  a:\n    build:\n      context: .\n      x-build-with: {names}\n")
+    assert entry.build_with == (BuildWith(name="apphub", path=repository.root / "compose.yaml", line=5),)
+
+
+@pytest.mark.parametrize(
+    ("check", "read"),
+    [
+        ("{test: curl -f localhost, interval: 30s, retries: 5}", ("CMD-SHELL", "curl -f localhost")),
+        ("{test: [CMD, curl, -f, localhost]}", ("CMD", "curl", "-f", "localhost")),
+        ("{test: [CMD-SHELL, 'exit $$?']}", ("CMD-SHELL", "exit $?")),
+        ("{test: [NONE]}", ()),
+        ("{disable: true}", ()),
+        ("{disable: true, test: curl}", ()),
+        ("{interval: 30s}", None),
+        ("{test: }", None),
+    ],
+)
+def test_the_health_check_is_the_one_of_the_engine_s_api(
+    repository: Repository, check: str, read: tuple[str, ...] | None
+) -> None:
+    assert repository.build(f"services: {{a: {{build: ., healthcheck: {check}}}}}").health_check == read
 
 
 def test_context_defaults_to_the_project_directory(repository: Repository) -> None:

@@ -311,7 +311,9 @@ def test_a_circle_is_refused_with_the_circle_spelled_out(project: Path, inv: Inv
         (project / f"src/{name}/Dockerfile").write_text(f"FROM ai-infra-{other}:v0.3.6-dev\n")
     with pytest.raises(BuildError) as caught:
         look(project)
-    circle = caught.value.message.removeprefix("services depend on each other in a circle: ").split(" -> ")
+    names, _, places = caught.value.message.removeprefix("services depend on each other in a circle: ").partition(" (")
+    assert "a uses the image of b (src/a/Dockerfile:1)" in places
+    circle = names.split(" -> ")
     assert circle[0] == circle[-1]
     assert set(itertools.pairwise(circle)) == {("a", "b"), ("b", "c"), ("c", "a")}
     assert inv("services").returncode == 1

@@ -37,6 +37,7 @@ def service(name: str, state: str = "built", *needs: str, **values: Any) -> dict
         "began": None,
         "seconds": None,
         "needs": list(needs),
+        "build_with": [],
         "base_images": [],
         "blocked_by": [],
         "log": None,
