@@ -35,7 +35,7 @@ ONLY_IN = {  # other people's packages
     "docker": {"engine", "registry/credentials"},
     "requests": {"engine", "registry"},
     "invoke": {"executor", "tasks"},
-    "dotenv": {"settings", "compose"},
+    "dotenv": {"settings"},
     "yaml": {"compose", "image_files"},
     "colorama": {"console"},
     "tqdm": {"console"},

@@ -1,7 +1,7 @@
-"""Compose files, combined as compose does it: several of them, `include`, `extends`, profiles, variables.
+"""Compose files, found and combined as `docker compose` does it: overrides, `include`, `extends`, profiles, variables.
 
-In: paths of compose files, and an environment. Out: the services that are built and how, the images that are only run,
-and problems, each with file and line. `yaml_nodes` and `expand`, by which they are read, also serve other files.
+In: a directory, and environment variables. Out: the services that are built and how, the images that are only run, and
+problems, each with file and line. `yaml_nodes` and `expand`, by which files are read, also serve other files.
 """
 
 from typing import TYPE_CHECKING

@@ -1,27 +1,20 @@
 """Variables in compose files and in `.env` files: `$NAME`, `${NAME}`, `${NAME:-default}` and similar forms.
 
-The rules are those of the compose specification, sections "Interpolation" and "Env_file format". Where they are
-silent, compose-go decides (`template/template.go`, `dotenv/parser.go`): braces inside a default are balanced, and
-a dollar sign that does not begin a variable is kept.
+The rules are those of the compose specification, section "Interpolation". Where it is silent, compose-go decides
+(`template/template.go`): braces inside a default are balanced, and a dollar sign that does not begin a variable is
+kept.
 """
 
-import io
 import re
-from collections import ChainMap
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-from dotenv.parser import Binding, parse_stream
 
 from build_lib.errors import BuildError
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _TOKEN = re.compile(rf"\$(?:(?P<dollar>\$)|(?P<plain>{_NAME})|\{{(?:(?P<name>{_NAME})(?P<operator>:?[-+?])?)?)")
 _BRACE = re.compile(r"[{}]")
-_SINGLE_QUOTED = re.compile(r"[^=]*=[^\S\r\n]*'")
 _DEEPEST = 50  # defaults inside defaults
 _GROWTH = 1 << 16  # characters by which values may lengthen a text: variables made of variables grow exponentially
-_LARGEST = 1 << 22  # characters of all values of an env file
 
 
 class InvalidInterpolation(BuildError):
@@ -108,46 +101,3 @@ def _closing_braces(text: str) -> dict[int, int]:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= 40 else text[:40] + "…"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EnvFile:
-    """An env file's variables, and its problems as (line, reason)."""
-
-    variables: Mapping[str, str]
-    problems: tuple[tuple[int, str], ...] = ()
-
-
-def read_env_file(text: str, variables: Mapping[str, str]) -> EnvFile:
-    """Return the variables that a file's text sets; they may use `variables` and those above them in the file.
-
-    A name without an equals sign sets nothing, and a value in single quotes is literal.
-    """
-    found: dict[str, str] = {}
-    known = ChainMap(dict(variables), found)
-    problems: list[tuple[int, str]] = []
-    size = 0
-    for binding in parse_stream(io.StringIO(text)):
-        if binding.error:
-            problems.append((_line(binding), "this is not of the form NAME=VALUE"))
-        elif binding.key is not None and binding.value is not None and size < _LARGEST:
-            try:
-                found[binding.key] = _value(binding, known)
-                size += len(found[binding.key])
-            except InvalidInterpolation as error:
-                problems.append((_line(binding), f"{binding.key}: {error.message}"))
-    if size >= _LARGEST:
-        problems.append((0, f"the values are longer than {_LARGEST} characters"))
-    return EnvFile(variables=found, problems=tuple(problems))
-
-
-def _value(binding: Binding, known: Mapping[str, str]) -> str:
-    value = binding.value or ""
-    return value if _SINGLE_QUOTED.match(binding.original.string) else expand(value, known)
-
-
-def _line(binding: Binding) -> int:
-    """The line of a binding; the parser counts from the blank lines above it."""
-    string = binding.original.string
-    blank = string[: len(string) - len(string.lstrip())]
-    return binding.original.line + blank.count("\n")

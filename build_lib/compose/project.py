@@ -1,13 +1,14 @@
 """Compose files: which services are built here and how, and which images are only run.
 
-The rules are those of the compose specification (compose-spec on GitHub); services of all profiles are included.
+The rules are those of the compose specification (compose-spec on GitHub).
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from build_lib.compose.environment import look
 from build_lib.compose.files import load
 from build_lib.compose.service import Part, is_remote
 from build_lib.errors import InvalidReference
@@ -31,6 +32,7 @@ class BuildEntry:
 
     name: str
     image: str | None  # the name of the result, if given
+    default_image: str  # the name that compose gives it otherwise; "" for a service that is in no compose file
     context: Path | str  # an absolute path, or a remote context as written
     dockerfile: Path | None  # absolute, or within a remote context; None if it is inline
     dockerfile_inline: str | None
@@ -42,6 +44,8 @@ class BuildEntry:
     line: int
     build_with: tuple[BuildWith, ...] = ()  # our extension `x-build-with`
     health_check: tuple[str, ...] | None = None  # as in a Dockerfile; () if disabled; None: that of the image counts
+    profiles: tuple[str, ...] = ()
+    active: bool = True  # whether it is deployed: it has no profiles, or one of them is active
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +57,8 @@ class ImageEntry:
     platform: str | None
     path: Path  # the file and the line of the image's name
     line: int
+    profiles: tuple[str, ...] = ()
+    active: bool = True  # as for a BuildEntry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,37 +78,46 @@ class Problem:
 class Compose:
     """The services of all files by kind, in the order of their names, and the problems."""
 
-    builds: tuple[BuildEntry, ...]
-    images: tuple[ImageEntry, ...]
-    problems: tuple[Problem, ...]
+    name: str = ""  # of the project
+    files: tuple[Path, ...] = ()
+    builds: tuple[BuildEntry, ...] = ()
+    images: tuple[ImageEntry, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
-def read(files: Sequence[Path], variables: Mapping[str, str]) -> Compose:
-    """Read compose files that belong together; later ones override earlier ones, as with `docker compose -f`.
+def read(directory: Path, variables: Mapping[str, str]) -> Compose:
+    """Read the compose files that `docker compose` reads in a directory, given the environment variables.
 
-    `variables` take precedence over the `.env` beside the first file. No content raises an exception: what cannot be
-    understood becomes a problem, and the rest is returned.
+    Among these, `COMPOSE_FILE`, `COMPOSE_PROFILES` and others mean what they mean to compose. No content raises an
+    exception: what cannot be understood becomes a problem, and the rest is returned.
     """
     problems: list[Problem] = []
 
     def report(path: Path, line: int, reason: str) -> None:
         problems.append(Problem(path=path, line=line, reason=reason))
 
-    services = load(files, variables, report).parts if files else None
+    project = look(directory, variables, report)
+    if not project.files:
+        return Compose()
+    name, services = load(project, report)
     entries: list[BuildEntry | ImageEntry] = []
-    for name, service in sorted((services or {}).items()):
-        wrong = [Problem(path=part.path, line=part.line, reason=part.error) for part in _wrong(name, service)]
+    for service, part in sorted(services.items()):
+        profiles = tuple(part.texts("profiles").values())
+        active = project.activates(profiles)
+        wrong = [Problem(path=it.path, line=it.line, reason=it.error) for it in _wrong(service, part, active=active)]
         problems += wrong
         if not wrong:
-            entries += _entries(name, service)
+            entries += (replace(entry, profiles=profiles, active=active) for entry in _entries(service, part, name))
     return Compose(
+        name=name,
+        files=project.files,
         builds=tuple(entry for entry in entries if isinstance(entry, BuildEntry)),
         images=tuple(entry for entry in entries if isinstance(entry, ImageEntry)),
         problems=tuple(sorted(set(problems), key=lambda problem: (problem.path, problem.line, problem.reason))),
     )
 
 
-def _wrong(name: str, service: Part) -> Iterator[Part]:
+def _wrong(name: str, service: Part, *, active: bool) -> Iterator[Part]:
     """The parts that prevent a service from becoming an entry, each with its reason."""
     errors = list(service.errors(f"service {name}"))
     yield from errors
@@ -111,9 +126,15 @@ def _wrong(name: str, service: Part) -> Iterator[Part]:
         return
     if build and build.get_text("dockerfile") and build.get_text("dockerfile_inline"):
         yield replace(build, error=f"service {name}: it has both a dockerfile and a dockerfile_inline")
-    elif not build and image and not _is_image(image.text or ""):
+    elif not build and active:
+        yield from _wrong_image(name, service, image)
+
+
+def _wrong_image(name: str, service: Part, image: Part | None) -> Iterator[Part]:
+    """What is wrong with a service that runs an image; as compose does, this asks only for those that are deployed."""
+    if image and not _is_image(image.text or ""):
         yield replace(image, error=f"service {name}: {_named(image)} is not an image name")
-    elif not build and not image and not service.get("provider"):
+    elif not image and not service.get("provider"):
         yield replace(service, error=f"service {name}: it has neither an image nor a build section")
 
 
@@ -131,16 +152,16 @@ def _is_image(text: str) -> bool:
     return True
 
 
-def _entries(name: str, service: Part) -> Iterator[BuildEntry | ImageEntry]:
+def _entries(name: str, service: Part, project: str) -> Iterator[BuildEntry | ImageEntry]:
     build, image = service.get("build"), service.get("image")
     if build:
-        yield _build_entry(name, service, build)
+        yield _build_entry(name, service, build, project)
     elif image:
         platform = service.get_text("platform") or None
         yield ImageEntry(name=name, image=image.text or "", platform=platform, path=image.path, line=image.line)
 
 
-def _build_entry(name: str, service: Part, build: Part) -> BuildEntry:
+def _build_entry(name: str, service: Part, build: Part, project: str) -> BuildEntry:
     """The build section's keys with their defaults ("Compose Build Specification", Attributes)."""
     context = build.get_text("context") or ""
     inline = build.get_text("dockerfile_inline") or None
@@ -149,6 +170,7 @@ def _build_entry(name: str, service: Part, build: Part) -> BuildEntry:
     return BuildEntry(
         name=name,
         image=service.get_text("image") or None,
+        default_image=f"{project}-{name}",
         context=context if is_remote(context) else Path(context),
         dockerfile=None if inline else _dockerfile(context, build.get_text("dockerfile") or "Dockerfile"),
         dockerfile_inline=inline,

@@ -5,6 +5,7 @@ Section names are those of the compose specification.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,11 +13,15 @@ from typing import Any
 
 from yaml.nodes import MappingNode, Node, SequenceNode
 
+from build_lib.compose.environment import Project
 from build_lib.compose.interpolation import InvalidInterpolation, expand
-from build_lib.compose.yaml_nodes import Field, Fields, is_null, items_of, line_of, text_of
+from build_lib.compose.yaml_nodes import Field, Fields, is_null, is_number, items_of, line_of, text_of
 from build_lib.errors import BuildError
 
 _TEXT_COST = 100  # characters that cost as much as a part
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]{,17}|0[0-7]{1,17}|0b[01]{1,17}|0x[0-9a-fA-F]{1,15})")
+_OCTAL = re.compile(r"^([-+]?0)(?=[0-7]+$)")
+_FRACTION = re.compile(r"[-+]?(?:[0-9]{1,15}\.[0-9]{,15}|\.[0-9]{1,15})")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +101,14 @@ def merge(base: Part, over: Part) -> Part:
     return replace(base, parts=parts)
 
 
+def settled(part: Part) -> Part:
+    """Return the part without `!reset` and `!override`, which have no meaning for a service that extends this one."""
+    if part.parts is None:
+        return replace(part, replaces=False)
+    parts = {name: settled(item) for name, item in part.parts.items() if not item.absent}
+    return replace(part, parts=parts, replaces=False)
+
+
 class Refused(BuildError):
     """An `include` or `extends` that cannot be followed."""
 
@@ -108,8 +121,7 @@ class Source:
     """Where texts come from, which determines what their variables and relative paths mean."""
 
     path: Path
-    directory: Path
-    variables: Mapping[str, str] = field(repr=False)
+    project: Project
     fields: Fields = field(repr=False)
 
     def service(self, service: Field) -> Part:
@@ -117,12 +129,14 @@ class Source:
         return replace(self._known(service.node, _SERVICE), line=service.line)
 
     def text(self, node: Node) -> Part:
-        """A string with its variables substituted."""
+        """A string with its variables substituted; a number becomes the string that compose makes of it."""
         written = text_of(node)
         if written is None:
             return self.part(node, error="" if is_null(node) else "this has to be a string")
+        if is_number(node):
+            return self.part(node, text=_printed(written), written=written)
         try:
-            return self.part(node, text=expand(written, self.variables), written=written)
+            return self.part(node, text=expand(written, self.project.variables), written=written)
         except InvalidInterpolation as error:
             return self.part(node, error=error.message)
 
@@ -137,15 +151,18 @@ class Source:
         return self._location(self.text(node))
 
     def arguments(self, node: Node) -> Part:
-        """`args`: a name without a value takes that of the variable, and is left out if it is not set."""
+        """`args`: a name without a value takes that of the variable, and is left out if it is not set.
+
+        In an included file, too, it is the variable of the outermost project: so does compose-go's loader/normalize.go.
+        """
         return self._pairs(node, self._argument)
 
     def contexts(self, node: Node) -> Part:
         """`additional_contexts`: the absolute paths of directories, everything else as written."""
         return self._pairs(node, self._context)
 
-    def names(self, node: Node) -> Part:
-        """`platforms`, `x-build-with`: a list of strings without duplicates."""
+    def strings(self, node: Node) -> Part:
+        """`platforms`, `profiles`, `x-build-with`: a list of strings without duplicates."""
         items = [self.text(item) for item in items_of(node)]
         return self.part(node, parts={item.text or f"line {item.line}": item for item in items})
 
@@ -187,10 +204,10 @@ class Source:
 
     def full_path(self, text: str) -> Path:
         """Return the absolute path, as in compose-go's paths/resolve.go: `~` is the home directory."""
-        home = self.variables.get("HOME", "")
+        home = self.project.variables.get("HOME", "")
         if home and (text == "~" or text.startswith("~/")):
             text = home + text[1:]
-        return Path(os.path.normpath(self.directory / text))
+        return Path(os.path.normpath(self.project.directory / text))
 
     def part(self, node: Node, **content: Any) -> Part:
         """Return a part with the node's line; the content of `!reset` is ignored ("Reset value").
@@ -225,7 +242,7 @@ class Source:
 
     def _argument(self, name: str, part: Part) -> Part:
         if part.empty and not part.replaces:
-            return replace(part, text=self.variables.get(name), replaces=True)
+            return replace(part, text=self.project.outermost.get(name), replaces=True)
         return part
 
     def _context(self, name: str, part: Part) -> Part:
@@ -244,6 +261,7 @@ _SERVICE: Mapping[str, Reader] = {
     "healthcheck": Source.health_check,
     "image": Source.text,
     "platform": Source.text,
+    "profiles": Source.strings,
     "provider": Source.provider,
 }
 _BUILD: Mapping[str, Reader] = {
@@ -252,15 +270,26 @@ _BUILD: Mapping[str, Reader] = {
     "context": Source.context,
     "dockerfile": Source.text,
     "dockerfile_inline": Source.text,
-    "platforms": Source.names,
+    "platforms": Source.strings,
     "target": Source.text,
-    "x-build-with": Source.names,  # an extension of ours, under which compose reads nothing ("Extensions")
+    "x-build-with": Source.strings,  # an extension of ours, under which compose reads nothing ("Extensions")
 }
 
 
 def is_remote(context: str) -> bool:
     """Return whether a context is not a local directory but a URL, git repository or service (paths/context.go)."""
     return "://" in context or context.startswith(("github.com/", "git@", "service:"))
+
+
+def _printed(number: str) -> str:
+    """A number as Go, which compose is written in, reads and prints it: 3.10 is 3.1, and 010 is 8."""
+    plain = number.replace("_", "")
+    if _WHOLE.fullmatch(plain):
+        return str(int(_OCTAL.sub(r"\1o", plain), 0))
+    if not _FRACTION.fullmatch(plain):
+        return number
+    value = float(plain)
+    return str(int(value)) if value.is_integer() else str(value)
 
 
 def _split(part: Part) -> tuple[str, Part]:

@@ -17,12 +17,13 @@ from yaml.reader import ReaderError
 
 from build_lib.errors import BuildError
 
-_MERGE, _NULL, _BOOL = ("tag:yaml.org,2002:" + kind for kind in ("merge", "null", "bool"))
+_MERGE, _NULL, _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{kind}" for kind in ("merge", "null", "bool", "int", "float"))
 _LARGEST = 1 << 22  # bytes in a file
 _DEEPEST = 50  # merge keys inside merge keys
 _MOST = 250_000  # parts that all files together may expand to; a long text counts as several
 
 Report = Callable[[int, str], None]  # takes a line, or 0 for the whole file, and the reason
+FileReport = Callable[[Path, int, str], None]  # takes the file, too
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +104,11 @@ def text_of(node: Node) -> str | None:
         return None
     text = str(node.value)
     return text.lower() if node.tag == _BOOL and text.lower() in ("true", "false") else text
+
+
+def is_number(node: Node) -> bool:
+    """Return whether the node is a number, in the notations of YAML 1.1."""
+    return node.tag in (_INT, _FLOAT)
 
 
 def is_null(node: Node) -> bool:

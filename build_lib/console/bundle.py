@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from build_lib.console.output import in_words
-from build_lib.console.problems import problems
+from build_lib.console.problems import left_out, problems
 from build_lib.errors import Incomplete
 from build_lib.units import number, size
 
@@ -53,6 +53,7 @@ class SaveReport:
             self._console.table(("IMAGE", "FROM", "SIZE", "DIGEST"), _saved_rows(saved))
             for text in _saved_lines(saved, dry=self._console.dry):
                 self._console.line(text)
+        left_out(self._console, repository)
         problems(self._console, repository)
         self._console.hints(saved.outcomes)
         missing = saved.listing.missing

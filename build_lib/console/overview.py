@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from build_lib.console.problems import problems
+from build_lib.console.problems import left_out, problems
 from build_lib.repository import dockerfiles_line
 
 if TYPE_CHECKING:  # as in output
@@ -46,6 +46,7 @@ def deps(console: Console, found: Sequence[Dependency], repository: Repository, 
     else:
         rows = [row for item in found for row in _dependency_rows(item)]
         console.table(("IMAGE", "KIND", "NEEDED BY", "WHERE"), rows)
+        left_out(console, repository)
     problems(console, repository)
 
 

@@ -1,11 +1,12 @@
-"""Prints the errors in a repository's files, and the remarks, for every command that reads these files."""
+"""Prints what is wrong in a repository's files, and what is left out of them, for the commands that read them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from build_lib.console.output import Console, stderr_line
-from build_lib.errors import Incomplete
+from build_lib.errors import Incomplete, InvalidReference
+from build_lib.reference import Reference
 from build_lib.units import number, printable
 
 if TYPE_CHECKING:  # as in output
@@ -27,6 +28,29 @@ def problems(console: Console, repository: Repository) -> None:
     errors = len(repository.problems) - remarks
     if errors:
         raise Incomplete(f"{number(errors, 'error')} in the repository's files, see above")
+
+
+def left_out(console: Console, repository: Repository) -> None:
+    """Print how many images are not included because no profile of the services that run them is active."""
+    own = [name for one in repository.services.values() for name in (one.image, one.in_compose) if name]
+    named = [item.image for item in repository.named_images]
+    included = {_canonical(entry.image) for entry in repository.run_images} | {
+        name.canonical for name in (*own, *named)
+    }
+    entries = [entry for entry in repository.not_deployed if _canonical(entry.image) not in included]
+    if entries:
+        images = number(len({_canonical(entry.image) for entry in entries}), "image")
+        profiles = ", ".join(sorted({profile for entry in entries for profile in entry.profiles}))
+        line = f"{images} left out, for profiles that are not active: {profiles} (COMPOSE_PROFILES)"
+        console.line(printable(line))
+
+
+def _canonical(image: str) -> str:
+    """The image's name in its longest form, or the text if it is no name."""
+    try:
+        return Reference.parse(image).canonical
+    except InvalidReference:
+        return image
 
 
 def wrong_tags(console: Console, repository: Repository) -> None:

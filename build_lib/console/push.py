@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from build_lib.console.output import Console, in_words
-from build_lib.console.problems import problems
+from build_lib.console.problems import left_out, problems
 from build_lib.errors import Incomplete
 from build_lib.units import number, size
 
@@ -79,6 +79,7 @@ class DepsPushReport:
             self._console.table(("IMAGE", "RESULT", "FROM", "TRANSFERRED", "REUSED", "DIGEST"), rows)
         else:
             self._console.line("no dependency images")
+        left_out(self._console, repository)
         _end(self._console, "image", outcomes, repository)
 
 

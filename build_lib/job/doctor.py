@@ -107,7 +107,7 @@ def _env_file(settings: Settings) -> Iterator[Finding]:
 
 
 def _repository(repository: Repository, settings: Settings) -> Iterator[Finding]:
-    files = ", ".join(path.name for path in settings.compose_files) or "no compose file"
+    files = ", ".join(path.name for path in repository.compose_files) or "no compose file"
     what = "services"
     if not repository.services:
         fix = no_services(settings).hint

@@ -44,6 +44,19 @@ def of(entry: BuildEntry, shared: Container[str], settings: Settings) -> Names:
     return Names(image=image, in_compose=written if named else None)
 
 
+def by_default(entry: BuildEntry, used: Container[str]) -> Reference | None:
+    """Return the name PROJECT-SERVICE that compose gives to an image without a name of its own.
+
+    It is None unless it is one of the `used` names: nobody else looks for it.
+    """
+    if entry.image is not None or not entry.default_image:
+        return None
+    with suppress(InvalidReference):
+        name = Reference.parse(entry.default_image)
+        return name if name.canonical in used else None
+    return None
+
+
 def _written(entry: BuildEntry, settings: Settings) -> Reference:
     return Reference.parse(entry.image) if entry.image is not None else _with_prefix(entry, settings)
 

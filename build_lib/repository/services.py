@@ -71,15 +71,17 @@ class Service:
 class Repository:
     """All services by name, in the order of their names, the images that are only run, problems and remarks.
 
-    `named_images` are those of the files that IMAGE_FILES names, `variants` the Dockerfiles that no compose file and no
-    setting makes a service.
+    `named_images` are those of the files that IMAGE_FILES names, `not_deployed` those that only services without an
+    active profile run. `variants` are Dockerfiles that no compose file and no setting makes a service.
     """
 
     services: Mapping[str, Service]
     run_images: tuple[compose.ImageEntry, ...]
     problems: tuple[Problem, ...]
     named_images: tuple[NamedImage, ...] = ()
+    not_deployed: tuple[compose.ImageEntry, ...] = ()
     variants: tuple[Found, ...] = ()
+    compose_files: tuple[Path, ...] = ()
 
     def chosen(self, names: Sequence[str]) -> dict[str, Service]:
         """Return the named services and all that they depend on; without names, all services.
@@ -119,18 +121,18 @@ def discover(settings: Settings, *, expected: Literal["services", "images", ""] 
 
     Raises:
         BuildError: services depend on each other in a circle; or there is nothing of what is expected, and no problem
-            that explains it. Images are those of services, and those that compose files run, or that `IMAGE_FILES` or
+            that explains it. Images are those of services, and those that compose files, `IMAGE_FILES` or
             `EXTRA_IMAGES` name. Or a service is to be built with another one running that is not there.
     """
     repository = _read(settings)
-    images = repository.run_images or repository.named_images or settings.extra_images
+    images = repository.run_images or repository.not_deployed or repository.named_images or settings.extra_images
     if expected and not (repository.services or repository.problems or (expected == "images" and images)):
         raise no_services(settings)
     return repository
 
 
 def _read(settings: Settings) -> Repository:
-    composed = compose.read(settings.compose_files, settings.compose_variables)
+    composed = compose.read(settings.project_root, settings.compose_variables)
     named = image_files.read(settings)
     problems = [*composed.problems, *named.problems]
     files = _uncovered(settings, composed.builds)
@@ -143,6 +145,10 @@ def _read(settings: Settings) -> Repository:
             problems.append(found)
         else:
             drafts[found.name] = found
+    used = {name for service in drafts.values() for name in _named_images(service)}
+    for entry in composed.builds:
+        if entry.name in drafts and (name := names.by_default(entry, used)):
+            drafts[entry.name] = replace(drafts[entry.name], in_compose=name)
     for service in drafts.values():
         problems += (
             Problem(path=service.dockerfile, line=item.line, reason=item.reason, remark=item.remark)
@@ -157,10 +163,12 @@ def _read(settings: Settings) -> Repository:
     problems += (problem for service in services.values() for problem in service.wrong_tags)
     return Repository(
         services=services,
-        run_images=composed.images,
+        run_images=tuple(image for image in composed.images if image.active),
         named_images=named.images,
         problems=tuple(problems),
+        not_deployed=tuple(image for image in composed.images if not image.active),
         variants=tuple(file for file in files if file.variant),
+        compose_files=composed.files,
     )
 
 
@@ -175,6 +183,7 @@ def _entry(file: Found) -> compose.BuildEntry:
     return compose.BuildEntry(
         name=file.name,
         image=None,
+        default_image="",
         context=file.path.parent,
         dockerfile=file.path,
         dockerfile_inline=None,
@@ -230,6 +239,14 @@ def _service(
         health_check=entry.health_check,
         reading=read(text, args, entry.target, _platform_of(entry, settings) or None),
     )
+
+
+def _named_images(service: Service) -> Iterator[str]:
+    """The images that its Dockerfile and its contexts name, in their longest form."""
+    contexts = (place.removeprefix(_IMAGE) for _, place in service.additional_contexts if place.startswith(_IMAGE))
+    for name in (*(use.name for use in service.reading.images), *contexts):
+        if not wrong_with(name):
+            yield Reference.parse(name).canonical
 
 
 def _platform_of(entry: compose.BuildEntry, settings: Settings) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from build_lib import state
-from build_lib.settings.keys import PREFIXED
+from build_lib.settings.keys import OF_COMPOSE, PREFIXED
 from build_lib.settings.values import described
 
 _HEAD = """\
@@ -24,6 +24,10 @@ which overrides the default. Items of lists are separated by commas or white spa
 environment only, is the repository to work on. The default is that of `tasks.py`; but build-lib's own `inv`, called
 from outside of build-lib, works on the repository that it is called from, and says so.
 
+The settings whose names begin with `COMPOSE_` mean what they mean to `docker compose`. It reads the same `.env`, by its
+own rules, and a `.env` beside the first compose file. `COMPOSE_ENV_FILES`, read from the environment only, names files
+to read instead of both, separated by commas, and `COMPOSE_DISABLE_ENV_FILE=1` leaves both out.
+
 | setting | flag | default | meaning |
 | --- | --- | --- | --- |
 """
@@ -32,7 +36,7 @@ from outside of build-lib, works on the repository that it is called from, and s
 def env_example() -> str:
     """The content of `.env.example`."""
     settings = [f"# {key.help}\n{key.name}={key.default}\n" for key in described().values()]
-    named = [f"# {help}\n# {name}={value}\n" for name, value, help in PREFIXED]
+    named = [f"# {help}\n# {name}={value}\n" for name, value, help in (*OF_COMPOSE, *PREFIXED)]
     return "\n".join([_HEAD, *settings, *named])
 
 
@@ -46,7 +50,7 @@ def _rows() -> Iterator[str]:
         default = f"`{key.default}`" if key.default else ""
         flag = f"`--{key.flag}`" if key.flag else ""
         yield f"| `{key.name}` | {flag} | {default} | {_cell(key.help)}{' (secret)' if key.secret else ''} |\n"
-    for name, _, help in PREFIXED:
+    for name, _, help in (*OF_COMPOSE, *PREFIXED):
         yield f"| `{name}` | | | {_cell(help)} |\n"
 
 

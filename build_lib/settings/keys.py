@@ -18,7 +18,25 @@ PREFIXED = (  # settings with variable names: name, value, help
         "file, or name of an environment variable, with the secret NAME of RUN --mount=type=secret,id=NAME",
     ),
 )
-COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+OF_COMPOSE = (  # variables that mean here what they mean to docker compose, by its own rules: name, value, help
+    (
+        "COMPOSE_FILE",
+        os.pathsep.join(["compose.yaml", "compose.site.yaml"]),
+        "compose files; otherwise the first of compose.yaml, compose.yml, docker-compose.yml, docker-compose.yaml that "
+        "exists, and the compose.override.yaml beside it",
+    ),
+    ("COMPOSE_PATH_SEPARATOR", os.pathsep, f"what separates the files in COMPOSE_FILE; otherwise '{os.pathsep}'"),
+    (
+        "COMPOSE_PROFILES",
+        "debug,site",
+        "profiles to deploy, or * for all; images that only the services of other profiles run are not needed",
+    ),
+    (
+        "COMPOSE_PROJECT_NAME",
+        "name",
+        "name of the compose project; otherwise that in the compose file, or that of its directory",
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,12 +63,6 @@ DOCKERFILES = Key(
     default="Dockerfile",
     parse=parsers.file_names,
     help="file names of the Dockerfiles that make services; patterns such as Dockerfile.* name several",
-)
-COMPOSE_FILE = Key(
-    name="COMPOSE_FILE",
-    default="",
-    parse=parsers.text,
-    help=f"compose files, separated by '{os.pathsep}'; empty: the first of {', '.join(COMPOSE_NAMES)} that exists",
 )
 IMAGE_PREFIX = Key(
     name="IMAGE_PREFIX",

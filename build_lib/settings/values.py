@@ -60,7 +60,6 @@ class Settings:
 
     services_dir = Setting(keys.SERVICES_DIR)
     dockerfiles = Setting(keys.DOCKERFILES)
-    compose_file = Setting(keys.COMPOSE_FILE)
     image_prefix = Setting(keys.IMAGE_PREFIX)
     image_tag = Setting(keys.IMAGE_TAG)
     private_registry = Setting(keys.PRIVATE_REGISTRY)
@@ -191,15 +190,6 @@ class Settings:
         """The directory of the program's own files: logs, records, locks."""
         return self.project_root / ".build"
 
-    @property
-    def compose_files(self) -> tuple[Path, ...]:
-        """The compose files to read: those of COMPOSE_FILE, or else the first default name that exists."""
-        if self.compose_file:
-            named = (part for part in self.compose_file.split(os.pathsep) if part)
-            return tuple(self.project_root / part for part in named)
-        usual = (self.project_root / name for name in keys.COMPOSE_NAMES)
-        return tuple(path for path in usual if path.is_file())[:1]
-
 
 def described() -> dict[str, Key[Any]]:
     """The keys of all settings by their field in Settings, in the order in which they are documented."""
@@ -221,7 +211,7 @@ def worked_on(own: Path, environ: Mapping[str, str] | None = None) -> Path:
 
 def unknown_in_env_file(path: Path) -> tuple[list[str], list[str]]:
     """The unknown names in a `.env` file, and the names of all settings."""
-    known = [key.name for key in described().values()]
+    known = [*(key.name for key in described().values()), *(name for name, _, _ in keys.OF_COMPOSE)]
     found = read_env_file(path)
     return [name for name in found if name not in known and not name.startswith((keys.BUILD_ARG, keys.SECRET))], known
 

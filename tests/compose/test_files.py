@@ -1,5 +1,6 @@
 """Several compose files, `extends` and `include`, by the sections of the compose specification."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,8 @@ def read_files(tmp_path: Path) -> Read:
     """Write files, and read as many of them as `first` says, with the others beside them."""
 
     def call(files: dict[str, str], *, first: int = 1, **variables: str) -> Compose:
-        return read(write(tmp_path, files)[:first], variables)
+        names = [str(path) for path in write(tmp_path, files)[:first]]
+        return read(tmp_path, {"COMPOSE_FILE": os.pathsep.join(names), **variables})
 
     return call
 
@@ -211,13 +213,13 @@ def test_a_reset_on_top_of_extends_also_reaches_earlier_files(read_files: Read) 
     assert images(read_files(files, first=2)) == {"a": "x", "b": "x"}
 
 
-def test_a_reset_in_what_is_extended_also_reaches_earlier_files(read_files: Read) -> None:
+def test_a_reset_in_what_is_extended_does_not_reach_earlier_files(read_files: Read) -> None:
     files = {
         "a.yaml": "services: {a: {build: {target: t}}}",
         "b.yaml": "services: {b: {image: x, build: !reset null}, a: {extends: b, build: {args: {A: 1}}}}",
     }
     entry = build(read_files(files, first=2))
-    assert (entry.target, entry.args) == (None, (("A", "1"),))
+    assert (entry.target, entry.args) == ("t", (("A", "1"),))
 
 
 def test_an_override_of_a_whole_service_may_extend_another_one(read_files: Read) -> None:
@@ -336,18 +338,30 @@ def test_a_file_may_be_included_on_two_ways(read_files: Read) -> None:
     assert len(images(read_files(files | {"40.yaml": "services: {}"}))) == 40
 
 
-def test_of_two_included_services_of_one_name_the_first_counts_and_it_is_a_problem(
-    read_files: Read, tmp_path: Path
-) -> None:
+def test_of_two_included_services_of_one_name_the_first_is_merged_over_the_second(read_files: Read) -> None:
+    """Compose before version 5 refuses them."""
     files = {
         "compose.yaml": "include: [a.yaml, b.yaml]",
-        "a.yaml": "services: {s: {image: x}}",
-        "b.yaml": "services:\n  s: {image: y}\n",
+        "a.yaml": "services: {s: {image: x, build: {target: t}}}",
+        "b.yaml": "services:\n  s: {image: y, build: {args: {A: 1}}}\n",
+    }
+    entry = build(read_files(files))
+    assert (entry.image, entry.target, entry.args) == ("x", "t", (("A", "1"),))
+
+
+def test_an_included_service_can_be_extended(read_files: Read, tmp_path: Path) -> None:
+    """Since compose 5.1.2."""
+    files = {
+        "compose.yaml": "include: [sub/c.yaml]\nservices: {a: {extends: b, build: {target: t}}}",
+        "sub/c.yaml": "services: {b: {build: {context: x}}}",
     }
     found = read_files(files)
-    assert [entry.image for entry in found.images] == ["x"]
-    reason = f"service s: {tmp_path / 'a.yaml'} has another one of this name, which takes precedence"
-    assert reasons(found) == [("b.yaml", 2, reason)]
+    assert found.problems == ()
+    context = tmp_path / "sub/x"
+    assert [(entry.name, entry.context, entry.target) for entry in found.builds] == [
+        ("a", context, "t"),
+        ("b", context, None),
+    ]
 
 
 @pytest.mark.parametrize(

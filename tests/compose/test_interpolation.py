@@ -1,7 +1,6 @@
-"""Variables in compose files and env files, by the compose specification's "Interpolation" and "Env_file format"."""
+"""Variables in compose files, by the compose specification's "Interpolation"."""
 
 import subprocess
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from build_lib.compose.interpolation import InvalidInterpolation, expand, read_env_file
+from build_lib.compose.interpolation import InvalidInterpolation, expand
 
 VARIABLES = {"SET": "value", "EMPTY": "", "Mixed_1": "m", "DOLLAR": "$SET", "_": "u"}
 
@@ -170,35 +169,3 @@ _samples = st.recursive(
 @given(_samples)
 def test_every_text_of_the_grammar_has_its_value(sample: Sample) -> None:
     assert expand(sample.text, VARIABLES) == sample.value
-
-
-def _env(text: str, variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    read = read_env_file(text, variables or {})
-    assert not read.problems
-    return dict(read.variables)
-
-
-def test_env_file_values_may_be_quoted_and_commented() -> None:
-    text = "# c\n\nA=VAL\nB=\"VAL # in\" # c\nC='it\\'s'\nD=VAL # c\nE=VAL#in\nexport F=x\nG=\nH\n"
-    assert _env(text) == {"A": "VAL", "B": "VAL # in", "C": "it's", "D": "VAL", "E": "VAL#in", "F": "x", "G": ""}
-
-
-def test_env_file_values_have_variables_unless_single_quoted() -> None:
-    text = "A=one\nB=${A}/two\nC=\"$B/three\"\nD='$A'\nE=${X:-none}\n"
-    assert _env(text) == {"A": "one", "B": "one/two", "C": "one/two/three", "D": "$A", "E": "none"}
-
-
-def test_what_is_given_comes_before_what_an_env_file_sets() -> None:
-    assert _env("A=file\nB=$A\n", {"A": "given"})["B"] == "given"
-
-
-def test_a_broken_line_of_an_env_file_is_a_problem_with_its_line_and_the_rest_stays() -> None:
-    read = read_env_file("\n\nA='open\nB=${A:?needed}\n\nC=1\n", {})
-    assert read.variables == {"C": "1"}
-    assert [line for line, _ in read.problems] == [3, 4]
-
-
-def test_env_values_that_double_on_each_line_are_bounded() -> None:
-    read = read_env_file("A0=aa\n" + "".join(f"A{i}=$A{i - 1}$A{i - 1}\n" for i in range(1, 80)), {})
-    assert read.problems
-    assert sum(map(len, read.variables.values())) < 1 << 23

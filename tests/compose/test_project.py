@@ -1,5 +1,6 @@
 """Compose files, by the sections of the compose specification that the tests are grouped by."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class Repository:
         """Read `compose.yaml` with this text; other files are written beside it, `__` being a slash, `_` a dot."""
         names = {name.replace("__", "/").replace("_", "."): other for name, other in others.items()}
         write(self.root, {"compose.yaml": text, **names})
-        return read([self.root / "compose.yaml"], variables or {})
+        return read(self.root, variables or {})
 
     def images(self, text: str, variables: Mapping[str, str] | None = None, **others: str) -> dict[str, str]:
         """The images that are run; nothing else may be in the files, and nothing wrong."""
@@ -66,13 +67,10 @@ def test_a_service_with_an_image_and_no_build_is_run(repository: Repository) -> 
         """
     )
     path = repository.root / "compose.yaml"
-    assert found == Compose(
-        builds=(),
-        images=(
-            ImageEntry(name="cache", image="redis:7-alpine", platform="linux/arm64", path=path, line=4),
-            ImageEntry(name="proxy", image="tecnativa/tcp-proxy", platform=None, path=path, line=7),
-        ),
-        problems=(),
+    assert (found.files, found.builds, found.problems) == ((path,), (), ())
+    assert found.images == (
+        ImageEntry(name="cache", image="redis:7-alpine", platform="linux/arm64", path=path, line=4),
+        ImageEntry(name="proxy", image="tecnativa/tcp-proxy", platform=None, path=path, line=7),
     )
 
 
@@ -100,9 +98,32 @@ def test_a_service_of_a_provider_needs_neither(repository: Repository) -> None:
     assert repository.images("services: {db: {provider: {type: awesomecloud}}, a: {image: x}}") == {"a": "x"}
 
 
-def test_services_of_all_profiles_count(repository: Repository) -> None:
-    text = "services: {a: {image: x, profiles: [debug]}, b: {image: y, profiles: [never]}}"
-    assert repository.images(text) == {"a": "x", "b": "y"}
+@pytest.mark.parametrize(
+    ("profiles", "active"),
+    [
+        ("", "b"),
+        ("gpu", "ab"),
+        ("gpu, debug", "abc"),
+        ("tools", "bc"),
+        ("*", "abc"),
+        ("nobody", "b"),
+        ("gpu debug", "b"),
+    ],
+)
+def test_a_service_is_active_if_one_of_its_profiles_is(repository: Repository, profiles: str, active: str) -> None:
+    text = "services: {a: {build: ., profiles: [gpu]}, b: {image: y}, c: {image: z, profiles: [debug, tools]}}"
+    found = repository.read(text, {"COMPOSE_PROFILES": profiles})
+    entries: list[BuildEntry | ImageEntry] = [*found.builds, *found.images]
+    assert [entry.name for entry in entries if entry.active] == list(active)
+    assert found.images[1].profiles == ("debug", "tools")
+    assert found.problems == ()
+
+
+def test_what_an_inactive_service_would_run_need_not_be_valid(repository: Repository) -> None:
+    text = "services: {a: {image: 'x:$UNSET', profiles: [p]}, b: {profiles: [p]}, c: {image: y}}"
+    assert repository.read(text).problems == ()
+    assert len(repository.wrong(text, {"COMPOSE_PROFILES": "p"})) == 2
+    assert repository.wrong("services: {a: {image: '${A:?}', profiles: [p]}}")  # compose refuses that, too
 
 
 def test_keys_that_say_nothing_of_images_are_ignored_whatever_they_hold(repository: Repository) -> None:
@@ -131,6 +152,7 @@ def test_the_short_form_is_the_context_relative_to_the_project(repository: Repos
     assert repository.build("services:\n\n  web:\n    build: ./src/web\n") == BuildEntry(
         name="web",
         image=None,
+        default_image=f"{root.name}-web",
         context=root / "src" / "web",
         dockerfile=root / "src" / "web" / "Dockerfile",
         dockerfile_inline=None,
@@ -159,7 +181,7 @@ def test_the_long_form_gives_each_attribute(repository: Repository) -> None:
     )
     parent = repository.root.parent
     assert (entry.context, entry.dockerfile, entry.target) == (parent, parent / "docker" / "web.Dockerfile", "prod")
-    assert entry.args == (("A", "yes"), ("B", "2"), ("C", "true"), ("E", ""), ("V", "3.10"))
+    assert entry.args == (("A", "yes"), ("B", "2"), ("C", "true"), ("E", ""), ("V", "3.1"))
     assert entry.additional_contexts == (
         ("app", "service:app"),
         ("base", "docker-image://alpine:3"),
@@ -276,10 +298,8 @@ def test_a_missing_required_variable_is_a_problem_and_drops_its_entry_alone(repo
 
 
 def test_a_required_variable_in_what_is_overridden_is_not_needed(repository: Repository) -> None:
-    files = write(
-        repository.root, {"a.yaml": "services: {a: {image: '${X:?}'}}", "b.yaml": "services: {a: {image: y}}"}
-    )
-    assert read(files, {}).problems == ()
+    override = "services: {a: {image: y}}"
+    assert repository.images("services: {a: {image: '${X:?}'}}", compose_override_yaml=override) == {"a": "y"}
 
 
 @pytest.mark.parametrize(
@@ -293,6 +313,11 @@ def test_what_is_no_image_name_is_a_problem(repository: Repository, image: str) 
 
 def test_an_unset_variable_is_no_problem_if_the_name_is_valid_without_it(repository: Repository) -> None:
     assert repository.images("services: {a: {image: '${PREFIX}redis:7'}}") == {"a": "redis:7"}
+
+
+def test_a_name_that_no_project_can_have_is_a_problem(repository: Repository) -> None:
+    [(line, reason)] = repository.wrong("services: {a: {image: x}}", {"COMPOSE_PROJECT_NAME": "My App"})
+    assert (line, reason.partition(": ")[0]) == (0, "COMPOSE_PROJECT_NAME is 'My App'")
 
 
 def test_the_projects_name_is_a_variable(repository: Repository) -> None:
@@ -313,16 +338,21 @@ def test_a_broken_env_file_is_a_problem_of_that_file(repository: Repository) -> 
     found = repository.read("services: {a: {image: x}}", _env="A=1\nB='\n")
     assert [(problem.path.name, problem.line) for problem in found.problems] == [(".env", 2)]
     (repository.root / ".env").write_bytes(b"A=1\nB=\xff\n")
-    found = read([repository.root / "compose.yaml"], {})
+    found = read(repository.root, {})
     assert [(problem.path.name, problem.line) for problem in found.problems] == [(".env", 2)]
     assert len(found.images) == 1
+
+
+def test_without_a_compose_file_nobody_asks_what_is_in_an_env_file(tmp_path: Path) -> None:
+    write(tmp_path, {".env": "A B=c\nD='\n"})
+    assert read(tmp_path, {}) == Compose()
 
 
 @given(st.from_regex(r"\A[a-zA-Z0-9.:/@_-]{0,30}\Z") | st.from_regex(r"\A([a-zA-Z.]{1,4}[/:]){0,3}[a-z0-9_.-]{1,5}\Z"))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_image_that_is_no_problem_is_a_reference(tmp_path: Path, image: str) -> None:
     (tmp_path / "compose.yaml").write_text(f"services: {{a: {{image: '{image}'}}}}")
-    found = read([tmp_path / "compose.yaml"], {})
+    found = read(tmp_path, {})
     try:
         Reference.parse(image)
     except InvalidReference:
@@ -389,8 +419,8 @@ def test_malformed_yaml_is_a_problem_with_its_line(repository: Repository, text:
 
 
 def test_what_is_not_utf8_is_a_problem_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / "c.yaml").write_bytes(b"services:\n  a:\n    image: \xff\n")
-    [problem] = read([tmp_path / "c.yaml"], {}).problems
+    (tmp_path / "compose.yaml").write_bytes(b"services:\n  a:\n    image: \xff\n")
+    [problem] = read(tmp_path, {}).problems
     assert (problem.line, problem.reason) == (3, "the file is not UTF-8")
 
 
@@ -405,18 +435,15 @@ def test_a_file_larger_than_any_compose_file_is_a_problem(repository: Repository
 
 @pytest.mark.parametrize("text", ["", "---\n", "# nothing\n", "services:\n"])
 def test_a_file_with_nothing_in_it_gives_nothing(repository: Repository, text: str) -> None:
-    assert repository.read(text) == Compose(builds=(), images=(), problems=())
-
-
-def test_without_files_there_is_nothing() -> None:
-    assert read([], {}) == Compose(builds=(), images=(), problems=())
+    found = repository.read(text)
+    assert (found.builds, found.images, found.problems) == ((), (), ())
 
 
 @pytest.mark.parametrize("kind", ["missing", "directory"])
 def test_a_file_that_does_not_exist_is_a_problem_of_the_whole_file(repository: Repository, kind: str) -> None:
-    [good] = write(repository.root, {"good.yaml": "services: {a: {image: x}}"})
+    write(repository.root, {"good.yaml": "services: {a: {image: x}}"})
     (repository.root / "directory").mkdir()
-    found = read([repository.root / kind, good], {})
+    found = read(repository.root, {"COMPOSE_FILE": f"{kind}{os.pathsep}good.yaml"})
     assert found.problems == (Problem(path=repository.root / kind, line=0, reason="there is no such file"),)
     assert len(found.images) == 1
 
@@ -507,8 +534,8 @@ _services = st.dictionaries(st.sampled_from("ab"), _values, max_size=2).map(
 @given(st.builds("{}services:\n{}".format, _values.map("include: {}\n".format) | st.just(""), _services), _values)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_content_raises_and_what_is_found_is_whole(tmp_path: Path, first: str, second: str) -> None:
-    files = write(tmp_path, {"compose.yaml": first, "other.yaml": f"services: {second}\n"})
-    found = read(files, {})
+    write(tmp_path, {"compose.yaml": first, "compose.override.yaml": f"services: {second}\n"})
+    found = read(tmp_path, {})
     assert all(problem.reason and problem.path.is_absolute() for problem in found.problems)
     assert all(isinstance(entry.context, str) or entry.context.is_absolute() for entry in found.builds)
     assert all(entry.image for entry in found.images)

@@ -24,6 +24,7 @@ from build_lib.machine import apt, daemon
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.support.commands import run_inv
+from tests.support.debian_packages import docker_plugin
 from tests.support.shared import WORKER, one_at_a_time, shared
 
 DEBIAN = "debian:bookworm-slim"
@@ -134,33 +135,16 @@ def prefix(engine: Engine) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def buildx(machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def buildx(machine: Settings, shared_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment that has the buildx of a newer Debian, unpacked beside what the machine has."""
     found = subprocess.run(["docker", "buildx", "version"], check=False, capture_output=True)
     if found.returncode == 0:
         return {}
-    needs_root()
-    archive = apt.debian_archive(machine)
-    if archive is None:
-        pytest.skip("this machine's apt sources name no Debian archive to take docker-buildx from")
-    root = tmp_path_factory.mktemp("buildx")
-    (root / "sources.list").write_text(f"deb [trusted=yes] {archive.main} trixie main\n")
-    (root / "lists/partial").mkdir(parents=True)
-    options = [
-        f"Dir::Etc::sourcelist={root}/sources.list",
-        "Dir::Etc::sourceparts=-",
-        f"Dir::State::lists={root}/lists",
-    ]
-    options += [f"Dir::Cache::pkgcache={root}/pkgcache", f"Dir::Cache::srcpkgcache={root}/srcpkgcache"]
-    flags = [word for option in (*options, "APT::Sandbox::User=root") for word in ("-o", option)]
-    for command in (["apt-get", *flags, "-qq", "update"], ["apt-get", *flags, "-qq", "download", "docker-buildx"]):
-        subprocess.run(command, check=True, capture_output=True, cwd=root)
-    [package] = root.glob("*.deb")
-    subprocess.run(["dpkg-deb", "--extract", str(package), str(root / "x")], check=True)
-    plugin = next(path for path in (root / "x").rglob("docker-buildx") if path.is_file() and os.access(path, os.X_OK))
-    (root / "config/cli-plugins").mkdir(parents=True)
-    (root / "config/cli-plugins/docker-buildx").symlink_to(plugin)
-    return {"DOCKER_CONFIG": str(root / "config")}
+    plugin = docker_plugin("docker-buildx", "trixie", machine, shared_directory)
+    config = tmp_path_factory.mktemp("buildx")
+    (config / "cli-plugins").mkdir()
+    (config / "cli-plugins/docker-buildx").symlink_to(plugin)
+    return {"DOCKER_CONFIG": str(config)}
 
 
 # what a run says of each builder backend
