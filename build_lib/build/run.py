@@ -77,7 +77,7 @@ def _build_one(
     records.write_begun(check.image)
     try:
         _run_builder(check, builder, settings, why_missing, cancel)
-        changed = check.context.changes(records.look())
+        changed = check.context.changes(records.look(check.patterns))
     except BuildError as error:
         if cancel.requested():
             raise
@@ -85,7 +85,7 @@ def _build_one(
         records.write_failed(error)
         raise
     image = engine.images.by_name().get(check.service.image.canonical)
-    records.write_built(check.context, check.parts["context"], image.id if image else "", changed)
+    records.write_built(check.context, fingerprint.context(check.parts), image.id if image else "", changed)
     if image:
         built_here.remember(image.id, settings)
     return changed

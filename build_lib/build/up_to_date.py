@@ -1,7 +1,7 @@
 """Which services are up to date, and why the others are not."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -9,7 +9,7 @@ from build_lib.build.records import Records
 from build_lib.dockerfile import ImageUse
 from build_lib.engine import Engine, Image
 from build_lib.reference import Reference, local_names
-from build_lib.repository import Context, Service, fingerprint
+from build_lib.repository import Context, Service, copied_paths, fingerprint
 from build_lib.settings import Settings
 
 
@@ -20,6 +20,7 @@ class Check:
     service: Service
     parts: fingerprint.Parts
     context: Context
+    patterns: tuple[str, ...] | None  # the paths of the context that `context` is about; None for all
     reason: str
     missing: tuple[Reference, ...]  # images that its build needs and that the engine does not have
     image: str  # the id of the image of this name, up to date or not; "" if there is none
@@ -33,58 +34,122 @@ class Check:
 
 
 def check(
-    services: Mapping[str, Service], engine: Engine, settings: Settings, *, forced: Collection[str] = ()
+    services: Mapping[str, Service],
+    engine: Engine,
+    settings: Settings,
+    *,
+    forced: Collection[str] = (),
+    pull: bool = False,
 ) -> dict[str, Check]:
     """Compare each service with its existing image; the result is in the order of `services`.
 
-    Everything that a service depends on must be in `services`. Those that are `forced` are always built.
+    Everything that a service depends on must be in `services`. Those that are `forced` are always built. With `pull`,
+    the builder may use newer base images than the engine has.
     """
-    images, platform = engine.images.by_name(), engine.platform()
+    checker = _Checker(engine, settings, pull=pull)
     checks: dict[str, Check] = {}
     for name in TopologicalSorter({name: service.needs for name, service in services.items()}).static_order():
-        checks[name] = _check(services[name], checks, images, settings, platform=platform, force=name in forced)
+        checks[name] = checker.check(services[name], checks, force=name in forced)
     return {name: checks[name] for name in services}
 
 
-def _check(
-    service: Service,
-    checks: Mapping[str, Check],
-    images: Mapping[str, Image],
-    settings: Settings,
-    *,
-    platform: str,
-    force: bool,
-) -> Check:
-    names = {str(image): _name_in(images, image) for image in service.base_images}
-    bases = {base: images[name.identity].id for base, name in names.items() if name is not None}
-    missing = tuple(image for image in service.base_images if str(image) not in bases)
-    siblings = {name: checks[name].parts for name in service.needs}
-    records = Records(service, settings)
-    found = records.look()
-    parts = fingerprint.parts(
-        service, files=found.files, platform=service.platform or platform, bases=bases, siblings=siblings
-    )
-    image = images.get(service.image.canonical)
-    old = fingerprint.from_label(image.labels.get(fingerprint.LABEL)) if image else None
-    if old is not None:  # a base image that was removed since is no reason to rebuild
-        parts |= {name: old[name] for name in (f"base image {image}" for image in missing) if name in old}
-    last = records.last()
-    before = old or {}
-    if fingerprint.changes(before, parts):
-        reason = fingerprint.words(before, parts, records.files(old), found.files)
-    else:
-        reason = _doubts(image, last) if image else ""
-    rebuilt = [name for name in service.needs if checks[name].reason]
-    return Check(
-        service=service,
-        parts=parts,
-        context=found,
-        reason=_reason(image, old, reason, rebuilt, force=force),
-        missing=missing,
-        image=image.id if image else "",
-        failed=last.get("failed", ""),
-        pins=tuple(_pins(service, names)),
-    )
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What an image built now would depend on, and the context's files that are a part of it."""
+
+    parts: dict[str, str]
+    context: Context
+    patterns: tuple[str, ...] | None
+
+
+class _Checker:
+    """Compares services with the images that the engine has now."""
+
+    def __init__(self, engine: Engine, settings: Settings, *, pull: bool) -> None:
+        self._engine, self._settings, self._pull = engine, settings, pull
+        self._images, self._platform = engine.images.by_name(), engine.platform()
+
+    def check(self, service: Service, checks: Mapping[str, Check], *, force: bool) -> Check:
+        """Compare one service; `checks` has those that it depends on."""
+        records = Records(service, self._settings)
+        image = self._images.get(service.image.canonical)
+        old = fingerprint.from_label(image.labels.get(fingerprint.LABEL)) if image else None
+        now = same = self._now(service, checks, records, self._patterns(service, checks))
+        if old is not None:
+            same = self._as_in(old, now, service, checks, records)
+        last = records.last()
+        if fingerprint.changes(old or {}, same.parts):
+            changed = fingerprint.words(old or {}, same.parts, records.files(old), same.context.files)
+        else:
+            changed = _doubts(image, last) if image else ""
+        rebuilt = [name for name in service.needs if checks[name].reason]
+        reason = _reason(image, old, changed, rebuilt, force=force)
+        found = now if reason else same
+        names = self._names(service)
+        return Check(
+            service=service,
+            parts=found.parts,
+            context=found.context,
+            patterns=found.patterns,
+            reason=reason,
+            missing=tuple(image for image in service.base_images if names[str(image)] is None),
+            image=image.id if image else "",
+            failed=last.get("failed", ""),
+            pins=tuple(_pins(service, names)),
+        )
+
+    def _now(
+        self, service: Service, checks: Mapping[str, Check], records: Records, patterns: tuple[str, ...] | None
+    ) -> _Now:
+        names = self._names(service)
+        context = records.look(patterns)
+        parts = fingerprint.parts(
+            service,
+            files=context.files,
+            whole=patterns is None,
+            platform=service.platform or self._platform,
+            bases={base: self._images[name.identity].id for base, name in names.items() if name is not None},
+            siblings={name: checks[name].parts for name in service.needs},
+        )
+        return _Now(parts, context, patterns)
+
+    def _as_in(
+        self, old: fingerprint.Parts, now: _Now, service: Service, checks: Mapping[str, Check], records: Records
+    ) -> _Now:
+        """What `old` can be compared with: it may be about the whole context, and about an image removed since.
+
+        A removed base image is no reason to rebuild.
+        """
+        patterns = copied_paths.patterns(service) if fingerprint.COPIED in old else None
+        same = now if patterns == now.patterns else self._now(service, checks, records, patterns)
+        removed = (f"base image {base}" for base, name in self._names(service).items() if name is None)
+        return replace(same, parts=same.parts | {part: old[part] for part in removed if part in old})
+
+    def _patterns(self, service: Service, checks: Mapping[str, Check]) -> tuple[str, ...] | None:
+        """The paths of the context that the build copies; None if any path may be among them.
+
+        An image that it is based on may have ONBUILD triggers that copy more, or an ENV that replaces an argument.
+        """
+        patterns = copied_paths.patterns(service)
+        if patterns is None or self._pull or any(checks[name].reason for name in service.needs):
+            return None
+        bases = (self._name_of(image) for image in copied_paths.bases(service))
+        siblings = (checks[name].service.image for name in service.needs)
+        variables = frozenset().union(*(path.variables for path in service.reading.context))
+        for name in (*bases, *siblings):
+            if name is None:
+                return None
+            given = self._engine.images.given(self._images[name.identity].id)
+            if given.triggers or given.variables & variables:
+                return None
+        return patterns
+
+    def _names(self, service: Service) -> dict[str, Reference | None]:
+        """The names under which the engine has the external images, by what the Dockerfile calls them."""
+        return {str(image): self._name_of(image) for image in service.base_images}
+
+    def _name_of(self, image: Reference) -> Reference | None:
+        return next((name for name in local_names(image) if name.identity in self._images), None)
 
 
 def _doubts(image: Image, last: Mapping[str, Any]) -> str:
@@ -93,11 +158,6 @@ def _doubts(image: Image, last: Mapping[str, Any]) -> str:
         return fingerprint.unsure(last.get("unsure", ()))
     interrupted = "begun" in last and last["begun"] != image.id  # else the image is still the one from before
     return "the run that built it was interrupted" if interrupted else ""
-
-
-def _name_in(images: Mapping[str, Image], image: Reference) -> Reference | None:
-    """The name under which the engine has the image, or None."""
-    return next((name for name in local_names(image) if name.identity in images), None)
 
 
 def _pins(service: Service, names: Mapping[str, Reference | None]) -> Iterator[tuple[ImageUse, str]]:

@@ -26,6 +26,14 @@ class Image:
         return cls(id=item["Id"], labels=item.get("Labels") or {}, size=int(item.get("Size") or 0))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """What an image gives to the builds that are based on it."""
+
+    triggers: bool  # whether it has ONBUILD instructions
+    variables: frozenset[str]  # the names in its environment
+
+
 class Images:
     """An engine's images. Methods may be called from several threads."""
 
@@ -63,6 +71,17 @@ class Images:
             found = self._api.inspect_image(str(image))
         here = "/".join(filter(None, (found["Os"], found["Architecture"], found.get("Variant"))))
         return here == platform or here.startswith(f"{platform}/") or platform.startswith(f"{here}/")
+
+    def given(self, image: str) -> Given:
+        """What the image of this name or id gives to the builds that are based on it.
+
+        Raises:
+            EngineError: there is no such image.
+        """
+        with translated(f"cannot look at {image}"):
+            config = self._api.inspect_image(image).get("Config") or {}
+        names = frozenset(variable.partition("=")[0] for variable in config.get("Env") or ())
+        return Given(triggers=bool(config.get("OnBuild")), variables=names)
 
     def layers(self, image: str) -> tuple[str, ...]:
         """The digests of the image's uncompressed layers, lowest first.

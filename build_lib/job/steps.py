@@ -61,7 +61,8 @@ def build(
     Raises:
         BuildError: there is no such service; or, with `no_deps`, a service depends on one that was never built.
     """
-    checks = building.check(repository.chosen(names), engine, settings, forced=names if force or pull else ())
+    forced = names if force or pull else ()
+    checks = building.check(repository.chosen(names), engine, settings, forced=forced, pull=pull)
     if no_deps and names:
         checks = _alone(checks, names)
     if dry:
