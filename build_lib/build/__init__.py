@@ -14,5 +14,6 @@ if TYPE_CHECKING:
     from build_lib.build.run import build as build
     from build_lib.build.up_to_date import Check as Check
     from build_lib.build.up_to_date import check as check
+    from build_lib.build.up_to_date import check_again as check_again
 else:
     __getattr__ = attach(__name__, __file__)

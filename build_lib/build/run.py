@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from build_lib import state
 from build_lib.build.builders import Builder
 from build_lib.build.records import Records
-from build_lib.build.up_to_date import Check
+from build_lib.build.up_to_date import Check, check_again
 from build_lib.engine import Engine, built_here
 from build_lib.errors import BuildError, BuildFailed
 from build_lib.graph import Cancel, Outcome, run
@@ -20,13 +20,16 @@ from build_lib.settings import Settings
 class Built:
     """The result for a service: why it was built ("" if it was not), and how many seconds that took.
 
-    `changed` are files of its context that changed during the build: the image may have either version.
+    `changed` are files of its context that changed during the build: the image may have either version. `unchanged`
+    are services that were built before it and came out the same, so that it did not have to be built.
     """
 
     name: str
     reason: str
     seconds: float
+    parts: fingerprint.Parts  # those of its image
     changed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
 
 
 def build(
@@ -49,12 +52,21 @@ def build(
 
     def work(name: str, cancel: Cancel) -> Built:
         began = time.monotonic()
-        check = checks[name]
-        changed = (
-            _build_one(check, builder, engine, settings, None if pull else why_missing, cancel) if check.reason else ()
-        )
+        check, before = checks[name], checks[name].rebuilt
+        if before:
+            check = check_again(check, engine, settings, pull=pull)
+        changed: Sequence[str] = ()
+        if check.reason:
+            changed = _build_one(check, builder, engine, settings, None if pull else why_missing, cancel)
         _name_as_in_compose(check.service, engine)
-        return Built(name=name, reason=check.reason, seconds=time.monotonic() - began, changed=tuple(changed))
+        return Built(
+            name=name,
+            reason=check.reason,
+            seconds=time.monotonic() - began,
+            parts=check.parts,
+            changed=tuple(changed),
+            unchanged=() if check.reason else before,
+        )
 
     needs = {name: check.service.needs for name, check in checks.items()}
     return run(needs, work, jobs=settings.builds_at_once, on_start=on_start, on_end=on_end, fail_fast=fail_fast)

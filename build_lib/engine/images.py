@@ -1,5 +1,7 @@
 """The images that an engine has: their names, labels, sizes, platforms and layers."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,10 +28,21 @@ class Image:
         return cls(id=item["Id"], labels=item.get("Labels") or {}, size=int(item.get("Size") or 0))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Given:
-    """What an image gives to the builds that are based on it."""
+_CONFIG = (
+    "Cmd Entrypoint Env ExposedPorts Healthcheck Labels OnBuild Shell StopSignal User Volumes WorkingDir".split()  # noqa: SIM905
+)
+_PLATFORM = ("Architecture", "Os", "Variant")
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Content:
+    """What an image gives to the builds that use it.
+
+    `digest` is the same for two images with the same layers, settings and platform. It is not about when and how they
+    were made, and it is the same in every engine, as the id is not.
+    """
+
+    digest: str
     triggers: bool  # whether it has ONBUILD instructions
     variables: frozenset[str]  # the names in its environment
 
@@ -72,16 +85,24 @@ class Images:
         here = "/".join(filter(None, (found["Os"], found["Architecture"], found.get("Variant"))))
         return here == platform or here.startswith(f"{platform}/") or platform.startswith(f"{here}/")
 
-    def given(self, image: str) -> Given:
-        """What the image of this name or id gives to the builds that are based on it.
+    def content(self, image: str, *, without_label: str) -> Content:
+        """What the image of this name or id gives to the builds that use it; one label does not count.
 
         Raises:
             EngineError: there is no such image.
         """
         with translated(f"cannot look at {image}"):
-            config = self._api.inspect_image(image).get("Config") or {}
-        names = frozenset(variable.partition("=")[0] for variable in config.get("Env") or ())
-        return Given(triggers=bool(config.get("OnBuild")), variables=names)
+            found = self._api.inspect_image(image)
+        config = dict(found.get("Config") or {})
+        config["Labels"] = {name: text for name, text in (config.get("Labels") or {}).items() if name != without_label}
+        parts = {name: config[name] for name in _CONFIG if config.get(name)}  # engines write what is empty differently
+        parts |= {name: found[name] for name in _PLATFORM if found.get(name)}
+        text = json.dumps([found["RootFS"].get("Layers") or [], parts], sort_keys=True)
+        return Content(
+            digest=f"sha256:{hashlib.sha256(text.encode()).hexdigest()}",
+            triggers=bool(config.get("OnBuild")),
+            variables=frozenset(variable.partition("=")[0] for variable in config.get("Env") or ()),
+        )
 
     def layers(self, image: str) -> tuple[str, ...]:
         """The digests of the image's uncompressed layers, lowest first.

@@ -64,7 +64,7 @@ def build(
     forced = names if force or pull else ()
     checks = building.check(repository.chosen(names), engine, settings, forced=forced, pull=pull)
     if no_deps and names:
-        checks = _alone(checks, names)
+        checks = _alone(checks, names, engine, settings, pull=pull)
     if dry:
         listener.checked(checks)
         return Result(outcomes=(), failures=())
@@ -102,14 +102,20 @@ def _recorded(
     return replace(result, report=recorder.report)
 
 
-def _alone(checks: Mapping[str, Check], names: Sequence[str]) -> dict[str, Check]:
+def _alone(
+    checks: Mapping[str, Check], names: Sequence[str], engine: Engine, settings: Settings, *, pull: bool
+) -> dict[str, Check]:
     """The named services alone, which are built with the existing images of those they depend on."""
     for name in names:
         for need in checks[name].service.needs:
             if need not in names and not checks[need].built:
                 hint = f"./inv build -s {need}, or leave out --no-deps"
                 raise BuildError(f"{name} depends on {need}, which is not built", hint=hint)
-    return {name: check for name, check in checks.items() if name in names}
+    return {
+        name: building.check_again(check, engine, settings, rebuilt=names, pull=pull) if check.rebuilt else check
+        for name, check in checks.items()
+        if name in names
+    }
 
 
 def push(
@@ -215,7 +221,7 @@ def _steps(
     listener.line(f"  {packages}")
     listener.step(4, "verify")
     copied = copy_slurm.applies(repository) and not failures and {copy_slurm.SOURCE, copy_slurm.TARGET} <= done
-    wrong = _verify(checks, done, engine)
+    wrong = _verify(result.outcomes, checks, engine)
     wrong += _verify_packages(repository, engine, settings) if copied else []
     services, problems = number(len(done), "service"), len(wrong) + len(failures)
     listener.line(f"  {services} checked, {number(problems, 'problem')}" if problems else f"  {services} verified")
@@ -273,16 +279,17 @@ def _copy(repository: Repository, done: set[str], engine: Engine, settings: Sett
         return "failed", [error]
 
 
-def _verify(checks: Mapping[str, Check], done: set[str], engine: Engine) -> list[BuildError]:
+def _verify(outcomes: Sequence[Outcome[Built]], checks: Mapping[str, Check], engine: Engine) -> list[BuildError]:
     """Check that the engine has the built images, with this run's fingerprints, and return what is wrong."""
     images = engine.images.by_name()
     wrong: list[BuildError] = []
-    for name in sorted(done):
-        image = images.get(checks[name].service.image.canonical)
+    for built in (outcome.value for outcome in outcomes if outcome.value):
+        name = checks[built.name].service.image
+        image = images.get(name.canonical)
         if image is None:
-            wrong.append(BuildFailed(f"{checks[name].service.image} is not in the engine after its build"))
-        elif image.labels.get(fingerprint.LABEL) != fingerprint.as_label(checks[name].parts):
-            wrong.append(BuildFailed(f"{checks[name].service.image} does not have this build's fingerprint"))
+            wrong.append(BuildFailed(f"{name} is not in the engine after its build"))
+        elif image.labels.get(fingerprint.LABEL) != fingerprint.as_label(built.parts):
+            wrong.append(BuildFailed(f"{name} does not have this build's fingerprint"))
     return wrong
 
 
@@ -292,7 +299,7 @@ def check(repository: Repository, engine: Engine, settings: Settings) -> dict[st
     hub = checks.get(copy_slurm.TARGET)
     if hub is not None and hub.built and not hub.reason and _has_packages(checks, repository):
         missing = copy_slurm.difference(repository, engine, settings)
-        checks[copy_slurm.TARGET] = replace(hub, reason=f"packages not copied: {missing}" if missing else "")
+        checks[copy_slurm.TARGET] = replace(hub, own_reason=f"packages not copied: {missing}" if missing else "")
     return checks
 
 

@@ -21,12 +21,13 @@ def parts(
     whole: bool = True,
     platform: str,
     bases: Mapping[str, str],
-    siblings: Mapping[str, Parts],
+    siblings: Mapping[str, str],
 ) -> dict[str, str]:
     """Return the parts that the service's image depends on, under names that users know.
 
     `files` are those of its context (`build_context.Context`): all, if `whole`, or those that the Dockerfile copies.
-    `bases` are the engine's ids of its external images, and `siblings` the parts of the services that it depends on.
+    `bases` are the engine's ids of its external images, and `siblings` the digests of what the images of the services
+    that it depends on contain.
     """
     found = {
         "Dockerfile": _hash(service.text),
@@ -36,8 +37,13 @@ def parts(
     }
     found |= {f"argument {name}": _hash(value) for name, value in service.args.items()}
     found |= {f"base image {name}": _hash(id) for name, id in bases.items()}
-    found |= {f"service {name}": _hash(as_label(of)) for name, of in siblings.items()}
+    found |= {f"service {name}": _hash(digest) for name, digest in siblings.items()}
     return found
+
+
+def of_labels(labels: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the parts about siblings in the first form, which had the fingerprints of their images."""
+    return {f"service {name}": _hash(label) for name, label in labels.items() if label is not None}
 
 
 def as_label(found: Parts) -> str:

@@ -11,7 +11,14 @@ BASE = "base-of-the-test:1"  # stands for an image with a shell
 FILES = (
     ".git/HEAD", "lib/c.txt", "lib/d.py", "other/e.txt", "src/a.txt", "src/deep/b.txt", "top.md", "top.txt", "x*y.txt"
 )  # fmt: skip
-LINKS = {"absolute": "/src", "chain": "link", "link": "src", "lib/back": "../src/a.txt", "loop": "loop", "out": "../.."}
+LINKS = {
+    "absolute": "/src",
+    "chain": "link",
+    "link": "src",
+    "lib/back": "../src/a.txt",
+    "other/loop": "loop",
+    "out": "../../src",
+}
 
 Cache = Literal["same", "hit", "unknown"]
 
@@ -35,14 +42,14 @@ class Row:
         """The whole text."""
         return self.text if "FROM " in self.text else f"FROM {BASE}\n{self.text}"
 
-    def write(self, context: Path) -> None:
+    def write(self, context: Path, base: str = BASE) -> None:
         """Write the Dockerfile and the files before the change."""
         for name in FILES:
             (context / name).parent.mkdir(parents=True, exist_ok=True)
             (context / name).write_text(f"{name}\n")
         for name, target in LINKS.items():
             (context / name).symlink_to(target)
-        (context / "Dockerfile").write_text(f"{self.dockerfile}\n")
+        (context / "Dockerfile").write_text(f"{self.dockerfile.replace(BASE, base)}\n")
         if self.ignored:
             (context / ".dockerignore").write_text(self.ignored)
 
@@ -112,8 +119,6 @@ ROWS = [
     Row("COPY **/*.txt /x/", "src/deep/b.txt", False),
     Row("COPY .g* /x/", ".git/HEAD", True),
     Row("COPY * /x/", ".git/HEAD", True),
-    Row('COPY ["x\\\\\\\\*y.txt", "/x/"]', "x*y.txt", True),
-    Row('COPY ["x\\\\\\\\*y.txt", "/x/"]', "x-y.txt", False),
     Row("COPY [^a-r]rc /x/", "src/a.txt", True),
     Row("COPY [^a-r]rc /x/", "lib/c.txt", True, "hit"),  # such a class may match a slash
     # links
@@ -125,8 +130,8 @@ ROWS = [
     Row("COPY chain/deep /x", "src/a.txt", False),
     Row("COPY absolute/a.txt /x/", "src/a.txt", True),
     Row("COPY absolute/a.txt /x/", "lib/c.txt", False),
-    Row("COPY out/src /x", "src/a.txt", True),
-    Row("COPY out/src /x", "lib/c.txt", False),
+    Row("COPY out/a.txt /x/", "src/a.txt", True),
+    Row("COPY out/a.txt /x/", "lib/c.txt", False),
     Row("COPY l*/*.txt /x/", "lib/c.txt", True),
     Row("COPY lib /x", "src/a.txt", False),
     # stages
@@ -175,6 +180,8 @@ ROWS = [
     Row("COPY . /x", ".dockerignore", True, ignored="lib\n"),
     Row("COPY . /x", ".git/HEAD", False, ignored=".git\n"),
     # what the BuildKit of older engines does not know
+    Row('COPY ["x\\\\\\\\*y.txt", "/x/"]', "x*y.txt", True, "unknown"),
+    Row('COPY ["x\\\\\\\\*y.txt", "/x/"]', "x-y.txt", False, "unknown"),
     Row("COPY <<one <<two /x/\na\none\nb\ntwo", "src/a.txt", False, "unknown"),
     Row("COPY <<one src /x/\na\none", "src/a.txt", True, "unknown"),
     Row("COPY --parents src/deep/*.txt /x/", "src/deep/b.txt", True, "unknown"),
