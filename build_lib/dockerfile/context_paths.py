@@ -33,6 +33,7 @@ class ContextPath:
     line: int
     path: str | None
     variables: frozenset[str] = frozenset()  # arguments in it, which an ENV of the base image may replace
+    excluded: tuple[str, ...] = ()  # patterns of --exclude as written: what is left out below it
 
 
 def context_paths(
@@ -122,7 +123,7 @@ def _path(taken: Taken, word: str, arguments: _Arguments) -> Iterator[ContextPat
     elif taken.kind != "add" or not value.text.startswith(_REMOTE):
         path = posixpath.normpath(f"/{value.text}").lstrip("/")
         path = _without_wildcards(path) if taken.parents else path
-        yield ContextPath(line=taken.line, path=path, variables=value.names)
+        yield ContextPath(line=taken.line, path=path, variables=value.names, excluded=taken.excluded)
 
 
 def _without_wildcards(path: str) -> str:

@@ -45,6 +45,7 @@ class Taken:
     paths: tuple[str, ...]
     arguments: int  # how many of the stage's arguments are declared above it
     parents: bool = False  # COPY --parents
+    excluded: tuple[str, ...] = ()  # the patterns of --exclude
 
 
 @dataclass(kw_only=True, slots=True)
@@ -159,14 +160,14 @@ def _add_step(steps: Steps, instruction: Instruction, escape: str) -> None:
         _check_copy(instruction, copied, escape)
         steps.sources.append(Source(line=line, kind="copy", name=copied))
     elif keyword != "run":
-        paths, parents = tuple(sources(instruction)), "parents" in values
         steps.takes.append(
             Taken(
                 line=line,
                 kind="add" if keyword == "add" else "copy",
-                paths=paths,
+                paths=tuple(sources(instruction)),
                 arguments=declared,
-                parents=parents,
+                parents="parents" in values,
+                excluded=tuple(values.get("exclude", ())),
             )
         )
     for mount in map(read_mount, values.get("mount", ())):

@@ -118,7 +118,7 @@ def _repository(repository: Repository, settings: Settings) -> Iterator[Finding]
         place = f"{problem.path}:{problem.line}" if problem.line else str(problem.path)
         detail = f"{place}: {problem.reason}"
         if problem.remark:
-            fix = "if that is not intended, set the argument or give it a default"
+            fix = problem.hint or "if that is not intended, set the argument or give it a default"
             yield Finding(level="warning", what=what, detail=detail, fix=fix)
         else:
             yield Finding(level="bad", what=what, detail=detail, fix="correct the file")

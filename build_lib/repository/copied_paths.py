@@ -2,7 +2,6 @@
 
 import errno
 import posixpath
-import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,8 +14,6 @@ from build_lib.repository.services import Service
 _MOST_LINKS = 255  # that builders follow for one path
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
-Component = str | re.Pattern[str]
-
 
 def patterns(service: Service) -> tuple[str, ...] | None:
     """Return the paths, with wildcards as in Go's filepath.Match, or None if any path may be among them.
@@ -26,7 +23,7 @@ def patterns(service: Service) -> tuple[str, ...] | None:
     if any("://" in place and not place.startswith("docker-image://") for _, place in service.additional_contexts):
         return None  # such a context may be an image with triggers
     found = {item.path for item in service.reading.context}
-    known = sorted(path for path in found if path and components(path) is not None)
+    known = sorted(path for path in found if path and path_match.components(path) is not None)
     return tuple(known) if len(known) == len(found) else None
 
 
@@ -34,17 +31,6 @@ def bases(service: Service) -> list[Reference]:
     """Return the external images that stages are based on, whose ONBUILD triggers its build runs."""
     uses = (use for use in service.external if use.reached and use.kind in ("from", "context"))
     return sorted({Reference.parse(use.name) for use in uses}, key=str)
-
-
-def components(pattern: str) -> tuple[Component, ...] | None:
-    """Return the components of a path with wildcards, or None if it cannot be told what it names."""
-    found: list[Component] = []
-    for part in pattern.split("/"):
-        component = part if path_match.is_literal(part) else path_match.compiled(part)
-        if component is None:
-            return None
-        found.append(component)
-    return tuple(found)
 
 
 def roots(context: Path, patterns: Iterable[str]) -> list[str]:
@@ -56,7 +42,7 @@ def roots(context: Path, patterns: Iterable[str]) -> list[str]:
         OSError: an entry cannot be read.
     """
     found: set[str] = set()
-    ahead = [_Search("", named) for pattern in patterns if (named := components(pattern)) is not None]
+    ahead = [_Search("", named) for pattern in patterns if (named := path_match.components(pattern)) is not None]
     while ahead:
         search = ahead.pop()
         if not search.rest:
@@ -77,7 +63,7 @@ class _Search:
     """A directory of the context, and what is to be found below it."""
 
     above: str
-    rest: tuple[Component, ...]
+    rest: tuple[path_match.Component, ...]
     links: int = 0  # that were followed to come here
 
     def named(self, context: Path) -> Iterator[str]:

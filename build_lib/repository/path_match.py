@@ -1,4 +1,4 @@
-"""Go's filepath.Match, for one component of a path: the wildcards that COPY and ADD have in their sources."""
+"""Go's filepath.Match, one component of a path after the other: the wildcards in the sources of COPY and ADD."""
 
 import re
 from functools import lru_cache
@@ -12,10 +12,18 @@ _ELEMENT = re.compile(
 )
 _NOTHING = "(?!)"
 
+Component = str | re.Pattern[str]  # a name, or what names it matches
 
-def is_literal(component: str) -> bool:
-    """Return whether a component of a pattern has no special character, and thus only matches itself."""
-    return not _SPECIAL.search(component)
+
+def components(pattern: str) -> tuple[Component, ...] | None:
+    """Return the components of a path with wildcards, or None if it cannot be told what it names."""
+    found: list[Component] = []
+    for part in pattern.split("/"):
+        component = part if not _SPECIAL.search(part) else compiled(part)
+        if component is None:
+            return None
+        found.append(component)
+    return tuple(found)
 
 
 @lru_cache(maxsize=4096)

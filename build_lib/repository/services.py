@@ -12,7 +12,7 @@ from build_lib.compose import Problem
 from build_lib.dockerfile import ImageUse, Reading, read, with_names, wrong_with
 from build_lib.errors import BuildError, InvalidReference
 from build_lib.reference import Reference
-from build_lib.repository import dockerfiles, names
+from build_lib.repository import context_remarks, dockerfiles, names
 from build_lib.repository.dockerfiles import Found
 from build_lib.repository.nothing_found import no_services
 from build_lib.settings import Settings
@@ -133,6 +133,7 @@ def _read(settings: Settings) -> Repository:
     services = {name: _linked(drafts[name], drafts, owner) for name in sorted(drafts)}
     _refuse_circle(services)
     problems += (problem for service in services.values() for problem in service.wrong_tags)
+    problems += context_remarks.remarks(map(_use, services.values()), settings)
     return Repository(
         services=services,
         run_images=composed.images,
@@ -204,6 +205,12 @@ def _service(
         line=entry.line,
         platform=_platform_of(entry, settings),
         reading=read(text, args, entry.target, _platform_of(entry, settings) or None),
+    )
+
+
+def _use(service: Service) -> context_remarks.Use:
+    return context_remarks.Use(
+        service=service.name, context=service.context, dockerfile=service.dockerfile, paths=service.reading.context
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from build_lib.repository import build_context, copied_paths
+from build_lib.repository import build_context, copied_paths, path_match
 from build_lib.repository.services import Service, discover
 from build_lib.settings import Settings
 from tests.support.copied_files import ROWS, Row
@@ -106,11 +106,11 @@ def test_roots_are_all_that_match_and_nothing_else(paths: set[str], patterns: li
 
 def _is_plain(pattern: str) -> bool:
     """Whether it is clean and certain."""
-    return copied_paths.components(pattern) is not None and not {".", ".."} & set(pattern.split("/"))
+    return path_match.components(pattern) is not None and not {".", ".."} & set(pattern.split("/"))
 
 
 def _matches(entry: PurePosixPath, pattern: str) -> bool:
-    parts, wanted = entry.parts, copied_paths.components(pattern) or ()
+    parts, wanted = entry.parts, path_match.components(pattern) or ()
     return len(parts) == len(wanted) and all(
         part == one if isinstance(one, str) else one.fullmatch(part) for part, one in zip(parts, wanted, strict=True)
     )
