@@ -107,7 +107,8 @@ def _entries(
 ) -> Iterator[tuple[str, str]]:
     """The path in the context and the place of each entry that is not ignored, sorted by path.
 
-    The Dockerfile is left out, because it has a part of its own in the fingerprint.
+    The Dockerfile is left out, because it has a part of its own in the fingerprint. The compose file around an inline
+    one is a file like any other.
     """
     rules = ignore_file.rules(service.context, service.dockerfile)
     walk = _Walk(str(service.context), rules, str(skipped))
@@ -116,7 +117,7 @@ def _entries(
         walked = [item for root in roots for item in walk.of(root)]
     except OSError as error:
         raise _unreadable(service, error) from None
-    dockerfile = str(service.dockerfile)
+    dockerfile = "" if service.inline else str(service.dockerfile)
     return iter(sorted(item for item in walked if item[1] != dockerfile))
 
 

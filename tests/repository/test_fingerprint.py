@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,18 @@ def test_the_dockerfile_and_each_argument_are_parts_of_their_own(context: Path) 
     assert fingerprint.changes(before, parts(context, IMAGE_TAG="other")) == ["argument IMAGE_TAG"]
     (context / "Dockerfile").write_text("FROM scratch\nARG IMAGE_TAG\nCOPY sub /\n")
     assert changed(context, before) == ["Dockerfile"]
+
+
+def test_the_compose_file_around_an_inline_dockerfile_is_a_file_of_the_context(project: Path) -> None:
+    def look() -> Mapping[str, str]:
+        found = discover(Settings.load(project, environ={})).services["one"]
+        return read(found, project / ".build/stamps.json", own=project / ".build").files
+
+    text = "services: {one: {build: {context: ., dockerfile_inline: 'FROM scratch'}}}"
+    (project / "compose.yaml").write_text(text)
+    before = look()
+    (project / "compose.yaml").write_text(f"{text} # changed")
+    assert fingerprint.changes(before, look()) == ["compose.yaml"]
 
 
 def test_base_images_and_siblings_are_parts_of_their_own(context: Path) -> None:
