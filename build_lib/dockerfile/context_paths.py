@@ -44,7 +44,9 @@ def context_paths(
     escape: str,
 ) -> Iterator[ContextPath]:
     """Return what the steps take; `above` are the arguments above the first FROM, and `environment` all ENVs."""
-    unsure = _may_set(environment)
+    steps = [stage for stage in steps if stage.takes]
+    expands = any("$" in word for stage in steps for taken in stage.takes for word in taken.paths)
+    unsure = _may_set(environment) if expands else None
     outer = _Arguments(build_args, escape, unsure)
     for argument in above:
         outer.declare(argument)
