@@ -15,5 +15,6 @@ if TYPE_CHECKING:
     from build_lib.build.running import to_run as to_run
     from build_lib.build.up_to_date import Check as Check
     from build_lib.build.up_to_date import check as check
+    from build_lib.build.up_to_date import check_again as check_again
 else:
     __getattr__ = attach(__name__, __file__)

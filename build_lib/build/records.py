@@ -15,13 +15,14 @@ class Records:
     def __init__(self, service: Service, settings: Settings) -> None:
         directory = settings.state_dir / "services" / service.name
         self._service, self._own = service, settings.state_dir
-        self._stamps = directory / "stamps.json"
+        self._stamps, self._copied_stamps = directory / "stamps.json", directory / "copied-stamps.json"
         self._files = directory / "files.json"
         self._last = directory / "last.json"
 
-    def look(self) -> Context:
-        """The service's context as it is now."""
-        return build_context.read(self._service, self._stamps, own=self._own)
+    def look(self, patterns: Sequence[str] | None) -> Context:
+        """The service's context as it is now, or what these patterns name of it."""
+        stamps = self._stamps if patterns is None else self._copied_stamps
+        return build_context.read(self._service, stamps, own=self._own, patterns=patterns)
 
     def last(self) -> Mapping[str, Any]:
         """How the last build ended."""
@@ -30,14 +31,14 @@ class Records:
     def files(self, label: fingerprint.Parts | None) -> fingerprint.Parts | None:
         """The context files that the image with this label was built from, or None if they are not known."""
         built = state.read(self._files) or {}
-        same = label is not None and built.get("context") == label.get("context")
+        same = label is not None and built.get("context") == fingerprint.context(label)
         return built.get("files") if same else None
 
     def write_begun(self, image: str) -> None:
         """Record that a build begins while the service has `image`; a different one later is from that build."""
         state.write(self._last, {"begun": image, **self.last()})
 
-    def write_built(self, context: Context, digest: str, image: str, unsure: Sequence[str]) -> None:
+    def write_built(self, context: Context, digest: str | None, image: str, unsure: Sequence[str]) -> None:
         """Record a successful build; `unsure` are the paths that changed during it."""
         built = {"context": digest, "files": dict(context.files)}
         state.write(self._files, built, compact=True)

@@ -8,7 +8,7 @@ from build_lib import state
 from build_lib.build.builders import Builder
 from build_lib.build.records import Records
 from build_lib.build.running import RunningServices
-from build_lib.build.up_to_date import Check
+from build_lib.build.up_to_date import Check, check_again
 from build_lib.engine import Engine, built_here
 from build_lib.errors import BuildError, BuildFailed
 from build_lib.graph import Cancel, Outcome, run
@@ -21,13 +21,16 @@ from build_lib.settings import Settings
 class Built:
     """The result for a service: why it was built ("" if it was not), and how many seconds that took.
 
-    `changed` are files of its context that changed during the build: the image may have either version.
+    `changed` are files of its context that changed during the build: the image may have either version. `unchanged`
+    are services that were built before it and came out the same, so that it did not have to be built.
     """
 
     name: str
     reason: str
     seconds: float
+    parts: fingerprint.Parts  # those of its image
     changed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
 
 
 def build(
@@ -56,14 +59,21 @@ def build(
 
     def work(name: str, cancel: Cancel) -> Built:
         began = time.monotonic()
-        check = checks[name]
-        changed = (
-            _build_one(check, builder, engine, settings, running, None if pull else why_missing, cancel)
-            if check.reason
-            else ()
-        )
+        check, before = checks[name], checks[name].rebuilt
+        if before:
+            check = check_again(check, engine, settings, pull=pull)
+        changed: Sequence[str] = ()
+        if check.reason:
+            changed = _build_one(check, builder, engine, settings, running, None if pull else why_missing, cancel)
         _name_as_in_compose(check.service, engine)
-        return Built(name=name, reason=check.reason, seconds=time.monotonic() - began, changed=tuple(changed))
+        return Built(
+            name=name,
+            reason=check.reason,
+            seconds=time.monotonic() - began,
+            parts=check.parts,
+            changed=tuple(changed),
+            unchanged=() if check.reason else before,
+        )
 
     needs = {name: check.service.needs for name, check in checks.items()}
     jobs = settings.builds_at_once
@@ -89,7 +99,7 @@ def _build_one(
     records.write_begun(check.image)
     try:
         _run_builder(check, builder, settings, running, why_missing, cancel)
-        changed = check.context.changes(records.look())
+        changed = check.context.changes(records.look(check.patterns))
     except BuildError as error:
         if cancel.requested():
             raise
@@ -97,7 +107,7 @@ def _build_one(
         records.write_failed(error)
         raise
     image = engine.images.by_name().get(check.service.image.canonical)
-    records.write_built(check.context, check.parts["context"], image.id if image else "", changed)
+    records.write_built(check.context, fingerprint.context(check.parts), image.id if image else "", changed)
     if image:
         built_here.remember(image.id, settings)
     return changed

@@ -1,30 +1,42 @@
 """Which services are up to date, and why the others are not."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import Any
 
+from build_lib.build.inputs import Held, Inputs, Reader
 from build_lib.build.records import Records
 from build_lib.dockerfile import ImageUse
 from build_lib.engine import Engine, Image
-from build_lib.reference import Reference, local_names
+from build_lib.reference import Reference
 from build_lib.repository import Context, Service, fingerprint
 from build_lib.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """The state of a service. `reason` says why it is out of date; "" if it is up to date."""
+    """The state of a service."""
 
     service: Service
+    siblings: Mapping[str, Reference]  # the images of the services that it depends on
+    rebuilt: tuple[str, ...]  # those of them that are rebuilt before it: `check_again` has the last word afterwards
     parts: fingerprint.Parts
     context: Context
-    reason: str
+    patterns: tuple[str, ...] | None  # the paths of the context that `context` is about; None for all
+    own_reason: str  # why it is out of date, whether or not the services in `rebuilt` change; "" if it is not
     missing: tuple[Reference, ...]  # images that its build needs and that the engine does not have
     image: str  # the id of the image of this name, up to date or not; "" if there is none
     failed: str  # why its last build failed, in one line; "" if it did not
     pins: tuple[tuple[ImageUse, str], ...]  # images that the engine has under another name than the Dockerfile uses
+
+    @property
+    def reason(self) -> str:
+        """Why the service is out of date, or may be; "" if it is up to date."""
+        if self.own_reason or not self.rebuilt:
+            return self.own_reason
+        verb = "is" if len(self.rebuilt) == 1 else "are"
+        return f"depends on {', '.join(self.rebuilt)}, which {verb} rebuilt and may change"
 
     @property
     def built(self) -> bool:
@@ -33,58 +45,77 @@ class Check:
 
 
 def check(
-    services: Mapping[str, Service], engine: Engine, settings: Settings, *, forced: Collection[str] = ()
+    services: Mapping[str, Service],
+    engine: Engine,
+    settings: Settings,
+    *,
+    forced: Collection[str] = (),
+    pull: bool = False,
 ) -> dict[str, Check]:
     """Compare each service with its existing image; the result is in the order of `services`.
 
-    Everything that a service depends on must be in `services`. Those that are `forced` are always built.
+    Everything that a service depends on must be in `services`. Those that are `forced` are always built. With `pull`,
+    the builder may use newer base images than the engine has.
     """
-    images, platform = engine.images.by_name(), engine.platform()
+    held = Held(engine)
     checks: dict[str, Check] = {}
     for name in TopologicalSorter({name: service.needs for name, service in services.items()}).static_order():
-        checks[name] = _check(services[name], checks, images, settings, platform=platform, force=name in forced)
+        service = services[name]
+        siblings = {need: services[need].image for need in service.needs}
+        rebuilt = tuple(need for need in service.needs if checks[need].reason)
+        reader = Reader(service, siblings, rebuilt, held, Records(service, settings), contexts={})
+        checks[name] = _check(reader, why="--force" if name in forced else "", pull=pull)
     return {name: checks[name] for name in services}
 
 
-def _check(
-    service: Service,
-    checks: Mapping[str, Check],
-    images: Mapping[str, Image],
-    settings: Settings,
-    *,
-    platform: str,
-    force: bool,
+def check_again(
+    before: Check, engine: Engine, settings: Settings, *, rebuilt: Collection[str] = (), pull: bool = False
 ) -> Check:
-    names = {str(image): _name_in(images, image) for image in service.base_images}
-    bases = {base: images[name.identity].id for base, name in names.items() if name is not None}
-    missing = tuple(image for image in service.base_images if str(image) not in bases)
-    siblings = {name: checks[name].parts for name in service.needs}
-    records = Records(service, settings)
-    found = records.look()
-    parts = fingerprint.parts(
-        service, files=found.files, platform=service.platform or platform, bases=bases, siblings=siblings
-    )
-    image = images.get(service.image.canonical)
+    """Check a service once more, after services that it depends on were built; `rebuilt` are those still to come.
+
+    A reason of its own remains one. Its files count as they were before: a change since then shows after its build.
+    """
+    service, still = before.service, tuple(name for name in before.rebuilt if name in rebuilt)
+    contexts = {before.patterns: before.context}
+    reader = Reader(service, before.siblings, still, Held(engine), Records(service, settings), contexts)
+    found = _check(reader, why=before.own_reason, pull=pull)
+    return replace(found, context=replace(found.context, dockerfile=before.context.dockerfile))
+
+
+def _check(reader: Reader, *, why: str, pull: bool) -> Check:
+    """Compare a service with its image; `why` it is built in any case, "" if only a difference is a reason."""
+    service, records = reader.service, reader.records
+    image = reader.held.image(service.image)
     old = fingerprint.from_label(image.labels.get(fingerprint.LABEL)) if image else None
-    if old is not None:  # a base image that was removed since is no reason to rebuild
-        parts |= {name: old[name] for name in (f"base image {image}" for image in missing) if name in old}
+    same = None if old is None else reader.as_in(old)
     last = records.last()
-    before = old or {}
-    if fingerprint.changes(before, parts):
-        reason = fingerprint.words(before, parts, records.files(old), found.files)
-    else:
-        reason = _doubts(image, last) if image else ""
-    rebuilt = [name for name in service.needs if checks[name].reason]
+    reason = why if image else "not built yet"
+    if image and not reason:
+        reason = _difference(old, same, records) or _doubts(image, last)
+    found = same if same and not reason and not reader.rebuilt else reader.for_label(pull=pull)
+    bases = reader.bases()
     return Check(
         service=service,
-        parts=parts,
-        context=found,
-        reason=_reason(image, old, reason, rebuilt, force=force),
-        missing=missing,
+        siblings=reader.siblings,
+        rebuilt=reader.rebuilt,
+        parts=found.parts,
+        context=found.context,
+        patterns=found.patterns,
+        own_reason=reason,
+        missing=tuple(base for base in service.base_images if bases[str(base)] is None),
         image=image.id if image else "",
         failed=last.get("failed", ""),
-        pins=tuple(_pins(service, names)),
+        pins=tuple(_pins(service, bases)),
     )
+
+
+def _difference(old: fingerprint.Parts | None, same: Inputs | None, records: Records) -> str:
+    """What an image depends on that is different now, in words; "" if nothing is."""
+    if old is None or same is None:
+        return "the existing image was not built by this tool"
+    if not fingerprint.changes(old, same.parts):
+        return ""
+    return fingerprint.words(old, same.parts, records.files(old), same.context.files)
 
 
 def _doubts(image: Image, last: Mapping[str, Any]) -> str:
@@ -95,29 +126,9 @@ def _doubts(image: Image, last: Mapping[str, Any]) -> str:
     return "the run that built it was interrupted" if interrupted else ""
 
 
-def _name_in(images: Mapping[str, Image], image: Reference) -> Reference | None:
-    """The name under which the engine has the image, or None."""
-    return next((name for name in local_names(image) if name.identity in images), None)
-
-
 def _pins(service: Service, names: Mapping[str, Reference | None]) -> Iterator[tuple[ImageUse, str]]:
     for use in service.external:
         image = Reference.parse(use.name)
         name = names.get(str(image))
         if name is not None and name != image and use.kind != "syntax":
             yield use, str(name)
-
-
-def _reason(
-    image: Image | None, old: fingerprint.Parts | None, changed: str, rebuilt: list[str], *, force: bool
-) -> str:
-    """Why the service is out of date, in words; "" if it is not."""
-    if image is None:
-        return "not built yet"
-    if force:
-        return "--force"
-    if rebuilt:
-        return f"depends on {', '.join(rebuilt)}, which {'is' if len(rebuilt) == 1 else 'are'} rebuilt"
-    if old is None:
-        return "the existing image was not built by this tool"
-    return changed

@@ -72,6 +72,7 @@ class Problem:
     line: int
     reason: str
     remark: bool = False
+    hint: str = ""  # what to do about it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -53,7 +53,7 @@ class BuildReport:
         self._console.on_start(name)
 
     def on_built(self, outcome: Outcome[Built]) -> None:
-        """Print how the build of a service ended; print nothing if it was up to date."""
+        """Print how the build of a service ended; print nothing if it was up to date from the beginning."""
         built = outcome.value
         if built is None:
             self._console.line(f"  {outcome.name}: {self._console.bad(_why_not(outcome))}")
@@ -61,6 +61,8 @@ class BuildReport:
             self._console.line(f"  {outcome.name}: {self._console.good('built')}, {seconds(built.seconds)}")
             if built.changed:
                 self._console.line(f"    {fingerprint.unsure(built.changed)}: the next run builds it again")
+        elif built.unchanged:
+            self._console.line(f"  {outcome.name}: up to date, because {', '.join(built.unchanged)} came out the same")
 
     def end(self, result: Result, repository: Repository) -> None:
         """Print the result for each service, then each failure, and the path of the report.

@@ -94,7 +94,7 @@ class Console:
     def hints(self, outcomes: Sequence[Outcome[Any]]) -> None:
         """Print the hints of all failures on stderr, each once."""
         for hint in dict.fromkeys(item.error.hint for item in outcomes if item.error and item.error.hint):
-            _next(hint)
+            next_line(hint)
 
     def can_ask(self) -> bool:
         """Return whether the user can be asked: stdin and stdout are terminals."""
@@ -126,7 +126,7 @@ def failure(error: BuildError) -> None:
         bars.close()
     stderr_line(f"error: {error.message}")
     if error.hint:
-        _next(error.hint)
+        next_line(error.hint)
 
 
 def in_words(result: str, *, dry: bool) -> str:
@@ -148,8 +148,8 @@ def working_on(repository: Path, wrapper: Path) -> None:
         stderr_line(f"working on {repository} (PROJECT_ROOT)")
 
 
-def _next(hint: str) -> None:
-    """Print the hint, with `inv` for `./inv` if the library is installed: the wrapper is not installed with it."""
+def next_line(hint: str) -> None:
+    """Print on stderr what to do next, with `inv` for `./inv` if the library is installed, as the wrapper is not."""
     wrapped = (Path(__file__).resolve().parents[2] / "inv").is_file()
     name = next(iter(_called_as), "./inv" if wrapped else "inv")
     stderr_line(f"  next: {hint.replace('./inv ', f'{name} ')}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from build_lib.console.output import Console, stderr_line
+from build_lib.console.output import Console, next_line, stderr_line
 from build_lib.errors import Incomplete, InvalidReference
 from build_lib.reference import Reference
 from build_lib.units import number, printable
@@ -66,6 +66,8 @@ def _print(console: Console, problems: Iterable[Problem]) -> int:
         remarks += is_remark
         kind = "remark" if is_remark else "problem"
         stderr_line(printable(f"{kind}: {_where(console, problem)}: {problem.reason}"))
+        if problem.hint:
+            next_line(problem.hint)
     return remarks
 
 

@@ -1,7 +1,8 @@
 """A Dockerfile as BuildKit reads it.
 
-In: a Dockerfile's text, build arguments, a target, a platform. Out: its external images with their lines, the names of
-its stages, and its problems. This package reads no files, and reports errors as problems instead of raising them.
+In: a Dockerfile's text, build arguments, a target, a platform. Out: its external images and what it takes from the
+build context, with their lines, the names of its stages, and its problems. This package reads no files, and reports
+errors as problems instead of raising them.
 """
 
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from build_lib.lazy import attach
 
 if TYPE_CHECKING:
+    from build_lib.dockerfile.context_paths import ContextPath as ContextPath
     from build_lib.dockerfile.images import BuildKitFeature as BuildKitFeature
     from build_lib.dockerfile.images import ImageUse as ImageUse
     from build_lib.dockerfile.images import wrong_with as wrong_with

@@ -24,6 +24,8 @@ _ARCHITECTURES = {
     "armel": ("arm", "v6"),
     "armv6l": ("arm", "v6"),
 }
+_PLATFORM_PARTS = ("PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT")
+PREDEFINED = frozenset(f"{of}{part}" for of in ("BUILD", "TARGET") for part in _PLATFORM_PARTS) | {"TARGETSTAGE"}
 _IMPLIED = {("amd64", "v1"), ("arm64", "v8")}  # default variants, which platform names leave out
 _SYSTEMS = frozenset(["darwin", "freebsd", "linux", "windows"])
 

@@ -103,6 +103,12 @@ class Resolver:
             for line, feature in [*stage.own.features, *(stage.onbuild.features if index in self._base_stages else [])]:
                 yield BuildKitFeature(line, feature)
 
+    def steps(self) -> Iterator[Steps]:
+        """What the target runs: the steps of stages, and the triggers of those that others are based on."""
+        count = len(self._stages)
+        for node in sorted(self._reached):
+            yield self._stages[node].own if node < count else self._stages[node - count].onbuild
+
     def _read_stages(self) -> None:
         """Read all FROMs first, because a COPY may name a stage below it."""
         for index, stage in enumerate(self._stages):

@@ -43,10 +43,14 @@ _LONGEST = 20  # digits of a number that may be below it
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mount:
-    """What a mount says: the stage or image in `from=`, or ""; why BuildKit refuses to build with it, or ""."""
+    """What a mount says: the stage or image in `from=`, or ""; why BuildKit refuses to build with it, or "".
+
+    `source` is the path that it takes from the build context: "" is all of it, None is nothing.
+    """
 
     name: str
     wrong: str
+    source: str | None
 
 
 def read_mount(value: str) -> Mount:
@@ -56,7 +60,8 @@ def read_mount(value: str) -> Mount:
         Refused: BuildKit refuses to parse the file.
     """
     fields = _fields(value)
-    return Mount(name=_from(fields), wrong=_wrong(fields))
+    name = _from(fields)
+    return Mount(name=name, wrong=_wrong(fields), source=None if name else _source(fields))
 
 
 def _fields(value: str) -> list[str]:
@@ -77,6 +82,18 @@ def _from(fields: Iterable[str]) -> str:
             if _VARIABLE.search(name):
                 raise Refused("--mount does not expand variables in from=: write FROM ${…} AS name, and mount that")
     return name
+
+
+def _source(fields: Iterable[str]) -> str | None:
+    """What a mount without `from=` takes from the context: convert_runmount.go's dispatchRunMounts."""
+    given = {"type": "bind", "source": ""}
+    for field in fields:
+        key, _, text = field.partition("=")
+        given[_NAMES.get(key.lower(), key.lower())] = text
+    kind, source = given["type"].lower(), given["source"]
+    if _EXPANDED.search(kind) or (kind == "bind" and _EXPANDED.search(source)):
+        return ""  # older front ends don't expand these, so it may be anything
+    return source if kind == "bind" else None
 
 
 def _wrong(fields: Iterable[str]) -> str:

@@ -1,30 +1,36 @@
-"""The external images that a Dockerfile needs, found as BuildKit finds them.
+"""The external images and the paths of the context that a Dockerfile needs, found as BuildKit finds them.
 
 The steps are those of BuildKit's own `frontend/dockerfile`: `syntax` parses a text into instructions, `stages` groups
-these into stages, and `images` tells stages from images. BuildKit stops at the first error. Here an error becomes a
-problem with its line, and reading goes on; but an instruction that BuildKit refuses names no image.
+these into stages, `images` tells stages from images, and `context_paths` expands the paths. BuildKit stops at the first
+error. Here an error becomes a problem with its line, and reading goes on; but an instruction that BuildKit refuses
+names no image.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from build_lib.dockerfile.arguments import variables
+from build_lib.dockerfile.context_paths import ContextPath, context_paths
 from build_lib.dockerfile.images import BuildKitFeature, ImageUse, Resolver, wrong_with
 from build_lib.dockerfile.stages import outline
 from build_lib.dockerfile.syntax import Problem, parse
+from build_lib.reference import Reference
 
-__all__ = ["BuildKitFeature", "ImageUse", "Problem", "Reading", "external_images", "read", "with_names"]
+__all__ = ["BuildKitFeature", "ContextPath", "ImageUse", "Problem", "Reading", "external_images", "read", "with_names"]
+
+_FRONT_ENDS = ("docker.io/docker/dockerfile", "docker.io/docker/dockerfile-upstream")  # BuildKit's own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """What a Dockerfile says about images, in the file's order."""
+    """What a Dockerfile says about images and about files of the context, in the file's order."""
 
     images: tuple[ImageUse, ...]
     problems: tuple[Problem, ...]  # line 0 is the whole file
     stages: tuple[str, ...]  # their names; "" for one that has none
     arguments: frozenset[str]  # every name that an ARG declares, anywhere in the file
     buildkit: tuple[BuildKitFeature, ...]
+    context: tuple[ContextPath, ...]  # what the stages that the target needs take from the build context
 
 
 def read(
@@ -47,12 +53,15 @@ def read(
     resolver = Resolver(draft.stages, values, syntax.escape, target)
     images, wrong = _frontend(syntax.frontend, build_args)
     problems += [*wrong, *syntax.problems, *draft.problems, *resolver.problems()]
+    taken = context_paths(resolver.steps(), draft.above, build_args, syntax.environment, syntax.escape)
+    context = [*taken, *_untold(images, problems)]
     return Reading(
         images=tuple(sorted([*images, *resolver.images()], key=lambda image: image.line)),
         problems=tuple(sorted(problems, key=lambda problem: problem.line)),
         stages=tuple(stage.name for stage in draft.stages),
         arguments=frozenset(draft.names),
         buildkit=tuple(sorted(resolver.features())),
+        context=tuple(sorted(context, key=lambda path: path.line)),
     )
 
 
@@ -75,6 +84,13 @@ def with_names(text: str, names: Iterable[tuple[ImageUse, str]]) -> str:
                 lines[place] = lines[place].replace(use.written, name, 1)
                 break
     return "\n".join(lines)
+
+
+def _untold(frontends: Iterable[ImageUse], problems: Iterable[Problem]) -> Iterator[ContextPath]:
+    """Lines that may take any path: another front end reads the file its own way, and a problem may hide a COPY."""
+    lines = [use.line for use in frontends if Reference.parse(use.name).repository not in _FRONT_ENDS]
+    lines += [problem.line for problem in problems if not problem.remark]
+    return (ContextPath(line=line, path=None) for line in lines)
 
 
 def _frontend(directive: tuple[int, str] | None, build_args: Mapping[str, str]) -> tuple[list[ImageUse], list[Problem]]:

@@ -8,7 +8,7 @@ from build_lib.dockerfile.arguments import Argument
 from build_lib.dockerfile.mounts import read_mount
 from build_lib.dockerfile.shell_pattern import Refused
 from build_lib.dockerfile.shell_word import SPACE, expand
-from build_lib.dockerfile.syntax import Instruction, Problem, Syntax, arguments, words
+from build_lib.dockerfile.syntax import Instruction, Problem, Syntax, arguments, sources, words
 
 _FLAGS = {
     "from": {"platform"},
@@ -36,11 +36,25 @@ class Source:
     name: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """The paths that an instruction takes from the build context, as written."""
+
+    line: int
+    kind: Literal["add", "copy", "mount"]
+    paths: tuple[str, ...]
+    arguments: int  # how many of the stage's arguments are declared above it
+    parents: bool = False  # COPY --parents
+    excluded: tuple[str, ...] = ()  # the patterns of --exclude
+
+
 @dataclass(kw_only=True, slots=True)
 class Steps:
-    """What the instructions of a stage, or its ONBUILD triggers, say about images."""
+    """What the instructions of a stage, or its ONBUILD triggers, say about images and files."""
 
     sources: list[Source] = field(default_factory=list)
+    takes: list[Taken] = field(default_factory=list)
+    arguments: list[Argument] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     late_problems: list[Problem] = field(default_factory=list)  # those that BuildKit finds when it builds the stage
     features: list[tuple[int, str]] = field(default_factory=list)  # those that need BuildKit, with their lines
@@ -93,8 +107,8 @@ def _add(draft: Draft, steps: Steps | None, instruction: Instruction, escape: st
     elif instruction.keyword == "arg":
         declared = _declared(instruction, escape)
         draft.names.update(argument.name for argument in declared)
-        if steps is None:
-            draft.above += declared
+        into = draft.above if steps is None else steps.arguments
+        into += declared
     elif steps is None:
         raise Refused(f"{instruction.keyword.upper()} comes before the first FROM")
     elif instruction.keyword in _FLAGS:
@@ -141,12 +155,26 @@ def _add_step(steps: Steps, instruction: Instruction, escape: str) -> None:
     features = [f"{keyword.upper()} --{name}" for name in values if name not in _CLASSIC]
     steps.features += [(line, feature) for feature in [*features, *["here-document"] * instruction.heredoc]]
     copied = values.get("from", [""])[0]
+    declared = len(steps.arguments)
     if copied:
         _check_copy(instruction, copied, escape)
         steps.sources.append(Source(line=line, kind="copy", name=copied))
+    elif keyword != "run":
+        steps.takes.append(
+            Taken(
+                line=line,
+                kind="add" if keyword == "add" else "copy",
+                paths=tuple(sources(instruction)),
+                arguments=declared,
+                parents="parents" in values,
+                excluded=tuple(values.get("exclude", ())),
+            )
+        )
     for mount in map(read_mount, values.get("mount", ())):
         if mount.name:
             steps.sources.append(Source(line=line, kind="mount", name=mount.name))
+        if mount.source is not None:
+            steps.takes.append(Taken(line=line, kind="mount", paths=(mount.source,), arguments=declared))
         if mount.wrong:
             steps.late_problems.append(Problem(line=line, reason=f"--mount: {mount.wrong}"))
 

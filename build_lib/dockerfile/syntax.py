@@ -1,7 +1,7 @@
 """Parse a Dockerfile's text into instructions, as BuildKit's `frontend/dockerfile/parser` does.
 
-This covers lines, comments, continuation, parser directives, here-documents and flags. An instruction that cannot name
-an image is read only as far as is needed to find its end.
+This covers lines, comments, continuation, parser directives, here-documents and flags. An instruction that can name
+neither an image nor a file of the build context is read only as far as is needed to find its end.
 """
 
 import json
@@ -15,11 +15,12 @@ from build_lib.dockerfile.shell_pattern import Refused, shortened
 from build_lib.dockerfile.shell_word import SPACE, split
 
 _BLANK = re.compile(r"[\t\v\f\r ]+")  # parser.go splits only at these, and trims all Unicode white space
-# instructions that never name an image
+# instructions that never name an image or a file
 _SILENT = frozenset(
     "cmd entrypoint env expose healthcheck label maintainer shell stopsignal user volume workdir".split()  # noqa: SIM905
 )
-_WITH_HEREDOC = frozenset(["add", "copy", "run"])
+_WITH_SOURCES = frozenset(["add", "copy"])
+_WITH_HEREDOC = _WITH_SOURCES | {"run"}
 _KNOWN = _SILENT | _WITH_HEREDOC | {"arg", "from", "onbuild"}
 _NO_TRIGGER = frozenset(["from", "maintainer", "onbuild"])
 
@@ -48,7 +49,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Instruction:
-    """An instruction that may affect which images are needed."""
+    """An instruction that may affect which images or files are needed."""
 
     line: int
     keyword: str  # lower-case; for an ONBUILD, that of its trigger
@@ -63,6 +64,7 @@ class Syntax:
     """The parsed text."""
 
     instructions: tuple[Instruction, ...]
+    environment: tuple[str, ...]  # what each ENV says, as written
     problems: tuple[Problem, ...]
     escape: str
     frontend: tuple[int, str] | None  # the image that `# syntax=` names, and its line
@@ -74,6 +76,7 @@ def parse(text: str) -> Syntax:
     reader = _Reader(text)
     return Syntax(
         instructions=tuple(reader.instructions()),
+        environment=tuple(reader.environment),
         problems=tuple(reader.problems),
         escape=reader.escape,
         frontend=frontend(reader.lines, text),
@@ -96,6 +99,12 @@ def arguments(rest: str) -> list[str]:
     return words(rest) if listed is None else listed
 
 
+def sources(instruction: Instruction) -> list[str]:
+    """Return the sources of a COPY or an ADD, without its here-documents."""
+    found = arguments(instruction.rest)[:-1]
+    return [word for word in found if not (instruction.heredoc and _HEREDOC.fullmatch(word))]
+
+
 def _json_list(rest: str) -> list[str] | None:
     if not rest.startswith("["):
         return None
@@ -116,15 +125,18 @@ class _Reader:
         self.at = 0  # the number of lines that were read
         self.escape, refused = escape(self.lines)
         self.problems = [Problem(line=line, reason=reason) for line, reason in refused]
+        self.environment: list[str] = []
         self._ends: dict[str, list[int]] = {}
         self._tabbed_ends: dict[str, list[int]] = {}
 
     def instructions(self) -> Iterator[Instruction]:
-        """The instructions that may affect which images are needed."""
+        """The instructions that may affect which images or files are needed."""
         staged = False
         for line, text in self._logical_lines():
             keyword, rest = _first_word(text)
-            if staged and (keyword in _SILENT or (keyword in _WITH_HEREDOC and "--" not in rest and "<<" not in rest)):
+            if keyword == "env" or (keyword == "onbuild" and _first_word(rest)[0] == "env"):
+                self.environment.append(rest)
+            if staged and (keyword in _SILENT or (keyword == "run" and "--" not in rest and "<<" not in rest)):
                 continue
             try:
                 yield self._instruction(line, text, keyword, rest)

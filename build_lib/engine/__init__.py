@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from build_lib.engine.containers import TEMPORARY_LABEL as TEMPORARY_LABEL
     from build_lib.engine.containers import Container as Container
     from build_lib.engine.containers import owner as owner
+    from build_lib.engine.images import Content as Content
     from build_lib.engine.images import Image as Image
     from build_lib.engine.images import Program as Program
     from build_lib.engine.load_plan import LoadPlan as LoadPlan

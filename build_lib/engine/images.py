@@ -1,5 +1,7 @@
 """The images that an engine has: their names, labels, sizes, platforms and layers."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +28,12 @@ class Image:
         return cls(id=item["Id"], labels=item.get("Labels") or {}, size=int(item.get("Size") or 0))
 
 
+_CONFIG = (
+    "Cmd Entrypoint Env ExposedPorts Healthcheck Labels OnBuild Shell StopSignal User Volumes WorkingDir".split()  # noqa: SIM905
+)
+_PLATFORM = ("Architecture", "Os", "Variant")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
     """What an image runs as: its id, the test of its health check, and the TCP ports that it exposes."""
@@ -33,6 +41,19 @@ class Program:
     id: str
     test: tuple[str, ...]  # () without a health check
     ports: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Content:
+    """What an image gives to the builds that use it.
+
+    `digest` is the same for two images with the same layers, settings and platform. It is not about when and how they
+    were made, and it is the same in every engine, as the id is not.
+    """
+
+    digest: str
+    triggers: bool  # whether it has ONBUILD instructions
+    variables: frozenset[str]  # the names in its environment
 
 
 class Images:
@@ -88,6 +109,25 @@ class Images:
             id=found["Id"],
             test=() if test[:1] == ("NONE",) else test,
             ports=tuple(sorted(int(number) for number, protocol in exposed if protocol == "tcp")),
+        )
+
+    def content(self, image: str, *, without_label: str) -> Content:
+        """What the image of this name or id gives to the builds that use it; one label does not count.
+
+        Raises:
+            EngineError: there is no such image.
+        """
+        with translated(f"cannot look at {image}"):
+            found = self._api.inspect_image(image)
+        config = dict(found.get("Config") or {})
+        config["Labels"] = {name: text for name, text in (config.get("Labels") or {}).items() if name != without_label}
+        parts = {name: config[name] for name in _CONFIG if config.get(name)}  # engines write what is empty differently
+        parts |= {name: found[name] for name in _PLATFORM if found.get(name)}
+        text = json.dumps([found["RootFS"].get("Layers") or [], parts], sort_keys=True)
+        return Content(
+            digest=f"sha256:{hashlib.sha256(text.encode()).hexdigest()}",
+            triggers=bool(config.get("OnBuild")),
+            variables=frozenset(variable.partition("=")[0] for variable in config.get("Env") or ()),
         )
 
     def layers(self, image: str) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ def _repository(repository: Repository, settings: Settings) -> Iterator[Finding]
         place = f"{problem.path}:{problem.line}" if problem.line else str(problem.path)
         detail = f"{place}: {problem.reason}"
         if problem.remark:
-            fix = "if that is not intended, change the file, or the setting that it needs"
+            fix = problem.hint or "if that is not intended, change the file, or the setting that it needs"
             yield Finding(level="warning", what=what, detail=detail, fix=fix)
         else:
             yield Finding(level="bad", what=what, detail=detail, fix="correct the file")

@@ -93,6 +93,8 @@ class Recorder:
         """See Listener."""
         self._outcomes[outcome.name] = outcome
         self._times.get(outcome.name, []).append(self._elapsed())
+        if outcome.value is not None and not outcome.value.reason:
+            self._times.pop(outcome.name, None)  # it only had to be checked again
         self._listener.on_built(outcome)
 
     def write(self, ending: Ending, *, packages: str = "", failures: Sequence[BuildError] = ()) -> None:
@@ -140,7 +142,7 @@ class Recorder:
             "image": str(service.image),
             "size": sizes.get(service.image.canonical),
             "state": _state(check, outcome),
-            "reason": check.reason,
+            "reason": outcome.value.reason if outcome and outcome.value else check.reason,
             "began": times[0] if times else None,
             "seconds": round(times[1] - times[0], 3) if len(times) > 1 else None,
             "needs": list(service.needs),
@@ -166,6 +168,6 @@ def _state(check: Check, outcome: Outcome[Built] | None) -> str:
         return "not begun" if check.reason else "up to date"
     if outcome.blocked_by:
         return "blocked"
-    if outcome.error is not None:
+    if outcome.value is None:
         return "failed"
-    return "built" if check.reason else "up to date"
+    return "built" if outcome.value.reason else "up to date"

@@ -64,9 +64,9 @@ def build(
     """
     chosen = repository.chosen(names)
     packages.require_modes(chosen, repository, settings)
-    checks = building.check(chosen, engine, settings, forced=names if force or pull else ())
+    checks = building.check(chosen, engine, settings, forced=names if force or pull else (), pull=pull)
     if no_deps and names:
-        checks = _alone(checks, names)
+        checks = _alone(checks, names, engine, settings, pull=pull)
     if dry:
         listener.checked(checks)
         return Result(outcomes=(), failures=())
@@ -104,14 +104,20 @@ def _recorded(
     return replace(result, report=recorder.report)
 
 
-def _alone(checks: Mapping[str, Check], names: Sequence[str]) -> dict[str, Check]:
+def _alone(
+    checks: Mapping[str, Check], names: Sequence[str], engine: Engine, settings: Settings, *, pull: bool
+) -> dict[str, Check]:
     """The named services alone, which are built with the existing images of those they depend on."""
     for name in names:
         for need in checks[name].service.needs:
             if need not in names and not checks[need].built:
                 hint = f"./inv build -s {need}, or leave out --no-deps"
                 raise BuildError(f"{name} depends on {need}, which is not built", hint=hint)
-    return {name: check for name, check in checks.items() if name in names}
+    return {
+        name: building.check_again(check, engine, settings, rebuilt=names, pull=pull) if check.rebuilt else check
+        for name, check in checks.items()
+        if name in names
+    }
 
 
 def push(
@@ -210,7 +216,7 @@ def _steps(
         listener.line(f"  {line}")
     listener.step(4, "verify")
     wrong = [
-        *_verify(checks, done, engine),
+        *_verify(result.outcomes, checks, engine),
         *packages.verify(copied.hubs, repository, engine, settings),
     ]
     services, problems = number(len(done), "service"), len(wrong) + len(copied.failures)
@@ -262,16 +268,17 @@ def _build(
     return Result(outcomes=tuple(outcomes), failures=tuple(item.error for item in outcomes if item.error))
 
 
-def _verify(checks: Mapping[str, Check], done: set[str], engine: Engine) -> list[BuildError]:
+def _verify(outcomes: Sequence[Outcome[Built]], checks: Mapping[str, Check], engine: Engine) -> list[BuildError]:
     """Check that the engine has the built images, with this run's fingerprints, and return what is wrong."""
     images = engine.images.by_name()
     wrong: list[BuildError] = []
-    for name in sorted(done):
-        image = images.get(checks[name].service.image.canonical)
+    for built in (outcome.value for outcome in outcomes if outcome.value):
+        name = checks[built.name].service.image
+        image = images.get(name.canonical)
         if image is None:
-            wrong.append(BuildFailed(f"{checks[name].service.image} is not in the engine after its build"))
-        elif image.labels.get(fingerprint.LABEL) != fingerprint.as_label(checks[name].parts):
-            wrong.append(BuildFailed(f"{checks[name].service.image} does not have this build's fingerprint"))
+            wrong.append(BuildFailed(f"{name} is not in the engine after its build"))
+        elif image.labels.get(fingerprint.LABEL) != fingerprint.as_label(built.parts):
+            wrong.append(BuildFailed(f"{name} does not have this build's fingerprint"))
     return wrong
 
 
@@ -280,5 +287,5 @@ def check(repository: Repository, engine: Engine, settings: Settings) -> dict[st
     checks = building.check(repository.services, engine, settings)
     current = [name for name, check in checks.items() if not check.reason]
     for name, lacking in packages.not_copied(checks, current, repository, engine, settings).items():
-        checks[name] = replace(checks[name], reason=lacking)
+        checks[name] = replace(checks[name], own_reason=lacking)
     return checks

@@ -10,6 +10,7 @@ from build_lib.lazy import attach
 
 if TYPE_CHECKING:
     from build_lib.repository import build_context as build_context
+    from build_lib.repository import copied_paths as copied_paths
     from build_lib.repository import dependencies as dependencies
     from build_lib.repository import fingerprint as fingerprint
     from build_lib.repository import graph_picture as graph_picture

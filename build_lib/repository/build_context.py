@@ -1,4 +1,6 @@
-"""The part of a service's build context that is sent to the builder: paths, and a hash of each entry.
+"""The part of a service's build context that its build depends on: paths, and a hash of each entry.
+
+These are the paths that the Dockerfile copies or mounts, or else the whole context, without what is ignored.
 
 As with git's index, a file's content is read only if its stat data differ from those of the last scan. As in git too
 (racy-git.txt), a file that changed just before a scan is read again by the next one, because another change within the
@@ -9,13 +11,13 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from build_lib import state
 from build_lib.errors import BuildError
-from build_lib.repository import ignore_file
+from build_lib.repository import copied_paths, ignore_file
 from build_lib.repository.services import Service
 
 _CHUNK = 1 << 20  # bytes read at once
@@ -40,10 +42,11 @@ class Context:
         return own + sorted(differing | (self.files.keys() ^ later.files.keys()))
 
 
-def read(service: Service, memory: Path, *, own: Path | None = None) -> Context:
-    """Scan the service's context; `memory` is the file that keeps stamps from one scan to the next.
+def read(service: Service, memory: Path, *, own: Path | None = None, patterns: Iterable[str] | None = None) -> Context:
+    """Scan the service's context, or, with `patterns` (see `copied_paths`), only what they name.
 
-    `own` is the program's own directory: it is skipped if it is in the context, because every run writes there.
+    `memory` is the file that keeps stamps from one scan to the next. `own` is the program's own directory: it is
+    skipped if it is in the context, because every run writes there.
 
     Raises:
         BuildError: a file or directory cannot be read.
@@ -53,16 +56,16 @@ def read(service: Service, memory: Path, *, own: Path | None = None) -> Context:
     files: dict[str, str] = {}
     stamps: dict[str, str] = {}
     kept: dict[str, str] = {}
-    for path, entry in _entries(service, own):
+    for path, place in _entries(service, own, patterns):
         try:
-            status = entry.stat(follow_symlinks=False)
+            status = os.lstat(place)
             if not stat.S_ISREG(status.st_mode):
-                files[path] = _without_content(entry, status.st_mode)
+                files[path] = _without_content(place, status.st_mode)
                 continue
             stamp = _stamp(status)
             content, _, before = known.get(path, "").partition(" ")
             if before != stamp:
-                content = _content(entry.path)
+                content = _content(place)
         except OSError as error:
             raise _unreadable(service, error) from None
         files[path] = f"{'executable' if status.st_mode & 0o111 else 'file'} {content}"
@@ -99,37 +102,61 @@ def _unreadable(service: Service, error: OSError) -> BuildError:
     return BuildError(f"service {service.name}: {error.filename} cannot be read: {error.strerror}", hint=hint)
 
 
-def _entries(service: Service, skipped: Path | None = None) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """The entries that are not ignored, sorted by path, without the Dockerfile, which has its own part."""
+def _entries(
+    service: Service, skipped: Path | None = None, patterns: Iterable[str] | None = None
+) -> Iterator[tuple[str, str]]:
+    """The path in the context and the place of each entry that is not ignored, sorted by path.
+
+    The Dockerfile is left out, because it has a part of its own in the fingerprint. The compose file around an inline
+    one is a file like any other.
+    """
     rules = ignore_file.rules(service.context, service.dockerfile)
-    dockerfile = str(service.dockerfile)
+    walk = _Walk(str(service.context), rules, str(skipped))
     try:
-        walked = _walk(str(service.context), "", rules, skipped=str(skipped))
-        found = [item for item in walked if item[1].path != dockerfile]
+        roots = [""] if patterns is None else copied_paths.roots(service.context, patterns)
+        walked = [item for root in roots for item in walk.of(root)]
     except OSError as error:
         raise _unreadable(service, error) from None
-    return iter(sorted(found, key=lambda item: item[0]))
+    dockerfile = "" if service.inline else str(service.dockerfile)
+    return iter(sorted(item for item in walked if item[1] != dockerfile))
 
 
-def _walk(
-    directory: str, prefix: str, rules: ignore_file.Rules, *, skipped: str
-) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.path == skipped:
-                continue
-            path = prefix + entry.name
-            ignored = rules.ignores(path)
-            if not ignored:
-                yield path, entry
-            if entry.is_dir(follow_symlinks=False) and (not ignored or rules.brings_back):
-                yield from _walk(entry.path, f"{path}/", rules, skipped=skipped)
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """Goes through the entries of a context that are not ignored, without those in the directory `skipped`."""
+
+    context: str
+    rules: ignore_file.Rules
+    skipped: str
+
+    def of(self, root: str) -> Iterator[tuple[str, str]]:
+        """An entry, and all that are below it; "" is the context."""
+        if not root:
+            return self._inside(self.context, "")
+        place = f"{self.context}/{root}"
+        if f"{place}/".startswith(f"{self.skipped}/"):
+            return iter(())
+        return self._entry(root, place, is_directory=stat.S_ISDIR(os.lstat(place).st_mode))
+
+    def _entry(self, path: str, place: str, *, is_directory: bool) -> Iterator[tuple[str, str]]:
+        ignored = self.rules.ignores(path)
+        if not ignored:
+            yield path, place
+        if is_directory and (not ignored or self.rules.brings_back):
+            yield from self._inside(place, f"{path}/")
+
+    def _inside(self, directory: str, prefix: str) -> Iterator[tuple[str, str]]:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.path != self.skipped:
+                    is_directory = entry.is_dir(follow_symlinks=False)
+                    yield from self._entry(prefix + entry.name, entry.path, is_directory=is_directory)
 
 
-def _without_content(entry: os.DirEntry[str], mode: int) -> str:
+def _without_content(place: str, mode: int) -> str:
     """The type of an entry that is not a file. Sockets and pipes are not read, because that would block."""
     if stat.S_ISLNK(mode):
-        return f"link {_short(hashlib.sha256(os.fsencode(Path(entry.path).readlink())))}"
+        return f"link {_short(hashlib.sha256(os.fsencode(Path(place).readlink())))}"
     return "directory" if stat.S_ISDIR(mode) else "special"
 
 

@@ -77,9 +77,14 @@ def _names(directory: Path, *, directories: bool = False) -> list[str]:
     """The names of the files in a directory, or of the directories; none if it cannot be read."""
     try:
         with os.scandir(directory) as entries:
-            return [entry.name for entry in entries if entry.is_dir() == directories]
+            return [entry.name for entry in entries if _is_directory(entry) == directories]
     except OSError:
         return []
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    """Whether it is one, or a link to one; a link to itself, for which `is_dir` raises an error, is none."""
+    return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
 
 
 def _service(directory: Path, file: str, settings: Settings) -> str:

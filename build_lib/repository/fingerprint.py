@@ -8,29 +8,42 @@ from build_lib.repository.services import Service
 from build_lib.units import printable
 
 LABEL = "build-lib.fingerprint"
+WHOLE, COPIED = "context", "copied files"  # the part about the context: all of it, or what the Dockerfile takes of it
 _NAMED = 2  # changed files of a context that are named
 
 Parts = Mapping[str, str]
 
 
 def parts(
-    service: Service, *, files: Parts, platform: str, bases: Mapping[str, str], siblings: Mapping[str, Parts]
+    service: Service,
+    *,
+    files: Parts,
+    whole: bool = True,
+    platform: str,
+    bases: Mapping[str, str],
+    siblings: Mapping[str, str],
 ) -> dict[str, str]:
     """Return the parts that the service's image depends on, under names that users know.
 
-    `files` are those of its context (`build_context.Context`), `bases` the engine's ids of its external images, and
-    `siblings` the parts of the services that it depends on.
+    `files` are those of its context (`build_context.Context`): all, if `whole`, or those that the Dockerfile copies.
+    `bases` are the engine's ids of its external images, and `siblings` the digests of what the images of the services
+    that it depends on contain.
     """
     found = {
         "Dockerfile": _hash(service.text),
-        "context": _hash(as_label(files)),
+        WHOLE if whole else COPIED: _hash(as_label(files)),
         "target": service.target or "",
         "platform": platform,
     }
     found |= {f"argument {name}": _hash(value) for name, value in service.args.items()}
     found |= {f"base image {name}": _hash(id) for name, id in bases.items()}
-    found |= {f"service {name}": _hash(as_label(of)) for name, of in siblings.items()}
+    found |= {f"service {name}": _hash(digest) for name, digest in siblings.items()}
     return found
+
+
+def of_labels(labels: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the parts about siblings in the first form, which had the fingerprints of their images."""
+    return {f"service {name}": _hash(label) for name, label in labels.items() if label is not None}
 
 
 def as_label(found: Parts) -> str:
@@ -47,6 +60,11 @@ def from_label(text: str | None) -> Parts | None:
     return found if isinstance(found, dict) else None
 
 
+def context(found: Parts) -> str | None:
+    """Return the hash of the context's files."""
+    return found.get(COPIED) or found.get(WHOLE)
+
+
 def changes(old: Parts, new: Parts) -> list[str]:
     """Return the names of the parts that differ, sorted."""
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
@@ -54,10 +72,15 @@ def changes(old: Parts, new: Parts) -> list[str]:
 
 def words(old: Parts, new: Parts, before: Parts | None, files: Parts) -> str:
     """Describe the changes for users; `before` are the context's files at the last build, if they are known."""
-    return "; ".join(
-        _base_image(name, old, new) if name.startswith("base image ") else _words(name, before, files)
+    said = (
+        _base_image(name, old, new)
+        if name.startswith("base image ")
+        else _context(old, new, before, files)
+        if name in (WHOLE, COPIED)
+        else f"{name} changed"
         for name in changes(old, new)
     )
+    return "; ".join(dict.fromkeys(said))
 
 
 def unsure(paths: Sequence[str]) -> str:
@@ -71,11 +94,11 @@ def _base_image(name: str, old: Parts, new: Parts) -> str:
     return f"{name} changed" if name in new else f"{name} is no longer used"
 
 
-def _words(name: str, before: Parts | None, files: Parts) -> str:
-    names = changes(before, files) if name == "context" and before is not None else []
-    if not names:
-        return f"{name} changed"
-    return f"context changed: {_first(names)}"
+def _context(old: Parts, new: Parts, before: Parts | None, files: Parts) -> str:
+    if COPIED in old and COPIED not in new:
+        return "it copies other files"
+    names = changes(before, files) if before is not None else []
+    return f"context changed: {_first(names)}" if names else "context changed"
 
 
 def _first(names: Sequence[str]) -> str:

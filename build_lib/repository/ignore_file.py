@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from build_lib.errors import BuildError
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -31,12 +33,33 @@ class Rules:
         return any(brings_back for brings_back, _ in self.lines)
 
 
+def place(context: Path, dockerfile: Path) -> Path:
+    """The ignore file of a build: `DOCKERFILE.dockerignore` beside the Dockerfile, else the context's `.dockerignore`.
+
+    There may be neither.
+    """
+    own = dockerfile.with_name(f"{dockerfile.name}.dockerignore")
+    return own if own.is_file() else context / ".dockerignore"
+
+
 def rules(context: Path, dockerfile: Path) -> Rules:
-    """The rules for a build: `DOCKERFILE.dockerignore` beside the Dockerfile, else the context's `.dockerignore`."""
-    for path in (dockerfile.with_name(dockerfile.name + ".dockerignore"), context / ".dockerignore"):
-        if path.is_file():
-            return Rules(tuple(_compiled(path.read_text(encoding="utf-8-sig", errors="surrogateescape"))))
-    return Rules(())
+    """The rules for a build.
+
+    Raises:
+        BuildError: the ignore file cannot be read.
+    """
+    path = place(context, dockerfile)
+    if not path.is_file():
+        return Rules(())
+    try:
+        return parse(path.read_text(encoding="utf-8-sig", errors="surrogateescape"))
+    except OSError as error:
+        raise BuildError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def parse(text: str) -> Rules:
+    """The rules in the text of an ignore file."""
+    return Rules(tuple(_compiled(text)))
 
 
 def _compiled(text: str) -> Iterator[tuple[bool, re.Pattern[str]]]:

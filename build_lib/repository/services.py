@@ -11,7 +11,7 @@ from build_lib.dockerfile import ImageUse, Reading, read, with_names, wrong_with
 from build_lib.errors import BuildError, InvalidReference
 from build_lib.image_files import NamedImage
 from build_lib.reference import Reference
-from build_lib.repository import dockerfiles, edges, names
+from build_lib.repository import context_remarks, dockerfiles, edges, names
 from build_lib.repository.dockerfiles import Found
 from build_lib.repository.edges import Edge
 from build_lib.repository.nothing_found import no_services
@@ -161,6 +161,7 @@ def _read(settings: Settings) -> Repository:
     services = {name: _linked(drafts[name], drafts, owner, settings) for name in sorted(drafts)}
     edges.refuse_circle({name: service.edges for name, service in services.items()})
     problems += (problem for service in services.values() for problem in service.wrong_tags)
+    problems += context_remarks.remarks(map(_use, services.values()), settings)
     return Repository(
         services=services,
         run_images=tuple(image for image in composed.images if image.active),
@@ -247,6 +248,12 @@ def _named_images(service: Service) -> Iterator[str]:
     for name in (*(use.name for use in service.reading.images), *contexts):
         if not wrong_with(name):
             yield Reference.parse(name).canonical
+
+
+def _use(service: Service) -> context_remarks.Use:
+    return context_remarks.Use(
+        service=service.name, context=service.context, dockerfile=service.dockerfile, paths=service.reading.context
+    )
 
 
 def _platform_of(entry: compose.BuildEntry, settings: Settings) -> str:

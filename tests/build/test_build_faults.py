@@ -386,7 +386,7 @@ def test_a_run_that_is_killed_between_a_build_and_its_record_is_not_believed(
 
 
 def test_files_that_go_away_while_they_are_read_are_named(site: Site) -> None:
-    site.service("aaa")
+    site.service("aaa", "COPY . /")
     stop = threading.Event()
     churning = threading.Thread(target=_churn, args=(site.project / "src/aaa", stop))
     churning.start()

@@ -101,7 +101,7 @@ def test_what_cannot_be_read_is_named(service: Service, memory: Path, monkeypatc
     """Root may read all: so the file goes away between the look at its directory and its own."""
     found = list(build_context._entries(service))
     (service.context / "file").unlink()
-    monkeypatch.setattr(build_context, "_entries", lambda _service, _skipped: found)
+    monkeypatch.setattr(build_context, "_entries", lambda _service, _skipped, _patterns: found)
     with pytest.raises(BuildError, match=r"service one: .*/file cannot be read: No such file") as caught:
         build_context.read(service, memory)
     assert "run again" in caught.value.hint

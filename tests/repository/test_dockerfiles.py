@@ -90,6 +90,14 @@ def test_unless_a_compose_entry_covers_it(root: Path, entry: str) -> None:
     assert set(look(root, SERVICES_DIR="none").services) == {entry.partition(":")[0]}
 
 
+def test_links_that_lead_nowhere_hide_no_service(root: Path) -> None:
+    lay(root, "src/one/Dockerfile")
+    for place in ("src/one/loop", "src/loop", "loop"):
+        (root / place).symlink_to("loop")
+    (root / "src/dead").symlink_to("nowhere")
+    assert found(root) == {"one": "src/one/Dockerfile"}
+
+
 def test_two_services_of_one_name_are_a_problem_with_both_paths(root: Path) -> None:
     lay(root, "a/web/Dockerfile", "b/web/Dockerfile")
     [problem] = look(root, SERVICES_DIR="a b").problems

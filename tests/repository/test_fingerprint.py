@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -103,10 +104,21 @@ def test_the_dockerfile_and_each_argument_are_parts_of_their_own(context: Path) 
     assert changed(context, before) == ["Dockerfile"]
 
 
+def test_the_compose_file_around_an_inline_dockerfile_is_a_file_of_the_context(project: Path) -> None:
+    def look() -> Mapping[str, str]:
+        found = discover(Settings.load(project, environ={})).services["one"]
+        return read(found, project / ".build/stamps.json", own=project / ".build").files
+
+    text = "services: {one: {build: {context: ., dockerfile_inline: 'FROM scratch'}}}"
+    (project / "compose.yaml").write_text(text)
+    before = look()
+    (project / "compose.yaml").write_text(f"{text} # changed")
+    assert fingerprint.changes(before, look()) == ["compose.yaml"]
+
+
 def test_base_images_and_siblings_are_parts_of_their_own(context: Path) -> None:
     def look(base: str, sibling: str) -> fingerprint.Parts:
-        siblings = {"lib": {"context": sibling}}
-        bases = {"debian:12": base}
+        bases, siblings = {"debian:12": base}, {"lib": sibling}
         return fingerprint.parts(service(context), files={}, platform="linux/amd64", bases=bases, siblings=siblings)
 
     assert fingerprint.changes(look("a", "a"), look("b", "a")) == ["base image debian:12"]
@@ -140,6 +152,8 @@ def test_what_changed_is_said_in_words() -> None:
     assert fingerprint.words(*context, None, now) == "context changed"
     old = {"Dockerfile": "1", "argument A": "1", "base image x:1": "1", "base image y:1": "1"}
     new = {"Dockerfile": "2", "argument A": "1", "base image x:1": "2", "base image z:1": "1"}
+    copied = {"Dockerfile": "1", "copied files": "1"}, {"Dockerfile": "2", "context": "2"}
+    assert fingerprint.words(*copied, before, now) == "Dockerfile changed; it copies other files"
     assert fingerprint.words(old, new, None, {}) == (
         "Dockerfile changed; base image x:1 changed; base image y:1 is no longer used; base image z:1 is new"
     )

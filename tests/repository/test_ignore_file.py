@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from build_lib.errors import BuildError
 from build_lib.repository.ignore_file import rules
 
 
@@ -50,3 +51,9 @@ def test_a_dockerfile_s_own_ignore_file_wins(tmp_path: Path) -> None:
 
 def test_without_an_ignore_file_nothing_is_ignored(tmp_path: Path) -> None:
     assert not rules(tmp_path, tmp_path / "Dockerfile").ignores("a")
+
+
+def test_an_ignore_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".dockerignore").symlink_to("/proc/self/mem")  # for root too, there is nothing to read at its beginning
+    with pytest.raises(BuildError, match=r"/\.dockerignore cannot be read: Input/output error"):
+        rules(tmp_path, tmp_path / "Dockerfile")
