@@ -10,6 +10,7 @@ from build_lib.lazy import attach
 
 if TYPE_CHECKING:
     from build_lib.settings import documents as documents
+    from build_lib.settings.origin import read_env_file as read_env_file
     from build_lib.settings.values import Settings as Settings
     from build_lib.settings.values import check_flags as check_flags
     from build_lib.settings.values import has_secret as has_secret

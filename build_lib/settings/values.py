@@ -93,12 +93,17 @@ class Settings:
 
     @classmethod
     def load(
-        cls, root: Path, flags: Mapping[str, object] | None = None, *, environ: Mapping[str, str] | None = None
+        cls,
+        root: Path,
+        flags: Mapping[str, object] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        env_file: str = ".env",
     ) -> Self:
         """Read all settings.
 
         Flags that are None were not given. `PROJECT_ROOT` in the environment overrides `root`, and so the path of
-        `.env`.
+        `.env`. Another `env_file` is read as if it were that file.
 
         Raises:
             SettingsError: a flag is not valid, or `.env` cannot be read. Any other wrong value is an error only when it
@@ -108,8 +113,10 @@ class Settings:
         check_flags(flags)
         environ = os.environ if environ is None else environ
         root = _project_root(root, environ)
-        from_file = read_env_file(root / ".env")
-        values = {key.name: _value(key, *find(key, flags, environ, from_file)) for key in described().values()}
+        from_file = read_env_file(root / env_file)
+        values = {
+            key.name: _value(key, *find(key, flags, environ, from_file, env_file)) for key in described().values()
+        }
         named = from_file | dict(environ)
         given = {key.name: str(flags[key.flag]) for key in described().values() if flags.get(key.flag) is not None}
         docker = {name: text for name, text in from_file.items() if text and name in _OF_THE_CLI}
@@ -118,7 +125,7 @@ class Settings:
             environment=MappingProxyType(docker | dict(environ)),
             build_arg_settings=MappingProxyType(_named(named, keys.BUILD_ARG)),
             build_secrets=MappingProxyType(_named(named, keys.SECRET)),
-            compose_variables=MappingProxyType(docker | dict(environ) | given),
+            compose_variables=MappingProxyType((docker if env_file == ".env" else from_file) | dict(environ) | given),
             values=MappingProxyType(values),
         )
 
