@@ -219,13 +219,16 @@ def worked_on(own: Path, environ: Mapping[str, str] | None = None) -> Path:
     """Return the repository to work on if tasks that belong to no other repository than `own` are called.
 
     This is the repository that contains the current directory, or that directory if it is in none. But it is `own` if
-    that contains the current directory, or if `PROJECT_ROOT` says what to work on.
+    `PROJECT_ROOT` says what to work on, or if the current directory is in `own` and in no other repository within it.
     """
     environ = os.environ if environ is None else environ
     here = Path.cwd()
-    if environ.get("PROJECT_ROOT") or here.is_relative_to(own):
+    if environ.get("PROJECT_ROOT"):
         return own
-    return git.top_level(here, environ) or here
+    top = git.top_level(here, environ)
+    if here.is_relative_to(own):
+        return top if top and top.is_relative_to(own) else own
+    return top or here
 
 
 def unknown_in_env_file(path: Path) -> tuple[list[str], list[str]]:
