@@ -578,17 +578,22 @@ def clean(ctx: Context, keep: int = 1, yes: bool = False) -> None:
             lib.console.clean.removed(console, leftovers, lib.job.clean.remove(leftovers, engine, settings))
 
 
-@task(help={"path": "the repository (default: the current directory)"})
-def init(ctx: Context, path: str = ".") -> None:
-    """Give another repository these tasks.
+@task(help={"path": "the repository (default: the one that this is called from)"})
+def init(ctx: Context, path: str | None = None) -> None:
+    """Give another repository these tasks, and settings.
 
-    Writes its tasks.py, invoke.yaml and .env.example. Existing files are not overwritten.
+    The settings fit what it has. It gets an inv of its own, tasks.py, and .env. Nothing of its own is changed; lines
+    are added to .gitignore and .env.
 
-    Example:
+    Examples:
+        inv --dry init
         inv init --path ../other
     """
-    console = _own_console(ctx)
-    lib.console.init.initialized(console, lib.job.init.initialize(Path(path).resolve(), dry=console.dry))
+    named = _path(path)
+    settings = lib.settings.Settings.load(ROOT if named else _root(ctx))
+    root = named.resolve() if named else settings.project_root
+    done = lib.job.init.initialize(root, settings.environment, dry=ctx.config.run.dry)
+    lib.console.init.initialized(lib.console.Console(done.survey.settings, dry=ctx.config.run.dry), done)
 
 
 @task(help={"report": "rewrite docs/test-report.md"})
