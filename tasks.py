@@ -1,12 +1,13 @@
 """The tasks, which `inv --list` lists: each reads its flags, calls build_lib once, and prints one report."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
+from invoke.tasks import Task as InvokeTask
 
 import build_lib as lib
 from build_lib.executor import Task, task
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from build_lib.settings import Settings
 
 ROOT = Path(__file__).resolve().parent
-_ROOT_KEY = "build_lib_root"  # invoke's configuration key for another repository that uses these tasks
+_ROOT_KEY = "build_lib_root"  # invoke's configuration key for the repository whose tasks these are
 _HELP = {
     "tag": "the release, such as v0.3.6-dev (IMAGE_TAG)",
     "registry": "your own registry, host[:port]/project (PRIVATE_REGISTRY)",
@@ -51,16 +52,24 @@ def _load(
     ctx: Context, *, json: bool = False, strict: bool = False, **flags: str | None
 ) -> tuple["Settings", "Console"]:
     """The settings of the repository to work on, and a console for the run."""
-    root = Path(ctx.config[_ROOT_KEY]) if _ROOT_KEY in ctx.config else lib.settings.worked_on(ROOT)
-    if _ROOT_KEY not in ctx.config and root != ROOT:
-        lib.console.working_on(root, ROOT / "inv")
-    settings = lib.settings.Settings.load(root, flags)
+    settings = lib.settings.Settings.load(_root(ctx), flags)
     return settings, lib.console.Console(settings, json=json, dry=ctx.config.run.dry, strict=strict)
 
 
+def _root(ctx: Context) -> Path:
+    """The repository of the tasks.py that invoke loaded; for build-lib's own, the repository that it is called from."""
+    of_tasks = Path(ctx.config.get(_ROOT_KEY) or ctx.get("tasks_directory") or ROOT).resolve()
+    root = of_tasks if of_tasks != ROOT else lib.settings.worked_on(ROOT)
+    if root != ROOT:
+        lib.console.called_as(of_tasks / "inv")
+    if root != of_tasks:
+        lib.console.working_on(root)
+    return root
+
+
 def _own_console(ctx: Context) -> "Console":
-    """A console for a task that does not work on the repository that it is called from."""
-    settings = lib.settings.Settings.load(Path(ctx.config.get(_ROOT_KEY, ROOT)))
+    """A console for a task about build-lib itself."""
+    settings = lib.settings.Settings.load(ROOT)
     return lib.console.Console(settings, dry=ctx.config.run.dry)
 
 
@@ -571,17 +580,22 @@ def clean(ctx: Context, keep: int = 1, yes: bool = False) -> None:
             lib.console.clean.removed(console, leftovers, lib.job.clean.remove(leftovers, engine, settings))
 
 
-@task(help={"path": "the repository (default: the current directory)"})
-def init(ctx: Context, path: str = ".") -> None:
-    """Give another repository these tasks.
+@task(help={"path": "the repository (default: the one that this is called from)"})
+def init(ctx: Context, path: str | None = None) -> None:
+    """Give another repository these tasks, and settings.
 
-    Writes its tasks.py, invoke.yaml and .env.example. Existing files are not overwritten.
+    The settings fit what it has. It gets an inv of its own, tasks.py, and .env. Nothing of its own is changed; lines
+    are added to .gitignore and .env.
 
-    Example:
+    Examples:
+        inv --dry init
         inv init --path ../other
     """
-    console = _own_console(ctx)
-    lib.console.init.initialized(console, lib.job.init.initialize(Path(path).resolve(), dry=console.dry))
+    named = _path(path)
+    settings = lib.settings.Settings.load(ROOT if named else _root(ctx))
+    root = named.resolve() if named else settings.project_root
+    done = lib.job.init.initialize(root, settings.environment, dry=ctx.config.run.dry)
+    lib.console.init.initialized(lib.console.Console(done.survey.settings, dry=ctx.config.run.dry), done)
 
 
 @task(help={"report": "rewrite docs/test-report.md"})
@@ -628,9 +642,12 @@ def _after_dashes() -> list[str]:
     return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
 
 
-def collection(file: str) -> Collection:
-    """The tasks for the repository whose tasks.py is `file`, without those for developing these tasks."""
-    own = (test, lint, bench)
-    found = Collection(*(item for item in globals().values() if isinstance(item, Task) and item not in own))
+def collection(file: str, *own: InvokeTask[Callable[..., Any]]) -> Collection:
+    """The tasks for the repository whose tasks.py is `file`, and its own, which replace those of the same names.
+
+    Those for developing these tasks are left out.
+    """
+    left_out = (test, lint, bench)
+    found = Collection(*(item for item in globals().values() if isinstance(item, Task) and item not in left_out), *own)
     found.configure({_ROOT_KEY: str(Path(file).resolve().parent)})
     return found

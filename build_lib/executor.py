@@ -4,12 +4,12 @@ This is the only module that imports invoke. `invoke.yaml` names the Executor as
 """
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
 from invoke.collection import Collection
-from invoke.exceptions import Exit
+from invoke.exceptions import Exit, UnexpectedExit
 from invoke.executor import Executor as InvokeExecutor
 from invoke.program import Program
 from invoke.tasks import Call
@@ -64,26 +64,34 @@ class Executor(InvokeExecutor):
             check_flags(call.kwargs)
 
     def _run(self, tasks: Any) -> dict[Any, Any]:
-        """Run the calls as invoke does, but continue with the caller after a pre-task that is Incomplete."""
+        """Run the calls as invoke does, but after a pre-task that is Incomplete, continue up to its caller."""
         calls = self.dedupe(self.expand_calls(self.normalize(tasks)))
         results: dict[Any, Any] = {}
-        incomplete = False
+        last: Call | None = None  # the caller of a pre-task that was Incomplete
         for place, call in enumerate(calls):
-            self.config.load_collection(self.collection.configuration(call.called_as))
-            self.config.load_shell_env()
-            context = call.make_context(self.config, core_parse_result=self.core)
-            callers = [later.task for later in calls[place + 1 :] if _is_pre_task(call.task, later.task)]
-            context["caller"] = (callers[0].name or "").replace("_", "-") if callers else ""
+            callers = [later for later in calls[place + 1 :] if _is_pre_task(call.task, later.task)]
+            context = self._context(call, callers)
             try:
                 results[call.task] = call.task(context, *call.args, **call.kwargs)
             except Incomplete as error:
                 if not callers:
                     raise
                 tell(error)
-                incomplete = True
-        if incomplete:
-            raise Exit(code=1)
+                last = last or callers[0]
+            except UnexpectedExit as failure:
+                raise _failed(call, failure) from None
+            if call is last:
+                raise Exit(code=1)
         return results
+
+    def _context(self, call: Call, callers: Sequence[Call]) -> Any:
+        """The context of a call: with its caller's name, and the directory of the tasks.py that invoke loaded."""
+        self.config.load_collection(self.collection.configuration(call.called_as))
+        self.config.load_shell_env()
+        context = call.make_context(self.config, core_parse_result=self.core)
+        context["caller"] = _name(callers[0]) if callers else ""
+        context["tasks_directory"] = self.collection.loaded_from or ""
+        return context
 
     def expand_calls(self, calls: list[Any]) -> list[Call]:
         """The calls with their pre-tasks and post-tasks, which get the caller's arguments."""
@@ -112,6 +120,21 @@ def _defaults(of: Any) -> Iterator[tuple[str, object]]:
 
 def _is_pre_task(one: Any, of: Any) -> bool:
     return any(pre.task == one if isinstance(pre, Call) else pre == one for pre in of.pre)
+
+
+def _name(call: Call) -> str:
+    return (call.task.name or "").replace("_", "-")
+
+
+def _failed(call: Call, failure: UnexpectedExit) -> BuildError:
+    """The failure of a command that a task ran by `ctx.run`.
+
+    The command is not named, because it may contain a password. Its output is shown as far as it was hidden until now.
+    """
+    result = failure.result
+    output = "\n".join(filter(None, (getattr(result, stream).strip() for stream in result.hide)))
+    told = f":\n{output}" if output else ""
+    return BuildError(f"{_name(call)}: a command failed with exit code {result.exited}{told}")
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What git knows about a directory: the top of its repository, and the files that are not ignored."""
+"""What git knows about a directory: the top of its repository, its files, its newest tag, where it was cloned from."""
 
 import os
 import subprocess
@@ -12,8 +12,8 @@ _OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_C
 
 def top_level(directory: Path, environ: Mapping[str, str]) -> Path | None:
     """Return the top of the repository that contains the directory; None if there is none, or no git."""
-    answer = _ask(directory, ["rev-parse", "--show-toplevel"], environ)
-    return Path(os.fsdecode(answer.removesuffix(b"\n"))) if answer else None
+    answer = _text(directory, ["rev-parse", "--show-toplevel"], environ)
+    return Path(answer) if answer else None
 
 
 def files(directory: Path, patterns: Sequence[str], environ: Mapping[str, str]) -> list[Path] | None:
@@ -28,6 +28,43 @@ def files(directory: Path, patterns: Sequence[str], environ: Mapping[str, str]) 
         return None
     names = {os.fsdecode(name) for name in answer.split(b"\0") if name}
     return [path for name in sorted(names) if (path := directory / name).is_file()]
+
+
+def uncommitted(directory: Path, names: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """Return which of the names below the directory git would add: those that are neither tracked nor ignored.
+
+    A name of a directory ends in `/`. Outside of a repository, these are all names.
+    """
+    known = {
+        *_text(directory, ["check-ignore", "--", *names], environ).splitlines(),
+        *_text(directory, ["ls-files", "--", *names], environ).splitlines(),
+    }
+    return [name for name in names if name not in known]
+
+
+def newest_tag(directory: Path, environ: Mapping[str, str]) -> tuple[str, int] | None:
+    """Return the newest tag of the commit or of those before it, and how many commits came after it; None if no tag."""
+    answer = _text(directory, ["describe", "--tags", "--long"], environ)
+    if not answer:
+        return None
+    tag, later, _ = answer.rsplit("-", 2)
+    return tag, int(later)
+
+
+def origin(directory: Path, environ: Mapping[str, str]) -> str:
+    """Return the URL of the remote `origin`; "" if there is none."""
+    return _text(directory, ["remote", "get-url", "origin"], environ)
+
+
+def pushed_commit(directory: Path, environ: Mapping[str, str]) -> str:
+    """Return the hash of the current commit if a branch of a remote has it, as far as is known here; otherwise ""."""
+    branches = _text(directory, ["for-each-ref", "--count=1", "--contains=HEAD", "refs/remotes"], environ)
+    return _text(directory, ["rev-parse", "HEAD"], environ) if branches else ""
+
+
+def _text(directory: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> str:
+    """The output of a git command without the end of its last line; "" if it failed."""
+    return os.fsdecode(_ask(directory, arguments, environ) or b"").removesuffix("\n")
 
 
 def _ask(directory: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> bytes | None:

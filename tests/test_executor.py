@@ -18,7 +18,11 @@ def fetch(ctx, tag="none", service=None, json=False):
     if tag == "partly":
         raise Incomplete("fetch lacks one")
 
-@task(pre=[fetch], iterable=["service"])
+@task
+def smoke(ctx, tag="none"):
+    print("smoke", tag)
+
+@task(pre=[fetch], post=[smoke], iterable=["service"])
 def build(ctx, tag="none", service=None, force=False):
     print("build", tag, service)
 
@@ -29,6 +33,10 @@ def ship(ctx, tag="none"):
 @task
 def other(ctx):
     print("other")
+
+@task
+def run(ctx, hide=False):
+    ctx.run("echo spoken; echo loud >&2; exit 3 # secret", hide=hide, in_stream=False)
 
 @task
 def bug(ctx):
@@ -59,16 +67,19 @@ def test_a_pre_task_gets_its_caller_s_arguments(call) -> None:  # type: ignore[n
     assert call("build", "-t", "x", "-s", "a", "-s", "b").stdout.splitlines() == [
         "fetch x ['a', 'b'] False build",
         "build x ['a', 'b']",
+        "smoke x",
     ]
 
 
 def test_arguments_go_through_a_chain_of_pre_tasks(call) -> None:  # type: ignore[no-untyped-def]
-    assert call("ship", "--tag", "x").stdout.splitlines() == ["fetch x [] False build", "build x []", "ship x"]
+    lines = ["fetch x [] False build", "build x []", "smoke x", "ship x"]
+    assert call("ship", "--tag", "x").stdout.splitlines() == lines
 
 
 def test_the_same_pre_task_runs_once(call) -> None:  # type: ignore[no-untyped-def]
-    assert call("fetch", "-t", "x", "build", "-t", "x").stdout.splitlines() == ["fetch x [] False build", "build x []"]
-    assert len(call("fetch", "-t", "y", "build", "-t", "x").stdout.splitlines()) == 3
+    lines = ["fetch x [] False build", "build x []", "smoke x"]
+    assert call("fetch", "-t", "x", "build", "-t", "x").stdout.splitlines() == lines
+    assert len(call("fetch", "-t", "y", "build", "-t", "x").stdout.splitlines()) == 4
 
 
 def test_a_failure_is_one_line_with_its_next_step_and_exit_code_1(call) -> None:  # type: ignore[no-untyped-def]
@@ -81,6 +92,22 @@ def test_an_incomplete_pre_task_does_not_keep_its_caller_from_the_rest(call) -> 
     done = call("build", "-t", "partly")
     assert done.stdout.splitlines() == ["fetch partly [] False build", "build partly []"]
     assert (done.returncode, done.stderr) == (1, "error: fetch lacks one\n")
+
+
+@pytest.mark.parametrize("tasks", [("build", "-t", "partly", "other"), ("ship", "-t", "partly")])
+def test_after_that_nothing_runs_that_is_to_follow_a_success(call, tasks: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+    done = call(*tasks)
+    assert done.stdout.splitlines() == ["fetch partly [] False build", "build partly []"]
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(("flags", "shown"), [((), "loud\n"), (("--hide",), "")])
+def test_a_command_that_fails_is_an_expected_failure_of_its_task(call, flags: tuple[str, ...], shown: str) -> None:  # type: ignore[no-untyped-def]
+    done = call("run", *flags, "other")
+    hidden = ":\nspoken\nloud" if flags else ""
+    assert done.returncode == 1
+    assert done.stderr == f"{shown}error: run: a command failed with exit code 3{hidden}\n"
+    assert done.stdout == ("" if flags else "spoken\n")
 
 
 def test_an_incomplete_task_keeps_the_next_one_of_the_line_from_running(call) -> None:  # type: ignore[no-untyped-def]

@@ -1,6 +1,8 @@
 """The wrapper, on a copy of the project, without the network: what it installs is there already."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -140,6 +142,94 @@ def test_inside_of_build_lib_and_with_project_root_nothing_is_said(copy: Path, s
 
 
 def test_tasks_about_build_lib_itself_stay_with_it(copy: Path, shop: Path) -> None:
-    for arguments in (["--list"], ["--dry", "test"], ["--dry", "lint"], ["--dry", "init"]):
+    for arguments in (["--list"], ["--dry", "test"], ["--dry", "lint"]):
         done = call(copy, shop, *arguments)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_repository_within_build_lib_is_another_one(copy: Path) -> None:
+    (copy / "src/own").mkdir(parents=True)
+    (copy / "src/own/Dockerfile").write_text("FROM alpine\n")
+    inner = copy / "examples/shop"
+    inner.mkdir(parents=True)
+    (inner / "Dockerfile").write_text("FROM debian:12\n")
+    subprocess.run(["git", "init", "--quiet", str(inner)], check=True)
+    done = call(copy, inner, "deps", "--plain")
+    assert (done.stdout, done.stderr) == ("debian:12\n", f"working on {inner} (PROJECT_ROOT)\n")
+    subprocess.run(["git", "init", "--quiet", str(copy.parent)], check=True)
+    done = call(copy, copy / "src", "deps", "--plain")
+    assert (done.stdout, done.stderr) == ("alpine:latest\n", ""), "a copy within a repository of git is build-lib still"
+
+
+def test_doctor_names_the_commands_as_they_can_be_called(copy: Path, shop: Path) -> None:
+    said = call(copy, shop, "doctor", DOCKER_HOST="unix:///nowhere").stdout
+    assert "         next: '../a project/inv' init\n" in said
+    (shop / ".env.example").touch()
+    assert "         next: cp .env.example .env\n" in call(copy, shop, "doctor", DOCKER_HOST="unix:///nowhere").stdout
+
+
+def test_the_first_service_in_five_minutes(copy: Path, tmp_path: Path) -> None:
+    """The README's commands, as far as they need no engine."""
+    [block] = re.findall(r"```\n(mkdir hello.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "build-lib").symlink_to(copy)
+    script = block.partition("./inv build-all")[0]
+    own = {name: text for name, text in os.environ.items() if name not in ("PROJECT_ROOT", "BUILD_LIB")}
+    done = subprocess.run(["sh", "-ec", script], cwd=tmp_path, env=own, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [line.split() for line in done.stdout.splitlines()[-2:]] == [
+        ["base", "hello-base:dev", "src/base/Dockerfile", "debian:bookworm-slim"],
+        ["web", "hello-web:dev", "src/web/Dockerfile", "base"],
+    ]
+
+
+OWN_TASK = """
+from invoke import task
+from build_lib.tasks import collection
+@task
+def render(ctx):
+    "Render."
+    print("rendered")
+namespace = collection(__file__, render)
+"""
+
+
+@pytest.fixture
+def own(copy: Path, shop: Path) -> Path:
+    """The `inv` of a repository that `init` has given one, and that has a task of its own."""
+    assert call(copy, shop, "init").returncode == 0
+    (shop / "tasks.py").write_text(OWN_TASK)
+    (shop / ".build/library").write_text(f"{copy}\n")
+    return shop / "inv"
+
+
+def test_another_repository_s_inv_runs_its_tasks_by_the_clone_that_it_names(own: Path, copy: Path, shop: Path) -> None:
+    for cwd in (shop, shop / "src"):
+        done = run(own, cwd, BUILD_LIB="")
+        assert "  render " in done.stdout, done.stderr
+        assert "  lint " not in done.stdout
+    environment = {name: text for name, text in os.environ.items() if name not in ("PROJECT_ROOT", "BUILD_LIB")}
+    command = ["./inv", "render", "deps", "--plain"]
+    done = subprocess.run(command, cwd=shop, env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("rendered\ndebian:12\n", "")
+    (shop / ".build/library").write_text("/nowhere\n")
+    assert "  render " in run(own, shop, BUILD_LIB=str(copy)).stdout
+
+
+@pytest.mark.parametrize(
+    ("shell", "script"),
+    [
+        ("bash", "COMP_WORDS=(./inv ren); _complete_invoke ./inv ren; echo ${COMPREPLY[*]}"),
+        ("fish", "complete --do-complete './inv ren'"),
+        ("zsh", "words=(./inv ren); _complete_invoke; print -l $reply"),
+    ],
+)
+def test_completion_asks_the_inv_that_is_typed(shell: str, script: str, own: Path, copy: Path, shop: Path) -> None:
+    """Whichever repository's script is in the shell's start-up file."""
+    install(shell, shell, Settings.load(copy, environ=dict(os.environ)))
+    wrapper = shlex.quote(str(copy / "inv"))
+    read = f"{wrapper} --print-completion-script {shell}"
+    setup = f"{read} | source" if shell == "fish" else f'eval "$({read})"'
+    command = [shell, "-c", f"{setup}; {script}"]
+    environment = {name: text for name, text in os.environ.items() if name != "BUILD_LIB"}
+    done = subprocess.run(command, cwd=shop, env=environment, capture_output=True, text=True, check=False)
+    assert "render" in done.stdout.split(), done.stderr

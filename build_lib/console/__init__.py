@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from build_lib.console.bundle import LoadReport as LoadReport
     from build_lib.console.bundle import SaveReport as SaveReport
     from build_lib.console.output import Console as Console
+    from build_lib.console.output import called_as as called_as
     from build_lib.console.output import failure as failure
     from build_lib.console.output import working_on as working_on
     from build_lib.console.prefetch import PrefetchReport as PrefetchReport

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from build_lib.console.output import in_words
+from build_lib.console.output import as_called, in_words
 from build_lib.console.problems import left_out, problems
 from build_lib.errors import Incomplete
 from build_lib.units import number, size
@@ -120,7 +120,7 @@ def inventory(console: Console, base: Base, path: Path) -> None:
     written = "would be written: " if console.dry else ""
     console.line(f"{path}: {written}{number(names, 'image')}, {number(layers, 'layer')} of {base.name}")
     if not console.dry:
-        console.line(f"  next, on a machine with a network: ./inv deps-save --since {path.name}")
+        console.line(as_called(f"  next, on a machine with a network: ./inv deps-save --since {path.name}"))
 
 
 def _saved_rows(saved: Saved) -> list[tuple[str, str, str, str]]:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:  # a failure has to be printed without first importing the Doc
     from build_lib.settings import Settings
 
 _LAST_STEP = 5
-_called_as: list[str] = []  # how hints name the wrapper, if it is not ./inv
+_called_as = ["./inv"]  # how hints name the wrapper
+_worked_on: list[Path] = []  # the repository that was named as the one that is worked on
 _GAP = "  "  # between the columns of a table
 
 
@@ -141,18 +142,27 @@ def stderr_line(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def working_on(repository: Path, wrapper: Path) -> None:
-    """Print on stderr which repository is worked on, once in a run; hints name the wrapper by its path from here on."""
-    if not _called_as:
-        _called_as.append(shlex.quote(os.path.relpath(wrapper)))
+def working_on(repository: Path) -> None:
+    """Print on stderr which repository is worked on, once in a run."""
+    if not _worked_on:
+        _worked_on.append(repository)
         stderr_line(f"working on {repository} (PROJECT_ROOT)")
 
 
+def called_as(wrapper: Path) -> None:
+    """Have hints name the wrapper by its path from here, or as `inv` if there is none."""
+    path = os.path.relpath(wrapper)
+    _called_as[:] = [shlex.quote(path if "/" in path else f"./{path}") if wrapper.is_file() else "inv"]
+
+
+def as_called(text: str) -> str:
+    """Return the text with the wrapper named as it can be called from here."""
+    return text.replace("./inv ", f"{_called_as[0]} ")
+
+
 def next_line(hint: str) -> None:
-    """Print on stderr what to do next, with `inv` for `./inv` if the library is installed, as the wrapper is not."""
-    wrapped = (Path(__file__).resolve().parents[2] / "inv").is_file()
-    name = next(iter(_called_as), "./inv" if wrapped else "inv")
-    stderr_line(f"  next: {hint.replace('./inv ', f'{name} ')}")
+    """Print on stderr what to do next."""
+    stderr_line(f"  next: {as_called(hint)}")
 
 
 def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:

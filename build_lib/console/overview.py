@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from build_lib.console.problems import left_out, problems
-from build_lib.repository import dockerfiles_line
+from build_lib.repository import dockerfiles_setting
 
 if TYPE_CHECKING:  # as in output
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,17 +23,22 @@ _STATUS = ("service", "image", "state", "reason", "error")
 
 def services(console: Console, repository: Repository, settings: Settings, *, variants: bool = False) -> None:
     """Print the services, and what each depends on; with `variants`, also those, and the line that adds them."""
-    found, others = repository.services.values(), repository.variants if variants else ()
+    others = repository.variants if variants else ()
     if console.json:
-        console.document([*map(_service_json, found), *map(_variant_json, others)])
+        console.document([*map(_service_json, repository.services.values()), *map(_variant_json, others)])
     else:
-        rows = [_service_row(console, service) for service in found]
-        rows += [(other.name, "- (variant)", console.below(other.path), "-") for other in others]
-        console.table(("SERVICE", "IMAGE", "DOCKERFILE", "DEPENDS ON"), rows)
-        if others:
-            line = dockerfiles_line([other.path.name for other in others], settings)
-            console.line(f"to build the variants as well, write in .env: {line}")
+        service_table(console, repository, settings, others)
     problems(console, repository)
+
+
+def service_table(console: Console, repository: Repository, settings: Settings, variants: Sequence[Found]) -> None:
+    """Print the services and these variants as a table, and the line that adds the variants."""
+    rows = [_service_row(console, service) for service in repository.services.values()]
+    rows += [(variant.name, "- (variant)", console.below(variant.path), "-") for variant in variants]
+    console.table(("SERVICE", "IMAGE", "DOCKERFILE", "DEPENDS ON"), rows)
+    if variants:
+        names = dockerfiles_setting([variant.path.name for variant in variants], settings)
+        console.line(f"to build the variants as well, write in .env: DOCKERFILES={names}")
 
 
 def deps(console: Console, found: Sequence[Dependency], repository: Repository, *, plain: bool = False) -> None:

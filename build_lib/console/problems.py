@@ -22,12 +22,17 @@ def problems(console: Console, repository: Repository) -> None:
     Raises:
         Incomplete: the repository has problems.
     """
+    errors = listed(console, repository)
+    if errors:
+        raise Incomplete(f"{number(errors, 'error')} in the repository's files, see above")
+
+
+def listed(console: Console, repository: Repository) -> int:
+    """Print them, and return how many are problems."""
     remarks = _print(console, repository.problems)
     if remarks:
         stderr_line(number(remarks, "remark"))
-    errors = len(repository.problems) - remarks
-    if errors:
-        raise Incomplete(f"{number(errors, 'error')} in the repository's files, see above")
+    return len(repository.problems) - remarks
 
 
 def left_out(console: Console, repository: Repository) -> None:

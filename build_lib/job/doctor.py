@@ -89,9 +89,8 @@ def _unless_told(what: str, error: BuildError, settings: Settings) -> list[Findi
 def _env_file(settings: Settings) -> Iterator[Finding]:
     path = settings.project_root / ".env"
     if not path.is_file():
-        yield Finding(
-            level="warning", what=".env", detail="no such file; the defaults apply", fix="cp .env.example .env"
-        )
+        fix = "cp .env.example .env" if path.with_name(".env.example").is_file() else "./inv init"
+        yield Finding(level="warning", what=".env", detail="no such file; the defaults apply", fix=fix)
         return
     unknown, known = unknown_in_env_file(path)
     for name in unknown:

@@ -1,52 +1,37 @@
-"""The files that give another repository these tasks: a `tasks.py` of three lines, `invoke.yaml`, `.env.example`."""
+"""Give another repository these tasks: look at what it has, then write the settings that fit it, and the files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from build_lib import state
 from build_lib.errors import BuildError
-from build_lib.settings import documents
-
-_TASKS = '''\
-"""The tasks of build-lib for this repository; `inv --list` shows them."""
-from build_lib.tasks import collection
-namespace = collection(__file__)
-'''
-_INVOKE = """\
-tasks:
-  # hands a task's arguments to its pre-tasks, and turns failures into one line
-  executor_class: build_lib.executor.Executor
-"""
+from build_lib.job.init_files import Change, changes, write
+from build_lib.job.library_source import clone
+from build_lib.repository import Survey, survey
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Initialized:
-    """The files that were written, and those that already existed with the same content."""
+    """What was found, and what became of each file."""
 
-    written: tuple[Path, ...]
-    there: tuple[Path, ...]
+    survey: Survey
+    changes: tuple[Change, ...]
 
 
-def initialize(repository: Path, *, dry: bool = False) -> Initialized:
-    """Write the three files, except those that already exist; with `dry`, only return which would be written.
+def initialize(repository: Path, environ: Mapping[str, str], *, dry: bool = False) -> Initialized:
+    """Write the files, except those that already exist; with `dry`, only return what would be written.
 
     Raises:
-        BuildError: one of them exists with different content, and nothing was written; or one cannot be written.
+        BuildError: the repository is none, a file in it is in the way, or `.env` has a wrong value, and nothing was
+            written; or a file cannot be written.
     """
     if not repository.is_dir():
         raise BuildError(f"{repository} is not a directory", hint="--path names the repository that gets the tasks")
-    contents = {"tasks.py": _TASKS, "invoke.yaml": _INVOKE, ".env.example": documents.env_example()}
-    files = {repository / name: content for name, content in contents.items()}
-    there = tuple(path for path, content in files.items() if path.exists() and path.read_bytes() == content.encode())
-    for path, content in files.items():
-        if path.exists() and path not in there:
-            hint = "move it away, or add to it by hand:\n" + content if path.suffix != ".example" else "move it away"
-            raise BuildError(f"{path} already exists with different content; nothing was written", hint=hint)
-    written = tuple(path for path in files if path not in there)
-    try:
-        for path in () if dry else written:
-            state.write_text(path, files[path])
-            path.chmod(0o644)
-    except OSError as error:
-        raise BuildError(f"{error.filename} cannot be written: {error.strerror}") from None
-    return Initialized(written=written, there=there)
+    if repository == clone():
+        raise BuildError(f"{repository} is build-lib itself", hint="--path names the repository that gets the tasks")
+    copied = not (repository / ".env").exists() and (repository / ".env.example").exists()
+    found = survey.take(repository, environ, ".env.example" if copied else ".env")
+    planned = tuple(changes(found))
+    for change in () if dry else planned:
+        write(change)
+    return Initialized(survey=found, changes=planned)

@@ -15,17 +15,20 @@ if TYPE_CHECKING:
     from build_lib.repository import fingerprint as fingerprint
     from build_lib.repository import graph_picture as graph_picture
     from build_lib.repository import services as services
+    from build_lib.repository import survey as survey
     from build_lib.repository.build_context import Context as Context
     from build_lib.repository.dependencies import Dependency as Dependency
     from build_lib.repository.dockerfiles import Found as Found
     from build_lib.repository.edges import Edge as Edge
-    from build_lib.repository.nothing_found import dockerfiles_line as dockerfiles_line
     from build_lib.repository.nothing_found import no_services as no_services
+    from build_lib.repository.search import dockerfiles_setting as dockerfiles_setting
     from build_lib.repository.services import WITH_SLURM as WITH_SLURM
     from build_lib.repository.services import WITHOUT_SLURM as WITHOUT_SLURM
     from build_lib.repository.services import Repository as Repository
     from build_lib.repository.services import Service as Service
     from build_lib.repository.services import discover as discover
     from build_lib.repository.services import with_images as with_images
+    from build_lib.repository.survey import Suggestion as Suggestion
+    from build_lib.repository.survey import Survey as Survey
 else:
     __getattr__ = attach(__name__, __file__)

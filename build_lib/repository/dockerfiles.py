@@ -16,7 +16,8 @@ from build_lib.settings import Settings
 
 PATTERNS = ("*dockerfile*", "*containerfile*")  # what may be a Dockerfile, in any case; `is_dockerfile` decides
 _NAME = re.compile(r"(?:(?P<before>.+)\.)?(?:docker|container)file(?:[._-](?P<after>.+))?", re.IGNORECASE)
-_NEVER = (".dockerignore", ".tpl", ".tmpl", ".template", ".j2", ".backup", ".bak", ".old", ".orig", ".rej", ".swp", "~")
+_TEMPLATES = (".tpl", ".tmpl", ".template", ".j2", ".backup", ".bak", ".old", ".orig", ".rej", ".swp", "~")
+_ABOUT = (".dockerignore", ".md", ".rst", ".txt", ".html", ".json", ".yaml", ".yml", ".py", ".sh", ".go", ".js", ".ts")
 _IN_IMAGE_NAMES = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _WITHOUT_A_NAME = "app"  # for a directory whose name has no letter or digit that an image's name may have
 
@@ -40,8 +41,13 @@ def find(settings: Settings) -> Iterator[Found]:
 
 
 def is_dockerfile(name: str) -> bool:
-    """Return whether a file of this name is a Dockerfile, such as `Dockerfile.gpu`, and no template or backup."""
-    return _NAME.fullmatch(name) is not None and not name.lower().endswith(_NEVER)
+    """Return whether a file of this name is a Dockerfile, such as `Dockerfile.gpu`, and no template, copy or text."""
+    return _NAME.fullmatch(name) is not None and not name.lower().endswith((*_TEMPLATES, *_ABOUT))
+
+
+def is_template(name: str) -> bool:
+    """Return whether a file of this name is a template or a copy of a Dockerfile, such as `Dockerfile.tpl`."""
+    return _NAME.fullmatch(name.rstrip("~")) is not None and name.lower().endswith(_TEMPLATES)
 
 
 def is_named(name: str, patterns: Iterable[str]) -> bool:
@@ -95,10 +101,11 @@ def _service(directory: Path, file: str, settings: Settings) -> str:
     parts = _NAME.fullmatch(file)
     before, after = (parts["before"], parts["after"]) if parts else (None, None)
     at_top = directory == settings.project_root
-    name = _as_image_name(directory.name) if at_top else directory.name
-    words = [_as_image_name(word) for word in (before, after) if word]
+    name = as_image_name(directory.name) if at_top else directory.name
+    words = [as_image_name(word) for word in (before, after) if word]
     return "-".join(words if at_top and before else [name, *words])
 
 
-def _as_image_name(text: str) -> str:
+def as_image_name(text: str) -> str:
+    """Return the text as a part of an image's name: in lower case, with a hyphen for what is not allowed in it."""
     return "-".join(_IN_IMAGE_NAMES.findall(text.lower())) or _WITHOUT_A_NAME

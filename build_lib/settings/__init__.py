@@ -10,6 +10,7 @@ from build_lib.lazy import attach
 
 if TYPE_CHECKING:
     from build_lib.settings import documents as documents
+    from build_lib.settings.origin import read_env_file as read_env_file
     from build_lib.settings.package_paths import PACKAGES as PACKAGES
     from build_lib.settings.package_paths import PackagePath as PackagePath
     from build_lib.settings.package_paths import ServicePath as ServicePath

@@ -1,6 +1,6 @@
 """The documents generated from the settings: `python -m build_lib.settings.documents` writes both."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from build_lib import state
@@ -9,11 +9,11 @@ from build_lib.settings.values import described
 
 _HEAD = """\
 # Copy this file to .env and change what you need. Flags override the environment, which overrides .env,
-# which overrides the defaults. Each setting below has its default.
+# which overrides the defaults. {defaults}
 
 # the repository to work on; read from the environment only, because .env is in it; empty: that of tasks.py, or that
 # which build-lib's own inv is called from
-PROJECT_ROOT=
+{mark}PROJECT_ROOT=
 """
 _TITLE = """\
 # Settings
@@ -35,9 +35,22 @@ to read instead of both, separated by commas, and `COMPOSE_DISABLE_ENV_FILE=1` l
 
 def env_example() -> str:
     """The content of `.env.example`."""
-    settings = [f"# {key.help}\n{key.name}={key.default}\n" for key in described().values()]
-    named = [f"# {help}\n# {name}={value}\n" for name, value, help in (*OF_COMPOSE, *PREFIXED)]
-    return "\n".join([_HEAD, *settings, *named])
+    head = _HEAD.format(defaults="Each setting below has its default.", mark="")
+    return "\n".join([head, *_examples({key.name: key.default for key in described().values()})])
+
+
+def env_example_with(values: Mapping[str, str]) -> str:
+    """The content of `.env.example` in a repository with these values; all other settings are commented out."""
+    head = _HEAD.format(defaults="Settings that are commented out have their defaults.", mark="# ")
+    return "\n".join([head, *_examples(values)])
+
+
+def _examples(values: Mapping[str, str]) -> Iterator[str]:
+    for key in described().values():
+        line = f"{key.name}={values[key.name]}" if key.name in values else f"# {key.name}={key.default}"
+        yield f"# {key.help}\n{line}\n"
+    for name, value, help in (*OF_COMPOSE, *PREFIXED):
+        yield f"# {help}\n# {name}={value}\n"
 
 
 def configuration() -> str:

@@ -14,15 +14,15 @@ T = TypeVar("T")
 
 
 def find(
-    key: Key[Any], flags: Mapping[str, object], environ: Mapping[str, str], from_file: Mapping[str, str]
+    key: Key[Any], flags: Mapping[str, object], environ: Mapping[str, str], from_file: Mapping[str, str], file: str
 ) -> tuple[str, str]:
-    """The text of a setting, and its origin for messages."""
+    """The text of a setting, and its origin for messages, where `file` is the name of the `.env` file."""
     if key.flag and flags.get(key.flag) is not None:
         return str(flags[key.flag]), f"--{key.flag}"
     if key.name in environ:
         return environ[key.name], f"{key.name} in the environment"
     if key.name in from_file:
-        return from_file[key.name], f"{key.name} in .env"
+        return from_file[key.name], f"{key.name} in {file}"
     return key.default, key.name
 
 

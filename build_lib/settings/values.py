@@ -97,12 +97,17 @@ class Settings:
 
     @classmethod
     def load(
-        cls, root: Path, flags: Mapping[str, object] | None = None, *, environ: Mapping[str, str] | None = None
+        cls,
+        root: Path,
+        flags: Mapping[str, object] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        env_file: str = ".env",
     ) -> Self:
         """Read all settings.
 
         Flags that are None were not given. `PROJECT_ROOT` in the environment overrides `root`, and so the path of
-        `.env`.
+        `.env`. Another `env_file` is read as if it were that file.
 
         Raises:
             SettingsError: a flag is not valid, or `.env` cannot be read. Any other wrong value is an error only when it
@@ -112,8 +117,10 @@ class Settings:
         check_flags(flags)
         environ = os.environ if environ is None else environ
         root = _project_root(root, environ)
-        from_file = read_env_file(root / ".env")
-        values = {key.name: _value(key, *find(key, flags, environ, from_file)) for key in described().values()}
+        from_file = read_env_file(root / env_file)
+        values = {
+            key.name: _value(key, *find(key, flags, environ, from_file, env_file)) for key in described().values()
+        }
         named = from_file | dict(environ)
         given = {key.name: str(flags[key.flag]) for key in described().values() if flags.get(key.flag) is not None}
         docker = {name: text for name, text in from_file.items() if text and name in _OF_THE_CLI}
@@ -122,7 +129,7 @@ class Settings:
             environment=MappingProxyType(docker | dict(environ)),
             build_arg_settings=MappingProxyType(_named(named, keys.BUILD_ARG)),
             secrets=MappingProxyType(_named(named, keys.SECRET)),
-            compose_variables=MappingProxyType(docker | dict(environ) | given),
+            compose_variables=MappingProxyType((docker if env_file == ".env" else from_file) | dict(environ) | given),
             variables=MappingProxyType(_not_secret(named | given)),
             values=MappingProxyType(values),
         )
@@ -200,13 +207,16 @@ def worked_on(own: Path, environ: Mapping[str, str] | None = None) -> Path:
     """Return the repository to work on if tasks that belong to no other repository than `own` are called.
 
     This is the repository that contains the current directory, or that directory if it is in none. But it is `own` if
-    that contains the current directory, or if `PROJECT_ROOT` says what to work on.
+    `PROJECT_ROOT` says what to work on, or if the current directory is in `own` and in no other repository within it.
     """
     environ = os.environ if environ is None else environ
     here = Path.cwd()
-    if environ.get("PROJECT_ROOT") or here.is_relative_to(own):
+    if environ.get("PROJECT_ROOT"):
         return own
-    return git.top_level(here, environ) or here
+    top = git.top_level(here, environ)
+    if here.is_relative_to(own):
+        return top if top and top.is_relative_to(own) else own
+    return top or here
 
 
 def unknown_in_env_file(path: Path) -> tuple[list[str], list[str]]:

@@ -26,7 +26,7 @@ def of_the_program() -> dict[str, set[str]]:
         for text in _messages(tree, errors):
             found.setdefault(text, set()).add(module)
     for said in re.findall(r'echo "error: (.*?)"', (ROOT / "inv").read_text()):
-        found.setdefault(re.sub(r"\$\w+", _VARIES, said), set()).add("inv")
+        found.setdefault(re.sub(r"\$(?:\w+|\{[^}]*\})", _VARIES, said), set()).add("inv")
     return found
 
 
