@@ -17,9 +17,10 @@ from build_lib.dockerfile.stages import Steps, Taken
 
 _NAME = re.compile(r"\$\{?(\w+)")
 _WORD = re.compile(r"\w+")
-_MADE_KEY = re.compile(r"^[^\s=]*\$|\s[^\s=]*\$[^\s=]*=")  # an ENV whose name has to be expanded itself
+_MADE_KEY = re.compile(r"^[^\s=$]*\$|\s[^\s=$]*\$[^\s=]*=")  # an ENV whose name has to be expanded itself
 _WILD = re.compile(r"[*?\[\\]")
 _REMOTE = ("http://", "https://")
+_MOST_NAMES = 100  # arguments in one text, so that arguments made of arguments take no longer and longer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,10 +83,11 @@ class _Arguments:
     def declare(self, argument: Argument) -> None:
         """Note the value of an ARG, or that it is not known."""
         value = self._value(argument)
-        if value is None or self.unsure is None or argument.name in self.unsure | PREDEFINED:
-            self.values.pop(argument.name, None)
+        name = argument.name
+        if value is None or self.unsure is None or name in self.unsure or name in PREDEFINED:
+            self.values.pop(name, None)
         else:
-            self.values[argument.name] = _Value(value.text, value.names | {argument.name})
+            self.values[name] = _Value(value.text, value.names | {name})
 
     def _value(self, argument: Argument) -> _Value | None:
         if argument.name in self.build_args:
@@ -104,9 +106,8 @@ class _Arguments:
             text = expand(word, {name: Variable(text=self.values[name].text) for name in names}, self.escape).text
         except Refused:
             return None
-        if len(text) >= LIMIT:
-            return None
-        return _Value(text, names.union(*(self.values[name].names for name in names)))
+        names = names.union(*(self.values[name].names for name in names))
+        return _Value(text, names) if len(text) < LIMIT and len(names) < _MOST_NAMES else None
 
 
 def _may_set(environment: Iterable[str]) -> frozenset[str] | None:

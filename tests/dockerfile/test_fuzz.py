@@ -235,6 +235,11 @@ FAMILIES: dict[str, Callable[[int], str]] = {
     "comments": lambda n: "# x\n" * n + "FROM a",
     "no instructions": lambda n: "FROM a\n" + "WHAT is this\n" * n,
     "wrong images": lambda n: "FROM {{IMAGE}}\n" * n,
+    "sources": lambda n: "FROM a\nARG A=b\n" + "COPY $A c* /x/\n" * n,
+    "arguments of sources": lambda n: (
+        "FROM a\nARG A0=b\n" + "".join(f"ARG A{i + 1}=$A{i}\nENV B{i}=1\nCOPY $A{i} /x/\n" for i in range(n))
+    ),
+    "variables in an ENV": lambda n: "FROM a\nARG A=b\nENV C=1 " + "$" * 10 * n + "\nCOPY $A /x/",
     "one long word": lambda n: "x" * 10 * n,
 }
 

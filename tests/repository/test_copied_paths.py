@@ -85,6 +85,19 @@ def test_the_images_that_stages_are_based_on_are_those_with_triggers_that_run(co
     assert list(map(str, copied_paths.bases(service(context)))) == ["a:latest"]
 
 
+def test_links_are_followed_as_far_as_builders_follow_them(tmp_path: Path) -> None:
+    (tmp_path / "above/directory").mkdir(parents=True)
+    (tmp_path / "above/file").write_text("")
+    for name, target in {
+        "loop": "loop/loop", "round": "about", "about": "round", "top": "/", "up": "above/directory/../../above",
+    }.items():  # fmt: skip
+        (tmp_path / name).symlink_to(target)
+    wild = ["loop/a", "*/round/*", "up/file", "top/top/up/directory"]
+    found = ["about", "above/directory", "above/file", "loop", "round", "top", "up"]
+    assert copied_paths.roots(tmp_path, wild) == found
+    assert copied_paths.roots(tmp_path, ["top"]) == [""]
+
+
 NAMES = st.text("ab.", min_size=1, max_size=3).filter(lambda name: name.strip("."))
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 PATTERNS = st.lists(st.text("ab.*?[]-", min_size=1, max_size=4), min_size=1, max_size=3).map("/".join)
