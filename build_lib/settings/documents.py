@@ -50,7 +50,8 @@ def _examples(values: Mapping[str, str]) -> Iterator[str]:
         line = f"{key.name}={values[key.name]}" if key.name in values else f"# {key.name}={key.default}"
         yield f"# {key.help}\n{line}\n"
     for name, value, help in (*OF_COMPOSE, *PREFIXED):
-        yield f"# {help}\n# {name}={value}\n"
+        line = f"{name}={values[name]}" if name in values else f"# {name}={value}"
+        yield f"# {help}\n{line}\n"
 
 
 def configuration() -> str:
