@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from build_lib.repository.edges import Edge as Edge
     from build_lib.repository.nothing_found import no_services as no_services
     from build_lib.repository.search import dockerfiles_setting as dockerfiles_setting
-    from build_lib.repository.services import WITH_SLURM as WITH_SLURM
-    from build_lib.repository.services import WITHOUT_SLURM as WITHOUT_SLURM
+    from build_lib.repository.service import WITH_SLURM as WITH_SLURM
+    from build_lib.repository.service import WITHOUT_SLURM as WITHOUT_SLURM
+    from build_lib.repository.service import Service as Service
+    from build_lib.repository.service import with_images as with_images
     from build_lib.repository.services import Repository as Repository
-    from build_lib.repository.services import Service as Service
     from build_lib.repository.services import discover as discover
-    from build_lib.repository.services import with_images as with_images
     from build_lib.repository.survey import Suggestion as Suggestion
     from build_lib.repository.survey import Survey as Survey
 else:

@@ -18,7 +18,7 @@ from pathlib import Path
 from build_lib import state
 from build_lib.errors import BuildError
 from build_lib.repository import copied_paths, ignore_file
-from build_lib.repository.services import Service
+from build_lib.repository.service import Service
 
 _CHUNK = 1 << 20  # bytes read at once
 _TICK_NANOSECONDS = 2_000_000_000  # the coarsest timestamps of a file system: FAT's, and old NFS's

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from build_lib.reference import Reference
 from build_lib.repository import path_match
-from build_lib.repository.services import Service
+from build_lib.repository.service import Service
 
 _MOST_LINKS = 255  # that builders follow for one path
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)

@@ -8,7 +8,8 @@ from typing import Literal
 
 from build_lib.errors import BuildError, InvalidReference
 from build_lib.reference import Reference
-from build_lib.repository.services import Repository, Service
+from build_lib.repository.service import Service
+from build_lib.repository.services import Repository
 from build_lib.settings import Settings
 
 Kind = Literal["from", "copy", "mount", "onbuild", "syntax", "context", "run", "extra"]

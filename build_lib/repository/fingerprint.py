@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
-from build_lib.repository.services import Service
+from build_lib.repository.service import Service
 from build_lib.units import printable
 
 LABEL = "build-lib.fingerprint"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from build_lib.errors import BuildError
-from build_lib.repository.services import Service
+from build_lib.repository.service import Service
 from build_lib.settings import Settings
 
 Form = Literal["text", "mermaid", "dot", "svg"]

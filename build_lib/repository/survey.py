@@ -15,7 +15,8 @@ from build_lib.errors import BuildError, InvalidReference
 from build_lib.reference import Reference, is_tag
 from build_lib.repository.dockerfiles import as_image_name, is_named
 from build_lib.repository.search import Seen, dockerfiles_setting, is_plain, search, services_dir
-from build_lib.repository.services import Repository, Service, discover
+from build_lib.repository.service import Service
+from build_lib.repository.services import Repository, discover
 from build_lib.settings import Settings, read_env_file
 from build_lib.units import number
 

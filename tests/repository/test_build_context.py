@@ -9,7 +9,8 @@ import pytest
 
 from build_lib.errors import BuildError
 from build_lib.repository import build_context
-from build_lib.repository.services import Service, discover
+from build_lib.repository.service import Service
+from build_lib.repository.services import discover
 from build_lib.settings import Settings
 
 _LATER = 10_000_000_000  # nanoseconds: more than any clock's tick

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from build_lib.repository import build_context, copied_paths, path_match
-from build_lib.repository.services import Service, discover
+from build_lib.repository.service import Service
+from build_lib.repository.services import discover
 from build_lib.settings import Settings
 from tests.support.copied_files import ROWS, Row
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from build_lib.errors import BuildError
-from build_lib.repository.services import Repository, Service, discover
+from build_lib.repository.service import Service
+from build_lib.repository.services import Repository, discover
 from build_lib.settings import Settings
 from tests.support.commands import Inv
 from tests.support.projects import needs, write

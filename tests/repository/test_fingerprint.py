@@ -9,7 +9,8 @@ import pytest
 
 from build_lib.repository import fingerprint
 from build_lib.repository.build_context import read
-from build_lib.repository.services import Service, discover
+from build_lib.repository.service import Service
+from build_lib.repository.services import discover
 from build_lib.settings import Settings
 
 
