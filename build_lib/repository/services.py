@@ -73,7 +73,7 @@ def _read(settings: Settings) -> Repository:
     problems = [*composed.problems, *named.problems]
     files = _uncovered(settings, composed.builds)
     drafts: dict[str, Service] = {}
-    entries = (*composed.builds, *(_entry(file) for file in files if not file.variant))
+    entries = (*composed.builds, *(_entry(file, settings) for file in files if not file.variant))
     shared = names.shared(entries, settings)
     for entry in entries:
         found = _service(entry, shared, settings, drafts)
@@ -115,13 +115,14 @@ def _uncovered(settings: Settings, composed: Collection[compose.BuildEntry]) -> 
     return [file for file in dockerfiles.find(settings) if file.path not in files and file.name not in names]
 
 
-def _entry(file: Found) -> compose.BuildEntry:
+def _entry(file: Found, settings: Settings) -> compose.BuildEntry:
     """What a compose file would say about this Dockerfile."""
+    shared = settings.services_context
     return compose.BuildEntry(
         name=file.name,
         image=None,
         default_image="",
-        context=file.path.parent,
+        context=settings.project_root / shared if shared else file.path.parent,
         dockerfile=file.path,
         dockerfile_inline=None,
         target=None,
@@ -148,7 +149,7 @@ def _service(
         return _problem(entry, f"service {entry.name}: there is no {entry.dockerfile}")
     text = _text(entry)
     seen = read(text)
-    if not seen.stages and entry.path == entry.dockerfile and entry.context == settings.project_root:
+    if not seen.stages and entry.path == settings.project_root / entry.path.name and entry.path == entry.dockerfile:
         # whatever it is, nobody said that it is a service
         return Problem(path=entry.path, line=0, reason="it has no FROM, so it is not a service", remark=True)
     declared = seen.arguments

@@ -20,7 +20,7 @@ from build_lib.repository.services import Repository, discover
 from build_lib.settings import Settings, read_env_file
 from build_lib.units import number
 
-_SUGGESTED = ("COMPOSE_FILE", "SERVICES_DIR", "DOCKERFILES", "IMAGE_TAG", "IMAGE_PREFIX")
+_SUGGESTED = ("COMPOSE_FILE", "SERVICES_DIR", "SERVICES_CONTEXT", "DOCKERFILES", "IMAGE_TAG", "IMAGE_PREFIX")
 _NOT_SERVICES = {  # directories whose Dockerfiles are other people's, or are for tests and documents
     *("third_party", "third-party", "thirdparty", "vendor", "external", "node_modules"),
     *("test", "tests", "testing", "testdata", "fixtures", "e2e", "example", "examples", "samples", "docs", "doc"),
@@ -75,7 +75,7 @@ def take(root: Path, environ: Mapping[str, str], env_file: str) -> Survey:
         return Settings.load(root, environ=environ | suggested, env_file=env_file)
 
     seen = search(fitting())
-    for suggest in (_compose_file, _services, _tag, _prefix):
+    for suggest in (_compose_file, _services, _context, _tag, _prefix):
         suggestions += [item for item in suggest(seen, fitting()) if item.name not in given]
     return _survey(seen, fitting(), suggestions)
 
@@ -124,6 +124,21 @@ def _services(seen: Seen, settings: Settings) -> Iterator[Suggestion]:
     directories = services_dir([path for path in left if is_named(path.name, (*settings.dockerfiles, *names))])
     if directories and directories != ",".join(settings.services_dir):
         yield Suggestion(name="SERVICES_DIR", value=directories, why="where the Dockerfiles are")
+
+
+def _context(_seen: Seen, settings: Settings) -> Iterator[Suggestion]:
+    """The repository's top, if more Dockerfiles copy what is only there than what is only beside them."""
+    root = settings.project_root
+    at_top = beside = 0
+    for service in discover(settings).services.values():
+        own = service.dockerfile.parent
+        if service.origin == service.dockerfile and own != root:
+            paths = [item.path for item in service.reading.context if item.path]
+            at_top += any((root / path).exists() and not (own / path).exists() for path in paths)
+            beside += any((own / path).exists() and not (root / path).exists() for path in paths)
+    if at_top > beside:
+        why = f"{number(at_top, 'Dockerfile')} copy what is there"
+        yield Suggestion(name="SERVICES_CONTEXT", value=".", why=why)
 
 
 def _composed(settings: Settings) -> compose.Compose:

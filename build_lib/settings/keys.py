@@ -58,6 +58,13 @@ SERVICES_DIR = Key(
     parse=parsers.directories,
     help="directories whose subdirectories with a Dockerfile are services; patterns such as apps/* name several",
 )
+SERVICES_CONTEXT = Key(
+    name="SERVICES_CONTEXT",
+    default="",
+    parse=parsers.text,
+    help="build context of the services from SERVICES_DIR, relative to the repository, such as '.'; "
+    "empty: the directory of each Dockerfile",
+)
 DOCKERFILES = Key(
     name="DOCKERFILES",
     default="Dockerfile",

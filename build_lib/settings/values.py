@@ -59,6 +59,7 @@ class Settings:
     values: Mapping[str, object] = field(repr=False)  # by the names of the settings; a wrong one is a SettingsError
 
     services_dir = Setting(keys.SERVICES_DIR)
+    services_context = Setting(keys.SERVICES_CONTEXT)
     dockerfiles = Setting(keys.DOCKERFILES)
     image_prefix = Setting(keys.IMAGE_PREFIX)
     image_tag = Setting(keys.IMAGE_TAG)

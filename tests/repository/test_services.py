@@ -86,6 +86,16 @@ def test_a_service_that_is_not_here_is_looked_for_only_where_it_is_needed(projec
     assert images(project, BUILD_ARG_MODE="unified") == {"ai-infra-packages:1": True, "debian:latest": False}
 
 
+def test_the_context_of_services_in_directories_can_be_the_top(project: Path) -> None:
+    (project / "src/web").mkdir()
+    (project / "src/web/Dockerfile").write_text("FROM scratch\nCOPY src/web /\n")
+    assert look(project).services["web"].context == project / "src/web"
+    [web] = look(project, SERVICES_CONTEXT=".").services.values()
+    assert (web.context, web.dockerfile) == (project, project / "src/web/Dockerfile")
+    [problem] = look(project, SERVICES_CONTEXT="none").problems
+    assert problem.reason == f"service web: the context {project}/none is not a local directory"
+
+
 def test_apphub_stands_on_slurm_build_as_its_mode_says() -> None:
     for mode, needed in (("copy", ()), ("unified", ("slurm-build",))):
         assert look(ROOT, APPHUB_MODE=mode).services["apphub"].needs == needed

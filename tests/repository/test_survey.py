@@ -210,3 +210,12 @@ def test_what_is_not_taken_is_listed(root: Path) -> None:
     ]
     assert list(map(str, found.compose_templates)) == ["docker-compose.yml.example"]
     assert [problem.path.name for problem in found.repository.problems] == ["Dockerfile"]
+
+
+def test_the_top_is_suggested_as_context_if_the_dockerfiles_copy_from_there(root: Path) -> None:
+    lay(root, "src/a/Dockerfile", text="FROM scratch\nCOPY src/a/main lib /\n")
+    lay(root, "src/b/Dockerfile", text="FROM scratch\nCOPY main /\n")
+    lay(root, "src/a/main", "src/b/main", "lib/x")
+    assert suggested(root) == {}  # one of each
+    lay(root, "src/c/Dockerfile", text="FROM scratch\nCOPY lib /\n")
+    assert suggested(root) == {"SERVICES_CONTEXT": "."}
