@@ -30,6 +30,7 @@ from build_lib.repository import WITH_SLURM, WITHOUT_SLURM, Repository
 from build_lib.settings import Settings
 from build_lib.units import number
 
+_NAMED = 3  # packages that are named in a remark
 _NEW = "copying-"  # what the tags of images that are being made begin with
 
 
@@ -58,8 +59,9 @@ class Copied:
             return f"nothing to do: {self.count} already present in {self.hub}"
         remark = ""
         if self.not_newer:
-            listed = "; ".join(self.not_newer)
-            remark = f"; not newer than before, so clients that have them do not upgrade: {listed}"
+            listed = "; ".join(self.not_newer[:_NAMED])
+            more = f"; {len(self.not_newer) - _NAMED} more" if len(self.not_newer) > _NAMED else ""
+            remark = f"; not newer than before, so clients that have them do not upgrade: {listed}{more}"
         return f"{self.count} {'copied' if self.copied else 'indexed'} and read back{remark}"
 
     @property
