@@ -45,6 +45,7 @@ def _repacked(path: Path, compression: str) -> Path:
     """The same package with members of another compression: Debian's own dpkg-deb does not write them all."""
     tree, ends = path.parent / "members", {"gzip": ".gz", "xz": ".xz", "zstd": ".zst", "none": ""}
     tree.mkdir()
+    install("ar", "binutils", Settings.load(tree, environ=dict(os.environ)))
     subprocess.run(["ar", "x", str(path)], cwd=tree, check=True)
     programs = {"gzip": ["gzip"], "xz": ["xz"], "zstd": ["zstd", "--rm", "-q"]}
     for part in ("control.tar", "data.tar"):

@@ -124,5 +124,5 @@ def test_what_cannot_be_understood_is_bad_with_its_place(machine: Settings, proj
 def test_for_people_each_line_says_how_it_is_and_what_to_do(machine: Settings, project: Path, inv: Inv) -> None:
     done = inv("doctor")
     assert done.returncode == 0, done.stderr
-    assert "warning  .env: no such file; the defaults apply\n         next: cp .env.example .env\n" in done.stdout
+    assert "warning  .env: no such file; the defaults apply\n         next: ./inv init\n" in done.stdout
     assert "\x1b" not in done.stdout

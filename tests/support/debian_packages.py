@@ -34,6 +34,7 @@ def _download(package: str, source: str, root: Path) -> None:
         f"Dir::Cache::pkgcache={root}/pkgcache",
         f"Dir::Cache::srcpkgcache={root}/srcpkgcache",
         "APT::Sandbox::User=root",
+        "Acquire::Check-Valid-Until=false",  # a mirror of a testing suite may be weeks old
     ]
     flags = [word for option in options for word in ("-o", option)]
     for command in (["apt-get", *flags, "-qq", "update"], ["apt-get", *flags, "-qq", "download", package]):
