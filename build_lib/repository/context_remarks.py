@@ -11,6 +11,7 @@ from pathlib import Path
 from build_lib.compose import Problem
 from build_lib.dockerfile import ContextPath
 from build_lib.repository import ignore_file, path_match
+from build_lib.repository.dockerfiles import below
 from build_lib.settings import Settings
 from build_lib.units import number
 
@@ -94,9 +95,9 @@ def _why(names: list[str]) -> str:
 
 
 def _hint(place: Path, names: list[str], settings: Settings) -> str:
-    root = settings.project_root
-    shown = place.relative_to(root).as_posix() if place.is_relative_to(root) else place.as_posix()
-    return f"write in {shown}{', each on a line of its own' if len(names) > 1 else ''}: {' '.join(names)}"
+    return (
+        f"write in {below(place, settings)}{', each on a line of its own' if len(names) > 1 else ''}: {' '.join(names)}"
+    )
 
 
 def _and(names: list[str]) -> str:

@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from build_lib.errors import BuildError, InvalidReference
 from build_lib.reference import Reference
+from build_lib.repository.dockerfiles import below
 from build_lib.repository.service import Service
 from build_lib.repository.services import Repository
 from build_lib.settings import Settings
@@ -87,7 +87,7 @@ def _build_needs(repository: Repository, settings: Settings) -> Iterator[tuple[R
             # has to serve any target. But an image of this repository's own that is not built here is in no registry.
             if not use.reached and (service.target or _is_own(image, repository, settings)):
                 continue
-            where = _relative(service.origin if use.kind == "context" else service.dockerfile, settings)
+            where = below(service.origin if use.kind == "context" else service.dockerfile, settings)
             need = Need(
                 path=where,
                 line=use.line,
@@ -106,13 +106,13 @@ def _other_needs(repository: Repository, settings: Settings) -> Iterator[tuple[R
         except InvalidReference:
             continue  # build_lib.compose reports it as a problem
         if not _is_own(image, repository, settings):
-            where, platform = _relative(entry.path, settings), entry.platform or settings.platform
+            where, platform = below(entry.path, settings), entry.platform or settings.platform
             need = Need(path=where, line=entry.line, needed_by=entry.name, kind="run", build=False, platform=platform)
             yield image, need
     platform = settings.platform
     for item in repository.named_images:
         if not _is_own(item.image, repository, settings):
-            where = _relative(item.path, settings)
+            where = below(item.path, settings)
             need = Need(path=where, line=item.line, needed_by="IMAGE_FILES", kind="run", build=False, platform=platform)
             yield item.image, need
     for image in settings.extra_images:
@@ -135,8 +135,3 @@ def _is_service(image: Reference, service: Service, settings: Settings) -> bool:
         return True
     has_prefix = settings.image_prefix and own.familiar.startswith(settings.image_prefix)
     return bool(has_prefix) and image.familiar.endswith(f"/{own.familiar}")
-
-
-def _relative(path: Path, settings: Settings) -> str:
-    root = settings.project_root
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

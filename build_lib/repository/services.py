@@ -117,12 +117,12 @@ def _uncovered(settings: Settings, composed: Collection[compose.BuildEntry]) -> 
 
 def _entry(file: Found, settings: Settings) -> compose.BuildEntry:
     """What a compose file would say about this Dockerfile."""
-    shared = settings.services_context
+    root, directory = settings.project_root, file.path.parent
     return compose.BuildEntry(
         name=file.name,
         image=None,
         default_image="",
-        context=settings.project_root / shared if shared else file.path.parent,
+        context=root / settings.services_context if settings.services_context and directory != root else directory,
         dockerfile=file.path,
         dockerfile_inline=None,
         target=None,

@@ -92,6 +92,8 @@ def test_the_context_of_services_in_directories_can_be_the_top(project: Path) ->
     assert look(project).services["web"].context == project / "src/web"
     [web] = look(project, SERVICES_CONTEXT=".").services.values()
     assert (web.context, web.dockerfile) == (project, project / "src/web/Dockerfile")
+    (project / "Dockerfile").write_text("FROM scratch\n")
+    assert look(project, SERVICES_CONTEXT="src").services[project.name].context == project  # it is in no such directory
     [problem] = look(project, SERVICES_CONTEXT="none").problems
     assert problem.reason == f"service web: the context {project}/none is not a local directory"
 
