@@ -249,7 +249,7 @@ SLURM_JOBS = Key(
 )
 HUB_PACKAGES = Key(
     name="HUB_PACKAGES",
-    default="slurm-build:/out=apphub:/usr/share/nginx/html/pkgs/slurm-deb apphub:/usr/share/nginx/html/pkgs/slurm-rpm",
+    default="slurm-build:/out=apphub:/usr/share/nginx/html/pkgs/slurm-deb,apphub:/usr/share/nginx/html/pkgs/slurm-rpm",
     parse=parsers.package_paths,
     help="the *.deb and *.rpm that copy-slurm copies and indexes: SERVICE:/DIRECTORY=HUB:/DIRECTORY; HUB:/DIRECTORY "
     "indexes those already there; SERVICE:/DIRECTORY/*.tar.gz=HUB:/DIRECTORY copies other files",

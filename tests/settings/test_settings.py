@@ -1,4 +1,5 @@
 import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from pathlib import Path
@@ -37,6 +38,9 @@ def test_the_example_is_a_file_of_settings_with_their_defaults() -> None:
     found = dotenv_values(ROOT / ".env.example")
     assert found.pop("PROJECT_ROOT") == ""
     assert found == {key.name: key.default for key in described().values()}
+    script = f"set -a; . {ROOT}/.env.example; env -0"  # users' own scripts read .env this way
+    shown = subprocess.run(["sh", "-euc", script], check=True, capture_output=True, text=True, env={}).stdout
+    assert found.items() <= dict(line.split("=", 1) for line in shown.split("\0") if line).items()
 
 
 def test_the_example_can_be_used_as_it_is(tmp_path: Path) -> None:
