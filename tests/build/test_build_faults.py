@@ -20,7 +20,7 @@ import pytest
 from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
-from tests.support.commands import ended, inv_command, run_inv, said, small_disk, until
+from tests.support.commands import ended, run_inv, said, small_disk, start_inv, until
 from tests.support.engines import OwnEngine, tiny_image
 from tests.support.projects import needs
 
@@ -38,15 +38,7 @@ class Site:
         return run_inv(self.project, arguments, {**self._own(), **environment})
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            inv_command(*arguments),
-            cwd=self.project,
-            env={**os.environ, "PROJECT_ROOT": str(self.project), **self._own()},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return start_inv(self.project, arguments, self._own())
 
     def _own(self) -> dict[str, str]:
         return {"IMAGE_PREFIX": self.prefix, "IMAGE_TAG": "v1", **self.environment}

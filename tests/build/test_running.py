@@ -14,7 +14,7 @@ from build_lib.build.builders import past_proxies
 from build_lib.build.running import Host
 from build_lib.engine import Engine, owner
 from build_lib.settings import Settings
-from tests.support.commands import ended, inv_command, run_inv, said, until
+from tests.support.commands import ended, run_inv, said, start_inv, until
 from tests.support.engines import OwnEngine, content, tiny_image
 from tests.support.hubs import deb
 from tests.support.projects import needs, write
@@ -61,15 +61,7 @@ class Job:
         return done.stderr
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            inv_command(*arguments),
-            cwd=self.project,
-            env={**os.environ, "PROJECT_ROOT": str(self.project), **self._own()},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return start_inv(self.project, arguments, self._own())
 
     def containers(self) -> list[str]:
         return self.engine.containers.of(owner(Settings.load(self.project, environ={}), "build"))
@@ -326,6 +318,8 @@ def test_the_hub_has_its_packages_before_others_are_built_from_it(job: Job) -> N
     directory = job.project / "src/slurm-build"
     deb(job.project / "debs", "slurmctld", "25.05.3").rename(directory / "slurmctld.deb")
     output = job.built("build", "-s", "slurm-master")
+    copied = "  1 package copied into apphub and read back\n"
+    assert copied in output
     assert output.index("  slurm-build: built") < output.index("  slurm-master ...")
     assert "Version: 25.05.3\n" in job.got("slurm-master")
     assert "Version: 25.05.3\n" in content(job.engine, f"{job.prefix}apphub:v1", f"{published}/Packages")
@@ -334,6 +328,7 @@ def test_the_hub_has_its_packages_before_others_are_built_from_it(job: Job) -> N
     assert "nothing to do: 1 package already present in apphub" in output
     deb(job.project / "debs", "slurmctld", "25.05.4").rename(directory / "slurmctld.deb")
     output = job.built("build-all")
+    assert output.index("step 3/5") < output.index(copied)
     assert "  apphub: up to date\n" in output
     assert "  slurm-master: out of date: depends on slurm-build, which is rebuilt and may change\n" in output
     assert "Version: 25.05.4\n" in job.got("slurm-master")

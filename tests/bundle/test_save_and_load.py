@@ -19,7 +19,7 @@ from build_lib.registry import Descriptor, Registries, digest_of
 from build_lib.settings import Settings
 from tests.bundle.bundles import bundle as bundle_of
 from tests.bundle.bundles import odd
-from tests.support.commands import MEMORY_LIMIT, Inv, ended, inv_command, peak_memory, small_disk, until
+from tests.support.commands import MEMORY_LIMIT, Inv, ended, inv_command, peak_memory, small_disk, start_inv, until
 from tests.support.engines import OwnEngine, content, install, tiny_image
 from tests.support.faults import ALWAYS, Fault, proxied
 from tests.support.images import FORMS, Made, index, layer, make, two_platforms, write, write_large
@@ -708,7 +708,7 @@ def test_a_run_that_is_ended_is_followed_by_one_that_fetches_the_rest(
     with proxied(registry.host, Fault(method="GET", path=big.digest, hold_at=2 * MB)) as proxy:
         for name in "ab":
             needs(project, name, f"{proxy.host}/{name}:1")
-        process = start(project, "deps-save", "-f", str(bundle))
+        process = start_inv(project, ("deps-save", "-f", str(bundle)))
         try:
             assert proxy.held.wait(_PATIENCE_SECONDS)
             until(lambda: blob_size(project, "sha256", done_already) == done_already.size, "the other blob")
@@ -739,17 +739,6 @@ def blob_size(project: Path, state: str, blob: Descriptor) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def start(project: Path, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        inv_command(*arguments),
-        env={**os.environ, "PROJECT_ROOT": str(project)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
     registries: Registries, registry: Registry, project: Path, inv: Inv, bundle: Path
 ) -> None:
@@ -774,7 +763,7 @@ def test_a_disk_that_fills_while_it_is_written_leaves_no_bundle(
         proxied(registry.host, Fault(method="GET", path=big.digest, hold_at=MB)) as proxy,
     ):
         needs(project, "a", f"{proxy.host}/a:1")
-        process = start(project, "deps-save", "-f", str(bundle))
+        process = start_inv(project, ("deps-save", "-f", str(bundle)))
         try:
             assert proxy.held.wait(_PATIENCE_SECONDS)
             with contextlib.suppress(OSError), (bundle.parent / "other").open("wb", buffering=0) as other:
@@ -801,7 +790,7 @@ def test_two_runs_for_one_file_do_not_mix(
     hold = Fault(method="GET", path=made.manifest.blobs[1].digest, hold_at=100 * KB)
     with proxied(registry.host, hold) as proxy:
         needs(project, "a", f"{proxy.host}/a:1")
-        first = start(project, "deps-save", "-f", str(bundle))
+        first = start_inv(project, ("deps-save", "-f", str(bundle)))
         try:
             assert proxy.held.wait(_PATIENCE_SECONDS)
             second = inv("deps-save", "-f", str(bundle))

@@ -47,6 +47,21 @@ def run_inv(
     )
 
 
+def start_inv(
+    project: Path, arguments: tuple[str, ...], environment: dict[str, str] | None = None
+) -> "subprocess.Popen[str]":
+    """The command while it runs; `ended` waits for its end."""
+    return subprocess.Popen(
+        inv_command(*arguments),
+        cwd=project,
+        env={**os.environ, "PROJECT_ROOT": str(project), **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def peak_memory(*arguments: str, **environment: str) -> int:
     """Bytes that the command took at most; it must succeed.
 
