@@ -288,8 +288,8 @@ def copy_slurm(ctx: Context, tag: str | None = None) -> None:
     repository = lib.repository.discover(settings, expected="services")
     with lib.engine.Engine.connect(settings) as engine:
         hubs = lib.hub.find_hubs(repository, settings)
-        copied = [lib.hub.copy_slurm.copy(hub, repository, engine, settings, dry=console.dry) for hub in hubs]
-    lib.console.build.copied(console, copied, lib.hub.why_none(repository, settings))
+        copied = (lib.hub.copy_slurm.copy(hub, repository, engine, settings, dry=console.dry) for hub in hubs)
+        lib.console.build.copied(console, copied, lib.hub.why_none(repository, settings))
 
 
 @task(

@@ -43,7 +43,7 @@ def _build(project: Path, tarball: Path) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (project / "src/slurm-build" / tarball.name).unlink()
-    [copied] = re.findall(r"^  (\d+ packages copied and read back.*)$", done.stdout, re.MULTILINE)
+    [copied] = re.findall(r"^  (\d+ packages copied into apphub and read back.*)$", done.stdout, re.MULTILINE)
     return f"{time.perf_counter() - began:.0f} s, {copied}"
 
 

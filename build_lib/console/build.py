@@ -12,7 +12,7 @@ from build_lib.repository import fingerprint
 from build_lib.units import seconds
 
 if TYPE_CHECKING:  # as in output
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from build_lib.build import Built, Check
     from build_lib.graph import Outcome
@@ -88,11 +88,13 @@ class BuildReport:
         return self._console.good(f"built, {seconds(outcome.value.seconds)}")
 
 
-def copied(console: Console, hubs: Sequence[Copied], why_none: str) -> None:
-    """Print for each hub how many packages were copied, or that nothing had to be done."""
+def copied(console: Console, hubs: Iterable[Copied], why_none: str) -> None:
+    """Print for each hub, as soon as it is known, how many packages were copied, or that nothing had to be done."""
+    none = True
     for hub in hubs:
-        console.line(f"{hub.count} would be copied" if console.dry and hub.changed else hub.summary)
-    if not hubs:
+        none = False
+        console.line(f"{hub.count} would be {hub.done}" if console.dry and hub.changed else hub.summary)
+    if none:
         console.line(f"nothing to do: {why_none}")
 
 

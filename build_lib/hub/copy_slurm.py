@@ -62,13 +62,18 @@ class Copied:
             listed = "; ".join(self.not_newer[:_NAMED])
             more = f"; {len(self.not_newer) - _NAMED} more" if len(self.not_newer) > _NAMED else ""
             remark = f"; not newer than before, so clients that have them do not upgrade: {listed}{more}"
-        return f"{self.count} {'copied' if self.copied else 'indexed'} and read back{remark}"
+        return f"{self.count} {self.done} and read back{remark}"
 
     @property
     def count(self) -> str:
         """How many there are, in words."""
         kind = "package" if all(map(packages.is_listed, self.packages)) else "file"
         return number(len(self.packages), kind)
+
+    @property
+    def done(self) -> str:
+        """What a change of the hub is, in words."""
+        return f"copied into {self.hub}" if self.copied else f"indexed in {self.hub}"
 
 
 def copy(hub: Hub, repository: Repository, engine: Engine, settings: Settings, *, dry: bool = False) -> Copied:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from build_lib.build import Check
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, BuildFailed, PackagesError
-from build_lib.hub import Hub, copy_slurm, find_hubs, require_mode, why_none
+from build_lib.hub import Copied, Hub, copy_slurm, find_hubs, require_mode, why_none
 from build_lib.repository import Repository
 from build_lib.settings import Settings
 
@@ -32,8 +32,17 @@ def require_modes(names: Collection[str], repository: Repository, settings: Sett
                 require_mode(hub, settings)
 
 
-def copy(repository: Repository, done: Collection[str], engine: Engine, settings: Settings) -> Step:
-    """Copy the packages into each hub that was built, if the services with the packages were built too."""
+def copy(
+    repository: Repository,
+    done: Collection[str],
+    early: Mapping[str, Copied],
+    engine: Engine,
+    settings: Settings,
+) -> Step:
+    """Copy the packages into each hub that was built, if the services with the packages were built too.
+
+    `early` are those that were copied already, by the hubs' names.
+    """
     try:
         found = find_hubs(repository, settings)
     except PackagesError as error:
@@ -45,26 +54,27 @@ def copy(repository: Repository, done: Collection[str], engine: Engine, settings
         missing = sorted({*hub.sources, hub.name} - set(done))
         try:
             if missing:
-                line = f"not copied: {' and '.join(missing)} could not be built"
+                lines.append(f"not copied into {hub.name}: {' and '.join(missing)} could not be built")
             else:
-                line = copy_slurm.copy(hub, repository, engine, settings).summary
+                done_before = early.get(hub.name)
+                lines.append((done_before or copy_slurm.copy(hub, repository, engine, settings)).summary)
                 copied.append(hub)
         except BuildError as error:
-            line = "failed"
+            lines.append(f"{hub.name}: failed")
             failures.append(error)
-        lines.append(line if len(found) == 1 else f"{hub.name}: {line}")
     return Step(lines=tuple(lines), hubs=tuple(copied), failures=tuple(failures))
 
 
-def copy_into(name: str, repository: Repository, engine: Engine, settings: Settings) -> None:
-    """Copy the packages into a service that is to be run, if it is a hub.
+def copy_into(name: str, repository: Repository, engine: Engine, settings: Settings) -> Copied | None:
+    """Copy the packages into a service that is to be run, if it is a hub; otherwise the result is None.
 
     Raises:
         BuildError: they could not be copied.
     """
     for hub in find_hubs(repository, settings):
         if hub.name == name:
-            copy_slurm.copy(hub, repository, engine, settings)
+            return copy_slurm.copy(hub, repository, engine, settings)
+    return None
 
 
 def verify(copied: Collection[Hub], repository: Repository, engine: Engine, settings: Settings) -> list[BuildError]:

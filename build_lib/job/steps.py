@@ -11,6 +11,7 @@ from build_lib.build import Built, Check, builders
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, BuildFailed
 from build_lib.graph import Outcome
+from build_lib.hub import Copied
 from build_lib.job import packages
 from build_lib.job.run_record import Ending, Listener, Recorder
 from build_lib.reference import Reference
@@ -73,7 +74,11 @@ def build(
 
     def work(recorder: Recorder) -> Result:
         recorder.checked(checks)
-        return _build(checks, repository, engine, settings, recorder, fail_fast=fail_fast, pull=pull)
+        early: dict[str, Copied] = {}
+        result = _build(checks, repository, engine, settings, recorder, early, fail_fast=fail_fast, pull=pull)
+        for copied in early.values():
+            recorder.line(f"  {copied.summary}")
+        return replace(result, packages="; ".join(copied.summary for copied in early.values()))
 
     return _recorded(work, "build", engine, settings, listener)
 
@@ -206,12 +211,13 @@ def _steps(
     fail_fast: bool,
 ) -> Result:
     listener.step(2, "build")
-    result = _build(checks, repository, engine, settings, listener, fail_fast=fail_fast)
+    early: dict[str, Copied] = {}
+    result = _build(checks, repository, engine, settings, listener, early, fail_fast=fail_fast)
     if fail_fast and result.failures:
         return result
     done = {outcome.name for outcome in result.outcomes if outcome.done}
     listener.step(3, "copy Slurm packages")
-    copied = packages.copy(repository, done, engine, settings)
+    copied = packages.copy(repository, done, early, engine, settings)
     for line in copied.lines:
         listener.line(f"  {line}")
     listener.step(4, "verify")
@@ -231,10 +237,12 @@ def _build(
     engine: Engine,
     settings: Settings,
     listener: Listener,
+    early: dict[str, Copied],
     *,
     fail_fast: bool,
     pull: bool = False,
 ) -> Result:
+    """Build; `early` gets the copies into hubs that had to run meanwhile, by the hubs' names."""
     if any(check.reason for check in checks.values()):
         builder = builders.choose(settings, engine, pull=pull)
         listener.building(builder.name, settings.builds_at_once)
@@ -246,7 +254,8 @@ def _build(
         return prefetch.reasons(image, settings)
 
     def prepare(name: str) -> None:
-        packages.copy_into(name, repository, engine, settings)
+        copied = packages.copy_into(name, repository, engine, settings)
+        early.update({name: copied} if copied else {})
 
     def on_start(name: str) -> None:
         if checks[name].reason:

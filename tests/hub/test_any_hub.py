@@ -127,7 +127,7 @@ def test_the_plans_pair_serves_a_clean_client_before_and_after_the_hubs_restart(
     job.packages(("tool", "1.0"), ("other", "2:1~rc1"))
     job.hub(PLANS_HUB, entrypoint__sh=ENTRYPOINT, nginx__conf=NGINX)
     said = job.inv("build-all")
-    assert "  2 packages copied and read back\n" in said
+    assert "  2 packages copied into apphub and read back\n" in said
     before, after = job.config(f"{job.image}-without-slurm"), job.config(job.image)
     assert len(after["rootfs"].pop("diff_ids")) == len(before["rootfs"].pop("diff_ids")) + 1
     assert len(after.pop("history")) == len(before.pop("history")) + 1
@@ -243,12 +243,12 @@ def test_several_services_give_to_one_hub_packages_and_other_files(job: Job, pro
     (job.project / "src/more_2_all.deb").rename(job.project / "src/extra/more_2_all.deb")
     entries = f"slurm-build:/out=apphub:{SERVED}\nextra:/debs=apphub:{SERVED},more:/made/*.tar.gz=apphub:/srv/files"
     said = job.inv("build-all", HUB_PACKAGES=entries)
-    assert "  3 files copied and read back\n" in said
+    assert "  3 files copied into apphub and read back\n" in said
     assert job.served("/srv/files") == {"one.tar.gz": b"1\n"}
     assert {"tool_1.0_all.deb", "more_2_all.deb"} <= set(job.served())
     assert job.inv("copy-slurm", HUB_PACKAGES=entries) == "nothing to do: 3 files already present in apphub\n"
     job.service("more", "RUN mkdir -p /made && echo 3 >/made/one.tar.gz")
-    assert job.inv("build-all", HUB_PACKAGES=entries).count("files copied and read back") == 1
+    assert job.inv("build-all", HUB_PACKAGES=entries).count("files copied into apphub and read back") == 1
     assert job.served("/srv/files") == {"one.tar.gz": b"3\n"}
 
 
@@ -258,7 +258,7 @@ def test_two_hubs_each_get_their_own(job: Job) -> None:
     job.service("mirror")
     entries = f"slurm-build:/out=apphub:{SERVED} slurm-build:/out=mirror:/srv"
     said = job.inv("build-all", HUB_PACKAGES=entries)
-    assert "  apphub: 1 package copied and read back\n  mirror: 1 package copied and read back\n" in said
+    assert "  1 package copied into apphub and read back\n  1 package copied into mirror and read back\n" in said
 
 
 def test_rpm_packages_get_an_index_and_a_damaged_one_is_refused(job: Job, rpm: Path) -> None:
@@ -266,7 +266,7 @@ def test_rpm_packages_get_an_index_and_a_damaged_one_is_refused(job: Job, rpm: P
     shutil.copy(rpm, job.project / "src/slurm-build")
     job.hub("FROM scratch\nCOPY kept /kept\n", kept="kept\n")
     entries = "slurm-build:/out=apphub:/srv"
-    assert "  1 package copied and read back\n" in job.inv("build-all", HUB_PACKAGES=entries)
+    assert "  1 package copied into apphub and read back\n" in job.inv("build-all", HUB_PACKAGES=entries)
     served = job.served("/srv")
     [primary] = [content for name, content in served.items() if name.endswith("-primary.xml.gz")]
     assert b'<location href="own-rpm-2-1.noarch.rpm"/>' in gzip.decompress(primary)
@@ -289,7 +289,7 @@ def test_slurm_as_a_stage_of_the_hub_is_indexed_and_verified(job: Job) -> None:
     job.inv("build")
     assert "packages not indexed: its index does not match its packages: tool.deb" in job.inv("status")
     said = job.inv("build-all")
-    assert "  1 package indexed and read back\n" in said
+    assert "  1 package indexed in apphub and read back\n" in said
     assert b"Filename: ./tool.deb\n" in job.served()["Packages"]
     assert job.inv("copy-slurm") == "nothing to do: 1 package already present in apphub\n"
 
@@ -328,8 +328,10 @@ def test_packages_that_are_not_newer_are_told(job: Job) -> None:
     job.packages(("tool", "1"), ("new", "2"))
     other = deb(job.project / "debs" / "other", "same", "1", content=b"changed")
     other.rename(job.project / "src/slurm-build/same_1_all.deb")
-    told = "  3 packages copied and read back; not newer than before, so clients that have them do not upgrade: "
-    assert f"{told}same 1, whose content differs; tool 1, after 2\n" in job.inv("build-all")
+    told = (
+        "  3 packages copied into apphub and read back; not newer than before, so clients that have them do not upgrade"
+    )
+    assert f"{told}: same 1, whose content differs; tool 1, after 2\n" in job.inv("build-all")
 
 
 def test_a_replaced_index_stays_for_a_day(job: Job) -> None:

@@ -220,9 +220,9 @@ def test_a_damaged_package_is_an_error_by_name_and_apphub_stays(job: Job, releas
 
 def test_packages_of_an_earlier_copy_do_not_stay_behind(job: Job, release: str, tmp_path: Path) -> None:
     _slurm_build(job, release, old=_deb(job, tmp_path, "old", "1"))
-    assert job.inv("copy-slurm", "-t", release).stdout == "1 package copied and read back\n"
+    assert job.inv("copy-slurm", "-t", release).stdout == "1 package copied into apphub and read back\n"
     _slurm_build(job, release, new=_deb(job, tmp_path, "new", "2"))
-    assert job.inv("copy-slurm", "-t", release).stdout == "1 package copied and read back\n"
+    assert job.inv("copy-slurm", "-t", release).stdout == "1 package copied into apphub and read back\n"
     files = _files(job.engine, f"ai-infra-apphub:{release}", PUBLISHED)
     indexes = {name for name in files if not re.fullmatch("[0-9a-f]{64}", name)}  # without those by their hashes
     assert indexes == {".gitkeep", ".signing-key", "Packages", "Packages.gz", "Packages.xz", "Release", "new.deb"}
@@ -238,7 +238,7 @@ def test_an_index_that_does_not_fit_is_made_anew(job: Job, release: str, tmp_pat
     job.docker("cp", str(tmp_path / "Packages"), f"{hub}:{PUBLISHED}/Packages")
     job.docker("commit", hub, image)
     job.docker("rm", hub)
-    assert job.inv("copy-slurm", "-t", release).stdout == "1 package copied and read back\n"
+    assert job.inv("copy-slurm", "-t", release).stdout == "1 package copied into apphub and read back\n"
     assert b"Package: one\n" in _files(job.engine, image, PUBLISHED)["Packages"]
 
 
@@ -259,7 +259,7 @@ def test_dry_changes_nothing_and_says_what_it_would(job: Job, release: str, tmp_
     _slurm_build(job, release, one=_deb(job, tmp_path, "one", "1"))
     before = job.engine.images.by_name()
     done = job.inv("--dry", "copy-slurm", "-t", release)
-    assert (done.returncode, done.stdout) == (0, "1 package would be copied\n")
+    assert (done.returncode, done.stdout) == (0, "1 package would be copied into apphub\n")
     assert job.engine.images.by_name() == before
 
 
@@ -274,7 +274,7 @@ def test_a_change_in_apphub_rebuilds_it_alone_and_copies_again(job: Job) -> None
     assert done.returncode == 0, done.stderr
     assert "apphub: out of date: context changed: nginx.conf\n" in done.stdout
     assert "slurm-build: up to date" in done.stdout
-    assert "packages copied and read back" in done.stdout
+    assert "packages copied into apphub and read back" in done.stdout
 
 
 def test_status_tells_what_is_built_and_what_is_out_of_date(job: Job) -> None:
