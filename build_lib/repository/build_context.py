@@ -1,6 +1,7 @@
 """The part of a service's build context that its build depends on: paths, and a hash of each entry.
 
-These are the paths that the Dockerfile copies or mounts, or else the whole context, without what is ignored.
+These are the paths that the Dockerfile copies or mounts, or else the whole context, without what is ignored. Additional
+contexts that are directories count whole: their entries are called NAME//PATH, as no path in the context is.
 
 As with git's index, a file's content is read only if its stat data differ from those of the last scan. As in git too
 (racy-git.txt), a file that changed just before a scan is read again by the next one, because another change within the
@@ -115,10 +116,20 @@ def _entries(
     try:
         roots = [""] if patterns is None else copied_paths.roots(service.context, patterns)
         walked = [item for root in roots for item in walk.of(root)]
+        for name, directory in _directories(service):
+            walk = _Walk(str(directory), ignore_file.read(directory / ".dockerignore"), str(skipped))
+            walked += ((f"{name}//{path}", place) for path, place in walk.of(""))
     except OSError as error:
         raise _unreadable(service, error) from None
     dockerfile = "" if service.inline else str(service.dockerfile)
     return iter(sorted(item for item in walked if item[1] != dockerfile))
+
+
+def _directories(service: Service) -> Iterator[tuple[str, Path]]:
+    """The additional contexts that are directories; the builder refuses one that is not there."""
+    for name, place in service.additional_contexts:
+        if place.startswith("/") and Path(place).is_dir():
+            yield name, Path(place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,15 @@ def rules(context: Path, dockerfile: Path) -> Rules:
     Raises:
         BuildError: the ignore file cannot be read.
     """
-    path = place(context, dockerfile)
+    return read(place(context, dockerfile))
+
+
+def read(path: Path) -> Rules:
+    """The rules in an ignore file; none if there is no such file.
+
+    Raises:
+        BuildError: it cannot be read.
+    """
     if not path.is_file():
         return Rules(())
     try:

@@ -106,3 +106,26 @@ def test_what_cannot_be_read_is_named(service: Service, memory: Path, monkeypatc
     with pytest.raises(BuildError, match=r"service one: .*/file cannot be read: No such file") as caught:
         build_context.read(service, memory)
     assert "run again" in caught.value.hint
+
+
+def test_additional_contexts_that_are_directories_count_without_what_their_ignore_files_exclude(
+    project: Path, memory: Path
+) -> None:
+    for path, text in {
+        "src/one/Dockerfile": "FROM scratch\nCOPY own /\nCOPY --from=shared a /\n",
+        "src/one/own": "own\n",
+        "shared/a": "a\n",
+        "shared/left-out": "-\n",
+        "shared/.dockerignore": "left-out\n",
+        "compose.yaml": "services:\n  one:\n    build:\n      context: src/one\n"
+        "      additional_contexts: {shared: shared, none: not-there, image: 'docker-image://debian:12'}\n",
+    }.items():
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).write_text(text)
+    service = discover(Settings.load(project, environ={})).services["one"]
+    before = build_context.read(service, memory, patterns=["own"])
+    assert sorted(before.files) == ["own", "shared//.dockerignore", "shared//a"]
+    (project / "shared/left-out").write_text("changed\n")
+    assert build_context.read(service, memory, patterns=["own"]) == before
+    (project / "shared/a").write_text("changed\n")
+    assert before.changes(build_context.read(service, memory, patterns=["own"])) == ["shared//a"]
