@@ -130,19 +130,17 @@ def _index(
 
 def _not_newer(content: Content, debs: Mapping[str, deb.Package]) -> tuple[str, ...]:
     """The added packages of no later version than the last copy's: clients that have those are not offered them."""
+    added = {name: debs[name] for name in content.added if name in debs}
+    same_path = {name: item for name, item in content.earlier.items() if name in added}
+    replaced = {name: item for name, item in same_path.items() if _sha256(item.path) != added[name].sha256}
+    before = [*_read(replaced).values(), *(debs[name] for name in content.former if name in debs)]
     found = []
-    for name in content.added.keys() & debs.keys():
-        package = debs[name]
-        if name in content.earlier and _sha256(content.earlier[name].path) != package.sha256:
-            found.append(f"{package.name} {package.version}, whose content differs")
-        before = [
-            each.version
-            for former, each in debs.items()
-            if former in content.earlier and former in content.former
-            if (each.name, each.architecture) == (package.name, package.architecture)
-        ]
-        if before and max(before) >= package.version:
-            found.append(f"{package.name} {package.version}, after {max(before)}")
+    for package in added.values():
+        same = [each for each in before if (each.name, each.architecture) == (package.name, package.architecture)]
+        last = max(same, key=lambda each: each.version, default=package)
+        if last.sha256 != package.sha256 and last.version >= package.version:
+            how = f", after {last.version}" if last.version > package.version else ", whose content differs"
+            found.append(f"{package.name} {package.version}{how}")
     return tuple(sorted(found))
 
 
