@@ -11,7 +11,7 @@ A directory whose packages the hub's own build puts there only gets an index, if
 
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from build_lib.hub import packages
 from build_lib.hub.comparison import Comparison, compare, read
 from build_lib.hub.hubs import Directory, Hub, no_services, require_mode
 from build_lib.hub.layer import Layer
-from build_lib.hub.repository_layer import Content, Staged, is_earlier, stage, write
+from build_lib.hub.repository_layer import Content, Remarks, Staged, is_earlier, stage, write
 from build_lib.reference import Reference
 from build_lib.repository import WITH_SLURM, WITHOUT_SLURM, Repository
 from build_lib.settings import Settings
@@ -39,7 +39,8 @@ class Copied:
     """The files of its sources that a hub now has, and whether it had to be changed for it.
 
     `copied` is false if it has no sources: then they are those that its own build put there. `not_newer` are packages
-    that clients which have those of the last copy are not offered.
+    that clients which have those of the last copy are not offered; `damaged` are packages of the last copy that do not
+    stay.
     """
 
     hub: str
@@ -48,6 +49,7 @@ class Copied:
     copied: bool = True
     absent: tuple[str, ...] = ()  # services that the packages would come from
     not_newer: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -57,12 +59,12 @@ class Copied:
             return f"nothing to do: {self.hub} has no packages{absent}"
         if not self.changed:
             return f"nothing to do: {self.count} already present in {self.hub}"
-        remark = ""
-        if self.not_newer:
-            listed = "; ".join(self.not_newer[:_NAMED])
-            more = f"; {len(self.not_newer) - _NAMED} more" if len(self.not_newer) > _NAMED else ""
-            remark = f"; not newer than before, so clients that have them do not upgrade: {listed}{more}"
-        return f"{self.count} {self.done} and read back{remark}"
+        remarks = {
+            "not newer than before, so clients that have them do not upgrade": self.not_newer,
+            "not kept from the last copy": self.damaged,
+        }
+        told = [f"{remark}: {_some(listed)}" for remark, listed in remarks.items() if listed]
+        return "; ".join([f"{self.count} {self.done} and read back", *told])
 
     @property
     def count(self) -> str:
@@ -122,18 +124,19 @@ class _Copy:
         files = found.wanted if self.hub.sources else found.expected
         names = sorted(name for directory in self.hub.directories for name in files[directory.path])
         changed = bool(found.difference)
-        not_newer: tuple[str, ...] = ()
+        remarks = Remarks()
         if changed and not dry:
             if found.base == self.target:
                 self.engine.images.tag(str(self.target), self.without)
-            not_newer = self._make(found)
+            remarks = self._make(found)
         return Copied(
             hub=self.hub.name,
             packages=tuple(names),
             changed=changed,
             copied=bool(self.hub.sources),
             absent=self.hub.absent,
-            not_newer=not_newer,
+            not_newer=remarks.not_newer,
+            damaged=remarks.damaged,
         )
 
     def remove_leftovers(self) -> None:
@@ -143,11 +146,11 @@ class _Copy:
             if name.repository == self.target.repository and (name.tag or "").startswith(_NEW):
                 self.engine.images.remove(name)
 
-    def _make(self, found: Comparison) -> tuple[str, ...]:
-        """Make the new image, verify what it has, and only then tag it as the hub; see `write` for what is returned."""
+    def _make(self, found: Comparison) -> Remarks:
+        """Make the new image, verify what it has, and only then tag it as the hub."""
         new = self.target.with_tag(f"{_NEW}{uuid.uuid4().hex}")
         with tempfile.TemporaryFile() as layer, tempfile.TemporaryDirectory(prefix="build-lib-hub-") as scratch:
-            not_newer = self._write_layer(found, layer, Path(scratch))
+            remarks = self._write_layer(found, layer, Path(scratch))
             add_layer(self.without, layer, new, self.engine, created_by="build-lib copy-slurm")
         try:
             self._verify(new, found)
@@ -157,7 +160,7 @@ class _Copy:
             built_here.remember(self.engine.images.by_name()[new.canonical].id, self.settings)
         finally:
             self.engine.images.remove(new)
-        return not_newer
+        return remarks
 
     def _verify(self, new: Reference, found: Comparison) -> None:
         for path, held in read(self.hub, new, self.engine, self.settings).items():
@@ -165,16 +168,19 @@ class _Copy:
             if wrong:
                 raise PackagesError(f"the new {self.target} failed verification: {wrong}; the old image is kept")
 
-    def _write_layer(self, found: Comparison, archive: IO[bytes], scratch: Path) -> tuple[str, ...]:
+    def _write_layer(self, found: Comparison, archive: IO[bytes], scratch: Path) -> Remarks:
         """Write the packages and their indexes as a layer for the hub's image as built."""
-        not_newer: list[str] = []
+        told = []
         with self._container(self.without) as hub:
             layer = Layer(archive, hub)
             for count, directory in enumerate(self.hub.directories):
                 content = self._content(directory, found, scratch / str(count))
-                not_newer += write(layer, hub, directory.path, content, self.settings)
+                told.append(write(layer, hub, directory.path, content, self.settings))
             layer.close()
-        return tuple(not_newer)
+        return Remarks(
+            not_newer=tuple(line for each in told for line in each.not_newer),
+            damaged=tuple(line for each in told for line in each.damaged),
+        )
 
     def _content(self, directory: Directory, found: Comparison, scratch: Path) -> Content:
         own, wanted = found.own[directory.path].packages, found.wanted[directory.path]
@@ -196,3 +202,8 @@ class _Copy:
 
     def _container(self, image: Reference) -> AbstractContextManager[Container]:
         return self.engine.containers.temporary(str(image), owner=owner(self.settings))
+
+
+def _some(listed: Sequence[str]) -> str:
+    more = [f"{len(listed) - _NAMED} more"] if len(listed) > _NAMED else []
+    return "; ".join([*listed[:_NAMED], *more])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from build_lib.engine import Container
+from build_lib.errors import PackagesError
 from build_lib.hub import apt_index, deb, rpm_index
 from build_lib.hub.layer import Layer
 from build_lib.hub.packages import KEY_DIGEST
@@ -50,6 +51,14 @@ class Content:
         return {name: item for name, item in found.items() if apt_index.is_package(name) and name not in self.present}
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remarks:
+    """The packages that are `not_newer` than the last copy's, and the `damaged` ones of the last copy, in words."""
+
+    not_newer: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+
+
 def stage(container: Container, directory: str, into: Path, wanted: Callable[[str], bool]) -> dict[str, Staged]:
     """Copy the wanted regular files of a directory of the image to disk, by their paths in the directory.
 
@@ -75,15 +84,19 @@ def is_earlier(name: str) -> bool:
     return apt_index.is_package(name.removeprefix(apt_index.OLD)) or name.startswith(indexes) or name in _TIMES
 
 
-def write(layer: Layer, hub: Container, directory: str, content: Content, settings: Settings) -> tuple[str, ...]:
-    """Add the new packages and the index; return those that are not newer than what the last copy had, in words.
+def write(layer: Layer, hub: Container, directory: str, content: Content, settings: Settings) -> Remarks:
+    """Add the new packages and the index; packages of the last copy that are damaged do not stay.
 
     Raises:
-        PackagesError: a package is damaged, or the signing key cannot be used.
+        PackagesError: a package that the hub is to have is damaged, or the signing key cannot be used.
     """
     key = Key(settings.apt_signing_key) if settings.apt_signing_key else None
     now = _now(content.earlier)
-    debs = _read({name: item for name, item in {**content.former, **content.present}.items() if name.endswith(".deb")})
+    wanted = {name: item for name, item in {**content.former, **content.present}.items() if name.endswith(".deb")}
+    debs, damaged = _read(wanted)
+    for name in content.present:
+        if name in damaged:
+            raise damaged[name]
     old = _kept(content, debs, settings.apphub_keep_versions)
     index = _index(directory, content, debs, old, settings, now=now, key=key)
     if index:
@@ -96,13 +109,13 @@ def write(layer: Layer, hub: Container, directory: str, content: Content, settin
     for name in _SIGNATURES:
         if index and name not in index and hub.entry(f"{directory}/{name}") is not None:
             layer.remove(directory, name)
-    return _not_newer(content, debs)
+    return Remarks(not_newer=_not_newer(content, debs), damaged=tuple(error.message for error in damaged.values()))
 
 
 def _kept(content: Content, debs: Mapping[str, deb.Package], versions: int) -> dict[str, Staged]:
     """The former packages that stay, by their paths."""
     present = [debs[name] for name in content.present if name in debs]
-    stay = apt_index.kept(present, [debs[name] for name in content.former], versions)
+    stay = apt_index.kept(present, [debs[name] for name in content.former if name in debs], versions)
     return {f"{apt_index.OLD}{package.file}": content.former[package.file] for package in stay}
 
 
@@ -133,7 +146,9 @@ def _not_newer(content: Content, debs: Mapping[str, deb.Package]) -> tuple[str, 
     added = {name: debs[name] for name in content.added if name in debs}
     same_path = {name: item for name, item in content.earlier.items() if name in added}
     replaced = {name: item for name, item in same_path.items() if _sha256(item.path) != added[name].sha256}
-    before = [*_read(replaced).values(), *(debs[name] for name in content.former if name in debs)]
+    read, _damaged = _read(replaced)  # what is damaged, no client has
+    removed = [debs[name] for name in content.former if name in debs and name in content.earlier]
+    before = [*read.values(), *removed]
     found = []
     for package in added.values():
         same = [each for each in before if (each.name, each.architecture) == (package.name, package.architecture)]
@@ -164,10 +179,19 @@ def _current(earlier: Mapping[str, Staged]) -> set[str]:
     return found | {f"{apt_index.BY_HASH}{digest}" for digest in hashes}
 
 
-def _read(staged: Mapping[str, Staged]) -> dict[str, deb.Package]:
+def _read(staged: Mapping[str, Staged]) -> tuple[dict[str, deb.Package], dict[str, PackagesError]]:
+    """The packages, and the errors of those that are damaged."""
+
+    def attempt(name: str) -> deb.Package | PackagesError:
+        try:
+            return deb.read(staged[name].path, name)
+        except PackagesError as error:
+            return error
+
     with ThreadPoolExecutor(_READERS) as pool:
-        read = pool.map(lambda name: deb.read(staged[name].path, name), staged)
-        return dict(zip(staged, read, strict=True))
+        found = dict(zip(staged, pool.map(attempt, staged), strict=True))
+    read = {name: package for name, package in found.items() if isinstance(package, deb.Package)}
+    return read, {name: error for name, error in found.items() if isinstance(error, PackagesError)}
 
 
 def _now(earlier: Mapping[str, Staged]) -> int:

@@ -334,6 +334,32 @@ def test_packages_that_are_not_newer_are_told(job: Job) -> None:
     assert f"{told}: same 1, whose content differs; tool 1, after 2\n" in job.inv("build-all")
 
 
+@pytest.mark.parametrize(
+    ("file", "remark"),
+    [
+        ("tool_1_all.deb", ""),
+        (
+            "tool_2_all.deb",
+            "; not kept from the last copy: tool_1_all.deb is damaged: it ends in the middle of data.tar.xz",
+        ),
+    ],
+)
+def test_a_damaged_package_of_the_last_copy_does_not_hold_up_the_next(job: Job, file: str, remark: str) -> None:
+    job.packages(("tool", "1"))
+    job.hub("FROM scratch\nCOPY kept /kept\n", kept="kept\n")
+    job.inv("build-all")
+    whole = job.project / "src/slurm-build/tool_1_all.deb"
+    (job.project / "tool_1_all.deb").write_bytes(whole.read_bytes()[:-30])
+    (job.project / "Dockerfile.damaged").write_text(f"FROM {job.image}\nCOPY tool_1_all.deb {SERVED}/\n")
+    docker(
+        "build", "-q", "-f", str(job.project / "Dockerfile.damaged"), "-t", f"{job.image}-with-slurm", str(job.project)
+    )
+    whole.unlink()
+    deb(job.project / "debs" / "next", "tool", "2").rename(whole.with_name(file))
+    assert f"  1 package copied into apphub and read back{remark}\n" in job.inv("build-all")
+    assert {name for name in job.served() if name.endswith(".deb")} == {file}
+
+
 def test_a_replaced_index_stays_for_a_day(job: Job) -> None:
     job.packages(("tool", "1"))
     job.service("apphub")
