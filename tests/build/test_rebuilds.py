@@ -73,10 +73,14 @@ def test_buildkit_s_cache_says_the_same(machine: Settings, engine: Engine, tiny:
         assert done.returncode == 0, done.stderr
         return context.with_suffix(".id").read_text()
 
-    def different(rows: list[Row]) -> list[Row]:
-        """Of rows with the same Dockerfile and ignore file, those of which the cache says something else."""
+    def first(rows: list[Row]) -> Path:
         context = tmp_path / str(ROWS.index(rows[0]))
         rows[0].write(context, tiny)
+        image(context)
+        return context
+
+    def different(context: Path, rows: list[Row]) -> list[Row]:
+        """Of rows with the same Dockerfile and ignore file, those of which the cache says something else."""
         before, found = image(context), []
         for row in rows:
             shutil.rmtree(context)
@@ -89,7 +93,9 @@ def test_buildkit_s_cache_says_the_same(machine: Settings, engine: Engine, tiny:
     groups = [list(rows) for _, rows in groupby(ROWS, key=lambda row: (row.text, row.ignored))]
     known = [rows for rows in groups if rows[0].cache != "unknown"]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        assert [row for rows in pool.map(different, known) for row in rows] == []
+        # some groups begin with the same content: of what they build at once, BuildKit keeps one result
+        contexts = list(pool.map(first, known))
+        assert [row for rows in pool.map(different, contexts, known) for row in rows] == []
     assert len(known) > 50
 
 
