@@ -53,6 +53,7 @@ def _load(
 ) -> tuple["Settings", "Console"]:
     """The settings of the repository to work on, and a console for the run."""
     settings = lib.settings.Settings.load(_root(ctx), flags)
+    lib.console.misspelt(lib.settings.misspelt_in_env_file(settings.project_root / ".env"))
     return settings, lib.console.Console(settings, json=json, dry=ctx.config.run.dry, strict=strict)
 
 
@@ -60,8 +61,6 @@ def _root(ctx: Context) -> Path:
     """The repository of the tasks.py that invoke loaded; for build-lib's own, the repository that it is called from."""
     of_tasks = Path(ctx.config.get(_ROOT_KEY) or ctx.get("tasks_directory") or ROOT).resolve()
     root = of_tasks if of_tasks != ROOT else lib.settings.worked_on(ROOT)
-    if root != ROOT:
-        lib.console.called_as(of_tasks / "inv")
     if root != of_tasks:
         lib.console.working_on(root)
     return root
@@ -136,7 +135,7 @@ def deps(
     settings, console = _load(ctx, strict=strict, json=json, tag=tag)
     repository = lib.repository.discover(settings, expected="images")
     found = lib.repository.dependencies.find(repository, settings, service or (), kind=kind)
-    lib.console.overview.deps(console, found, repository, plain=plain)
+    lib.console.overview.deps(console, found, repository, service or (), plain=plain)
 
 
 @task(help=_help("tag", "json", "strict"))
@@ -165,7 +164,7 @@ def graph(ctx: Context, service: Sequence[str] | None = None, format: str = "tex
     settings, console = _load(ctx, strict=strict)
     repository = lib.repository.discover(settings, expected="services")
     picture = lib.repository.graph_picture.draw(repository.chosen(service or ()), format, settings)
-    lib.console.overview.graph(console, picture, repository)
+    lib.console.overview.graph(console, picture, repository, service or ())
 
 
 @task(help=_help("tag", "registry", "service", "jobs", "fail_fast", "json"), iterable=["service"])
@@ -195,9 +194,10 @@ def prefetch(
     report.begin(wanted, repository, caller=caller)
     with lib.engine.Engine.connect(settings) as engine:
         if console.dry:
-            report.end_dry(lib.transfer.prefetch.plan(wanted, engine, settings))
+            report.end_dry(lib.transfer.prefetch.plan(wanted, engine, settings), repository, service or ())
         else:
-            report.end(lib.transfer.prefetch.prefetch(wanted, engine, settings, report, fail_fast=fail_fast))
+            outcomes = lib.transfer.prefetch.prefetch(wanted, engine, settings, report, fail_fast=fail_fast)
+            report.end(outcomes, repository, service or ())
 
 
 @task(
@@ -241,7 +241,7 @@ def build(
             fail_fast=fail_fast,
             dry=console.dry,
         )
-    report.end(result, repository)
+    report.end(result, repository, service or ())
 
 
 @task(pre=[prefetch], help=_help("tag", "registry", "jobs", "force", "fail_fast", "strict"))
@@ -330,7 +330,7 @@ def push(
             create_project=create_project,
             dry=console.dry,
         )
-    report.end(outcomes, repository)
+    report.end(outcomes, repository, service or ())
 
 
 @task(
@@ -370,7 +370,7 @@ def deps_push(
         create_project=create_project,
         dry=console.dry,
     )
-    report.end(outcomes, repository)
+    report.end(outcomes, repository, service or ())
 
 
 @task(
@@ -418,7 +418,7 @@ def deps_save(
         part_size=lib.bundle.part_size(split) if split else None,
         dry=console.dry,
     )
-    report.end(saved, repository)
+    report.end(saved, repository, service or ())
 
 
 @task(help=_help("tag", "jobs", "file", "json") | {"registry": "load into this registry, not into the engine"})
@@ -467,12 +467,14 @@ def deps_inventory(ctx: Context, registry: str | None = None, file: str | None =
         inv deps-inventory -f site.json -r harbor.example/aihpc
     """
     settings, console = _load(ctx, json=json, registry=registry)
-    if registry is None:
+    repository = lib.repository.discover(settings, expected="images") if registry is not None else None
+    if repository is None:
         base = lib.bundle.inventory.of_engine(lambda: lib.engine.Engine.connect(settings))
     else:
-        base = lib.bundle.inventory.of_registry(lib.repository.discover(settings, expected="images"), settings)
+        base = lib.bundle.inventory.of_registry(repository, settings)
     path = _path(file) or lib.bundle.inventory.default_path(settings)
-    lib.console.bundle.inventory(console, base, lib.bundle.inventory.write(base, path, dry=console.dry))
+    written = lib.bundle.inventory.write(base, path, settings, dry=console.dry)
+    lib.console.bundle.inventory(console, base, written, repository)
 
 
 @task(help=_help("tag", "jobs", "file", "json"))
@@ -598,7 +600,7 @@ def init(ctx: Context, path: str | None = None) -> None:
     lib.console.init.initialized(lib.console.Console(done.survey.settings, dry=ctx.config.run.dry), done)
 
 
-@task(help={"report": "rewrite docs/test-report.md"})
+@task(help={"report": "rewrite docs/test-report.md"}, takes_rest=True)
 def test(ctx: Context, report: bool = False) -> None:  # noqa: PT028  # a task, not a test
     """Run the tests, including those with a real engine.
 
@@ -624,7 +626,7 @@ def lint(ctx: Context) -> None:
     lib.development.lint(ROOT, console.line, dry=console.dry)
 
 
-@task
+@task(takes_rest=True)
 def bench(ctx: Context) -> None:
     """Run the benchmarks, which print ratios.
 

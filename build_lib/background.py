@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from build_lib import state
 from build_lib.errors import BuildError
 
 _STOP_SECONDS = 60
@@ -41,14 +42,19 @@ class Process:
 
 
 def start(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Process:
-    """Start a program in its own session, with all output to the file `log`."""
+    """Start a program in its own session, with all output to the file `log`.
+
+    Raises:
+        BuildError: the log cannot be written.
+    """
     write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     files = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log), write, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    log.parent.mkdir(parents=True, exist_ok=True)
+    with state.writing(log):
+        log.touch()
     pid = os.posix_spawn(command[0], list(command), environment, file_actions=files, setsid=True)
     return Process(pid=pid, born=_born(pid) or 0)
 

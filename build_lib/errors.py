@@ -1,6 +1,6 @@
 """Expected failures. Each says what happened to what, why, and what to do next."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -24,12 +24,20 @@ class SettingsError(BuildError):
     """A setting or a flag has a value that cannot be used."""
 
 
+class UsageError(BuildError):
+    """A command line cannot be understood."""
+
+
 class InvalidReference(BuildError):
     """A text is not a valid image reference or registry name."""
 
 
 class EngineError(BuildError):
     """The Docker Engine cannot be reached, or refused a request."""
+
+
+class NoEngine(EngineError):
+    """No Docker Engine answers where one is expected."""
 
 
 class EngineLost(EngineError):
@@ -49,6 +57,9 @@ class RegistryError(BuildError):
         self.retry_after = retry_after
 
 
+WHERE_FROM = "check the network, or set PRIVATE_REGISTRY in .env to a registry that has the image"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
     """A source that did not provide an image, with its reason."""
@@ -62,7 +73,7 @@ class Unavailable(BuildError):
 
     def __init__(self, image: str, refusals: Sequence[Refusal], *, tries: int = 1) -> None:
         reasons = "; ".join(f"{refusal.source}: {refusal.reason}" for refusal in refusals)
-        super().__init__(f"{image} is not available from any source ({reasons})")
+        super().__init__(f"{image} is not available from any source ({reasons})", hint=WHERE_FROM)
         self.refusals = tuple(refusals)
         self.tries = tries
 
@@ -77,3 +88,12 @@ class BuildFailed(BuildError):
 
 class PackagesError(BuildError):
     """The Slurm packages are not in a state to be copied."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint that names what is written almost as the word is; "" if nothing is. Dashes in front count for nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415  # not imported for completion, which has to be fast
+
+    names = {name.lstrip("-"): name for name in known}
+    near = [names[name] for name in get_close_matches(word.lstrip("-"), names)]
+    return f"did you mean {' or '.join(near)}?" if near else ""

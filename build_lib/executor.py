@@ -1,6 +1,6 @@
 """How invoke runs the tasks: pre-tasks get their caller's arguments, and expected failures are reported in one line.
 
-This is the only module that imports invoke. `invoke.yaml` names the Executor as `tasks.executor_class`.
+`invoke.yaml` names the Executor as `tasks.executor_class`, for invoke's own `inv`. `program` has it anyway.
 """
 
 import signal
@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
-from invoke.collection import Collection
 from invoke.exceptions import Exit, UnexpectedExit
 from invoke.executor import Executor as InvokeExecutor
-from invoke.program import Program
 from invoke.tasks import Call
 from invoke.tasks import Task as InvokeTask
 from invoke.tasks import task as invoke_task
 
-from build_lib.errors import BuildError, Incomplete
+from build_lib import pipes
+from build_lib.errors import BuildError, Incomplete, UsageError
 
 INTERRUPTED = 130  # exit code after ^C: 128 + SIGINT
 TERMINATED = 143
@@ -24,7 +23,14 @@ _SHORT_FLAGS = {"tag": "t", "registry": "r", "service": "s", "jobs": "j", "file"
 
 
 class Task(InvokeTask[Callable[..., None]]):
-    """A task with the same short flags as all others. Those of invoke depend on the order of the parameters."""
+    """A task with the same short flags as all others. Those of invoke depend on the order of the parameters.
+
+    `takes_rest` says whether it has a use for what comes after `--`.
+    """
+
+    def __init__(self, *args: Any, takes_rest: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.takes_rest = takes_rest
 
     def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
         """The options of a flag, with the short flag from `_SHORT_FLAGS` or none."""
@@ -34,11 +40,23 @@ class Task(InvokeTask[Callable[..., None]]):
             options["names"] = (*options["names"], _SHORT_FLAGS[name])
         return options
 
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Any]:
+        """The flags. Invoke takes one of a list that comes last for given, also if it has no value."""
+        found: list[Any] = super().get_arguments(ignore_unknown_help)
+        for argument in found:
+            if argument.kind is list:
+                argument.raw_value = None
+        return found
+
 
 def task(*args: Any, **options: Any) -> Callable[[Callable[..., None]], Task]:
     """Invoke's decorator, for tasks of this class."""
     made: Callable[[Callable[..., None]], Task] = invoke_task(*args, klass=Task, **options)
     return made
+
+
+class Terminated(SystemExit):
+    """SIGTERM ends this process."""
 
 
 class Executor(InvokeExecutor):
@@ -48,44 +66,60 @@ class Executor(InvokeExecutor):
         """Run the tasks. An expected failure gives one line on stderr and exit code 1; ^C gives exit code 130."""
         signal.signal(signal.SIGTERM, _terminate)
         try:
-            self._check_flags(tasks)
-            return self._run(tasks)
+            with pipes.checked():
+                self._check(self.normalize(tasks))
+                return self._run(tasks)
         except BuildError as error:
             tell(error)
             raise Exit(code=1) from None
-        except KeyboardInterrupt:
-            tell(BuildError("interrupted"))
-            raise Exit(code=INTERRUPTED) from None
+        except (KeyboardInterrupt, Terminated) as end:
+            tell(_ended_early(end))
+            raise Exit(code=TERMINATED if isinstance(end, Terminated) else INTERRUPTED) from None
 
-    def _check_flags(self, tasks: Any) -> None:
+    def _check(self, calls: Sequence[Call]) -> None:
+        """Check the flags, before any task runs.
+
+        Raises:
+            BuildError: a flag is empty or not valid, or there are words after `--` that no task would read.
+        """
         from build_lib.settings import check_flags  # noqa: PLC0415  # not imported for completion, which has to be fast
 
-        for call in self.normalize(tasks):
+        for call in calls:
             check_flags(call.kwargs)
+        rest = self.core.remainder if self.core else ""
+        if rest and calls and all(isinstance(call.task, Task) and not call.task.takes_rest for call in calls):
+            raise UsageError(f"{_name(calls[-1])} takes nothing after --, but got {rest!r}", hint="leave out the --")
 
     def _run(self, tasks: Any) -> dict[Any, Any]:
         """Run the calls as invoke does, but after a pre-task that is Incomplete, continue up to its caller."""
         calls = self.dedupe(self.expand_calls(self.normalize(tasks)))
+        named = [call.task for call in self.normalize(tasks)]
         results: dict[Any, Any] = {}
-        last: Call | None = None  # the caller of a pre-task that was Incomplete
+        lacking: list[Incomplete] = []
+        last: Call | None = None
         for place, call in enumerate(calls):
             callers = [later for later in calls[place + 1 :] if _is_pre_task(call.task, later.task)]
-            context = self._context(call, callers)
+            ahead = [later for later in calls[place:] if later.task in named]  # first, what this call is for
             try:
-                results[call.task] = call.task(context, *call.args, **call.kwargs)
+                results[call.task] = call.task(self._context(call, callers), *call.args, **call.kwargs)
             except Incomplete as error:
-                if not callers:
-                    raise
-                tell(error)
-                last = last or callers[0]
+                lacking.insert(0, error)
+                last = last or next(iter(callers), call)
+                if callers:
+                    tell(error)
             except UnexpectedExit as failure:
+                tell_not_run(ahead[1:])
                 raise _failed(call, failure) from None
+            except BuildError:
+                tell_not_run(ahead[1:])
+                raise
             if call is last:
-                raise Exit(code=1)
+                tell_not_run(ahead[1:])
+                raise _together(lacking, told=bool(lacking[1:]) or call.task in results)
         return results
 
     def _context(self, call: Call, callers: Sequence[Call]) -> Any:
-        """The context of a call: with its caller's name, and the directory of the tasks.py that invoke loaded."""
+        """The context of a call, with its caller's name, and the directory of the tasks.py that invoke loaded."""
         self.config.load_collection(self.collection.configuration(call.called_as))
         self.config.load_shell_env()
         context = call.make_context(self.config, core_parse_result=self.core)
@@ -137,18 +171,40 @@ def _failed(call: Call, failure: UnexpectedExit) -> BuildError:
     return BuildError(f"{_name(call)}: a command failed with exit code {result.exited}{told}")
 
 
+def _together(lacking: Sequence[Incomplete], *, told: bool) -> Incomplete:
+    """What the tasks could not do, in one line; the hint of what was told already is not repeated."""
+    return Incomplete("; ".join(error.message for error in lacking), hint="" if told else lacking[0].hint)
+
+
+def _ended_early(end: BaseException) -> BuildError:
+    """What the notes of the exception say was going on (`graph.note`), and the command that does the rest."""
+    from build_lib.invocation import command  # noqa: PLC0415  # as above
+
+    how = "terminated" if isinstance(end, Terminated) else "interrupted"
+    doing = getattr(end, "__notes__", [])
+    if not doing:
+        return BuildError(how)
+    return BuildError(f"{how} while {' and '.join(doing)}", hint=f"{command()} does the rest")
+
+
 def _terminate(_number: int, _frame: FrameType | None) -> None:
     """End with cleanup, as after ^C, but with the exit code of a terminated program."""
-    raise SystemExit(TERMINATED)
-
-
-def program(namespace: Collection) -> Program:
-    """Invoke's command line, for these tasks only."""
-    return Program(namespace=namespace, executor_class=Executor, name="build-lib", binary="python -m build_lib")
+    raise Terminated(TERMINATED)
 
 
 def tell(error: BuildError) -> None:
     """Print an expected failure on stderr."""
-    from build_lib.console import failure  # noqa: PLC0415  # not imported for completion, which has to be fast
+    from build_lib.console import failure  # noqa: PLC0415  # as above
 
     failure(error)
+
+
+def tell_not_run(calls: Sequence[Call]) -> None:
+    """Print on stderr which tasks an earlier failure keeps from running."""
+    from build_lib.console import not_run  # noqa: PLC0415  # as above
+
+    not_run([_name(call) for call in calls])
+
+
+# Invoke's own `inv` lists these tasks without giving the Executor control.
+pipes.end_quietly()

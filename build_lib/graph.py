@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -16,6 +16,27 @@ R = TypeVar("R")
 _UNWIND_SECONDS = 15  # how long cancelled work may take to clean up
 _POLL_SECONDS = 0.05
 _TICK_SECONDS = 0.2
+
+
+def note(error: BaseException, doing: str) -> None:
+    """Add to an exception that ends the program, such as ^C, what it interrupts, in words."""
+    if doing and not isinstance(error, Exception):
+        error.add_note(doing)
+
+
+@contextmanager
+def interruptible(doing: str) -> Iterator[None]:
+    """Within, an exception that ends the program gets this note."""
+    try:
+        yield
+    except BaseException as error:
+        note(error, doing)
+        raise
+
+
+def that_need(keys: Collection[str], needs: Mapping[str, Collection[str]], names: Iterable[str]) -> list[str]:
+    """Those of the names that are among the keys, or need one of them."""
+    return [name for name in names if name in keys or not set(needs[name]).isdisjoint(keys)]
 
 
 class Cancel:
@@ -108,17 +129,20 @@ def run(
     on_tick: Callable[[], None] | None = None,
     fail_fast: bool = False,
     cancel: Cancel | None = None,
+    doing: Callable[[Sequence[str]], str] = lambda _names: "",
 ) -> list[Outcome[R]]:
     """Call `work` for each key of `needs`, up to `jobs` at once, each after the keys that it depends on.
 
     A failure (BuildError) blocks only its dependents; with `fail_fast`, nothing more is started. The callbacks run in
     the calling thread, `on_tick` several times a second while work runs. Outcomes are returned in the order of the
     keys. Any other exception, including ^C, cancels running work, waits for it to clean up, and is raised. `cancel` is
-    passed to `work`, by default a new one.
+    passed to `work`, by default a new one. `doing` says in words what is done for the given keys, which are running;
+    ^C gets it as a note.
     """
     cancel = cancel or Cancel()
     going = _Run(needs, work, jobs=jobs, on_start=on_start, on_end=on_end, fail_fast=fail_fast, cancel=cancel)
     going.on_tick = on_tick
+    going.doing = doing
     return going.all()
 
 
@@ -148,6 +172,8 @@ class _Run(Generic[R]):
         self.running = 0
         self.cancel = cancel
         self.on_tick: Callable[[], None] | None = None
+        self.begun: list[str] = []
+        self.doing: Callable[[Sequence[str]], str] = lambda _names: ""
 
     def all(self) -> list[Outcome[R]]:
         self.sorter.prepare()
@@ -159,11 +185,16 @@ class _Run(Generic[R]):
                     self._begin(ready.pop(0))
                 if self.running:
                     self._finish(self._next_end())
-        except BaseException:
+        except BaseException as error:
+            self._note(error)
             self.cancel.request()
             self.cancel.join(self.threads)
             raise
         return [self.outcomes[name] for name in self.needs]
+
+    def _note(self, error: BaseException) -> None:
+        running = [name for name in self.begun if name not in self.outcomes]
+        note(error, self.doing(running) if running else "")
 
     def _next_end(self) -> "Outcome[R] | BaseException":
         while self.on_tick is not None and self.ended.empty():
@@ -180,6 +211,7 @@ class _Run(Generic[R]):
             self._finish(Outcome(name=name, blocked_by=blockers, skipped=not blockers))
             return
         self.on_start(name)
+        self.begun.append(name)
         self.running += 1
         if self.jobs == 1:
             self._do(name)

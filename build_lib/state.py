@@ -1,5 +1,6 @@
 """The program's own files under `.build`: records that are written atomically, and locks that end with their holder."""
 
+import errno
 import fcntl
 import json
 import os
@@ -45,18 +46,32 @@ def writing(path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BuildError(f"{error.filename} cannot be created: {error.strerror}") from None
+        raise BuildError(f"{error.filename} cannot be created: {error.strerror}", hint=_advice(path, error)) from None
     try:
         yield
     except OSError as error:
-        raise BuildError(f"{path} cannot be written: {error.strerror}") from error
+        raise BuildError(f"{path} cannot be written: {error.strerror}", hint=_advice(path, error)) from error
+
+
+def _advice(path: Path, error: OSError) -> str:
+    """What to do about a failure to read or write below `.build`."""
+    if isinstance(error, PermissionError):
+        there = next(place for place in path.parents if os.access(place, os.F_OK))
+        return f"it belongs to another user: sudo chown -R $(id -u) {there}"
+    return "./inv clean removes what is not needed; or free up space there" if error.errno == errno.ENOSPC else ""
 
 
 def read(path: Path) -> Any:
-    """Read a record. Return None if it is missing or invalid, because no run depends on a record."""
+    """Read a record. Return None if it is missing or invalid, because no run depends on a record.
+
+    Raises:
+        BuildError: this user may not read it.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except PermissionError as error:
+        raise BuildError(f"{path} cannot be read: {error.strerror}", hint=_advice(path, error)) from None
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
 
 

@@ -1,5 +1,10 @@
 """Times, sizes, names and counts as text for users."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
+_SHOWN = 10  # names in a sentence
+
 
 def printable(name: str) -> str:
     """A name without control characters, on one line."""
@@ -16,6 +21,11 @@ def seconds(count: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def local_time(iso: str) -> str:
+    """A point in time, such as a record has it, in the time zone of this machine: `2026-11-28 14:03`."""
+    return f"{datetime.fromisoformat(iso).astimezone():%Y-%m-%d %H:%M}"
+
+
 def size(count: int | None) -> str:
     """A size in bytes: `0 B`, `12.3 MB`; `-` if it is not known."""
     if count is None:
@@ -26,6 +36,12 @@ def size(count: int | None) -> str:
             break
         amount, unit = amount / 1000, larger
     return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def some(names: Sequence[str]) -> str:
+    """Names in a sentence: the first few, and how many more there are."""
+    shown = ", ".join(names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
 
 
 def number(count: int, what: str) -> str:

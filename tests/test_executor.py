@@ -30,6 +30,10 @@ def build(ctx, tag="none", service=None, force=False):
 def ship(ctx, tag="none"):
     print("ship", tag)
 
+@task(pre=[fetch])
+def lame(ctx, tag="none"):
+    raise Incomplete("lame lacks two", hint="mend both")
+
 @task
 def other(ctx):
     print("other")
@@ -41,6 +45,15 @@ def run(ctx, hide=False):
 @task
 def bug(ctx):
     raise ZeroDivisionError("a bug")
+
+@task
+def boil(ctx, signal):
+    import os, threading
+    from build_lib.graph import run
+    def work(name, cancel):
+        os.kill(os.getpid(), int(signal)) if name == "egg" else cancel.sleep(30)
+    run({"water": (), "egg": ()}, work, jobs=2, doing=lambda names: f"boiling {names[0]}")
+    threading.Event().wait(30)
 
 @task
 def hang(ctx):
@@ -84,14 +97,22 @@ def test_the_same_pre_task_runs_once(call) -> None:  # type: ignore[no-untyped-d
 
 def test_a_failure_is_one_line_with_its_next_step_and_exit_code_1(call) -> None:  # type: ignore[no-untyped-def]
     done = call("build", "-t", "broken", "other")
-    assert (done.returncode, done.stderr) == (1, "error: fetch broke\n  next: mend it\n")
+    assert (done.returncode, done.stderr) == (1, "not run: other\nerror: fetch broke\n  next: mend it\n")
     assert done.stdout.splitlines() == ["fetch broken [] False build"]
 
 
 def test_an_incomplete_pre_task_does_not_keep_its_caller_from_the_rest(call) -> None:  # type: ignore[no-untyped-def]
     done = call("build", "-t", "partly")
     assert done.stdout.splitlines() == ["fetch partly [] False build", "build partly []"]
-    assert (done.returncode, done.stderr) == (1, "error: fetch lacks one\n")
+    assert (done.returncode, done.stderr) == (1, "error: fetch lacks one\n" * 2), "at once, and at the end"
+
+
+def test_the_last_line_has_what_both_lack_and_the_one_before_what_is_not_run(call) -> None:  # type: ignore[no-untyped-def]
+    done = call("ship", "-t", "partly", "other")
+    assert done.stdout.splitlines() == ["fetch partly [] False build", "build partly []"]
+    assert done.stderr.splitlines() == ["error: fetch lacks one", "not run: other", "error: fetch lacks one"]
+    done = call("lame", "-t", "partly", "other")
+    assert done.stderr.splitlines()[1:] == ["not run: other", "error: lame lacks two; fetch lacks one"]
 
 
 @pytest.mark.parametrize("tasks", [("build", "-t", "partly", "other"), ("ship", "-t", "partly")])
@@ -106,7 +127,7 @@ def test_a_command_that_fails_is_an_expected_failure_of_its_task(call, flags: tu
     done = call("run", *flags, "other")
     hidden = ":\nspoken\nloud" if flags else ""
     assert done.returncode == 1
-    assert done.stderr == f"{shown}error: run: a command failed with exit code 3{hidden}\n"
+    assert done.stderr == f"{shown}not run: other\nerror: run: a command failed with exit code 3{hidden}\n"
     assert done.stdout == ("" if flags else "spoken\n")
 
 
@@ -125,6 +146,13 @@ def test_an_unexpected_error_keeps_its_traceback(call) -> None:  # type: ignore[
     done = call("bug")
     assert done.returncode == 1
     assert "ZeroDivisionError: a bug" in done.stderr
+
+
+@pytest.mark.parametrize(("number", "word", "code"), [(2, "interrupted", 130), (15, "terminated", 143)])
+def test_the_end_of_a_run_says_what_was_going_on(call, number: int, word: str, code: int) -> None:  # type: ignore[no-untyped-def]
+    done = call("boil", "--signal", str(number))
+    hint = f"  next: ./inv boil --signal {number} does the rest\n"
+    assert (done.returncode, done.stderr) == (code, f"error: {word} while boiling water\n{hint}")
 
 
 def test_interrupting_ends_with_130(call) -> None:  # type: ignore[no-untyped-def]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from build_lib.errors import BuildError
-from build_lib.graph import Cancel, run
+from build_lib.graph import Cancel, interruptible, run, that_need
 
 DIAMOND = {"base": (), "left": ("base",), "right": ("base",), "top": ("left", "right")}
 
@@ -106,6 +106,34 @@ def test_a_late_callback_of_a_cancelled_run_is_called_at_once() -> None:
     assert cancel.requested()
     with pytest.raises(BuildError):
         cancel.sleep(0)
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_an_exception_that_ends_the_program_says_what_it_interrupts(jobs: int) -> None:
+    def work(name: str, _cancel: Cancel) -> None:
+        if name == "left":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run({**DIAMOND, "right": ("left",)}, work, jobs=jobs, doing=lambda names: f"boiling {', '.join(names)}")
+    assert caught.value.__notes__ == ["boiling left"]
+
+
+def test_other_exceptions_get_no_note() -> None:
+    def work(_name: str, _cancel: Cancel) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        run({"a": ()}, work, jobs=1, doing=lambda _names: "boiling")
+    assert not hasattr(caught.value, "__notes__")
+    with pytest.raises(SystemExit) as ended, interruptible("cooling"):
+        raise SystemExit(143)
+    assert ended.value.__notes__ == ["cooling"]
+
+
+def test_what_needs_a_key_is_found() -> None:
+    assert that_need(["left", "base"], DIAMOND, ["right", "left", "top"]) == ["right", "left", "top"]
+    assert that_need(["right"], DIAMOND, ["left", "top"]) == ["top"]
 
 
 @st.composite

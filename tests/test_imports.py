@@ -12,8 +12,22 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "build_lib"
-TOP = ("errors", "reference", "settings", "state", "units", "graph", "process", "background", "git", "lazy")
-ENTRIES = ("executor", "tasks", "__main__")  # what starts the program; imported by each other alone
+TOP = (
+    "errors",
+    "reference",
+    "settings",
+    "state",
+    "units",
+    "graph",
+    "process",
+    "background",
+    "git",
+    "lazy",
+    "invocation",
+    "pipes",
+)
+# what starts the program; imported by each other alone
+ENTRIES = ("executor", "tasks", "command_line", "program", "wrapper", "__main__")
 MAY_IMPORT: dict[str, set[str]] = {  # besides TOP
     "dockerfile": set(),
     "compose": set(),
@@ -34,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # besides TOP
 ONLY_IN = {  # other people's packages
     "docker": {"engine", "registry/credentials"},
     "requests": {"engine", "registry"},
-    "invoke": {"executor", "tasks"},
+    "invoke": {"executor", "tasks", "command_line", "program"},
     "dotenv": {"settings"},
     "yaml": {"compose", "image_files"},
     "colorama": {"console"},

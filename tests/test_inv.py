@@ -112,11 +112,16 @@ def test_called_from_another_repository_it_works_on_that_and_says_so(copy: Path,
     assert (done.stdout, done.stderr) == ("debian:12\n", f"working on {shop} (PROJECT_ROOT)\n")
 
 
-def test_its_hints_name_the_wrapper_as_it_can_be_called_from_there(copy: Path, shop: Path) -> None:
+def test_its_hints_name_the_wrapper_as_it_was_typed(copy: Path, shop: Path) -> None:
     (shop / ".build").mkdir()
     (shop / ".build/last-run.json").touch()
-    done = call(copy, shop, "clean", DOCKER_HOST="unix:///nowhere")
-    assert done.stderr.endswith("  next: '../a project/inv' clean --yes\n")
+    own = {**os.environ, "PATH": f"{copy}:{os.environ['PATH']}", "DOCKER_HOST": "unix:///nowhere"}
+    own.pop("PROJECT_ROOT", None)
+    for typed in ("../a project/inv", str(copy / "inv"), "inv"):
+        command = [typed, "clean"]
+        done = subprocess.run(command, cwd=shop, env=own, capture_output=True, text=True, check=False)
+        called = "inv" if typed != "../a project/inv" else f"'{typed}'"
+        assert done.stderr.endswith(f"  next: {called} clean --yes\n")
 
 
 def test_a_repository_without_services_never_gets_those_of_build_lib(copy: Path, tmp_path: Path) -> None:
@@ -161,9 +166,9 @@ def test_a_repository_within_build_lib_is_another_one(copy: Path) -> None:
     assert (done.stdout, done.stderr) == ("alpine:latest\n", ""), "a copy within a repository of git is build-lib still"
 
 
-def test_doctor_names_the_commands_as_they_can_be_called(copy: Path, shop: Path) -> None:
+def test_doctor_names_the_commands_as_they_are_called(copy: Path, shop: Path) -> None:
     said = call(copy, shop, "doctor", DOCKER_HOST="unix:///nowhere").stdout
-    assert "         next: '../a project/inv' init\n" in said
+    assert f"         next: '{copy}/inv' init\n" in said
     (shop / ".env.example").touch()
     assert "         next: cp .env.example .env\n" in call(copy, shop, "doctor", DOCKER_HOST="unix:///nowhere").stdout
 

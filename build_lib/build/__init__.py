@@ -10,6 +10,7 @@ from build_lib.lazy import attach
 if TYPE_CHECKING:
     from build_lib.build import builders as builders
     from build_lib.build.builders import CommandLine as CommandLine
+    from build_lib.build.records import INTERRUPTED as INTERRUPTED
     from build_lib.build.run import Built as Built
     from build_lib.build.run import build as build
     from build_lib.build.running import to_run as to_run

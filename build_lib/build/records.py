@@ -1,12 +1,15 @@
 """Records of a service's builds. Without them, reasons are less exact and more files are read again."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from build_lib import state
 from build_lib.errors import BuildError
 from build_lib.repository import Context, Service, build_context, fingerprint
 from build_lib.settings import Settings
+
+INTERRUPTED = "its build was interrupted, or is still running"
 
 
 class Records:
@@ -35,8 +38,11 @@ class Records:
         return built.get("files") if same else None
 
     def write_begun(self, image: str) -> None:
-        """Record that a build begins while the service has `image`; a different one later is from that build."""
-        state.write(self._last, {"begun": image, **self.last()})
+        """Record that a build begins while the service has `image`; a different one later is from that build.
+
+        Until the build ends, it counts as interrupted. An earlier failure is no longer the last.
+        """
+        state.write(self._last, {"begun": image, **self.last(), "failed": INTERRUPTED, "failed_at": _now()})
 
     def write_built(self, context: Context, digest: str | None, image: str, unsure: Sequence[str]) -> None:
         """Record a successful build; `unsure` are the paths that changed during it."""
@@ -46,4 +52,9 @@ class Records:
 
     def write_failed(self, error: BuildError) -> None:
         """Record a failed build; what is recorded of the existing image, if any, is kept."""
-        state.write(self._last, {**self.last(), "failed": error.message.partition("\n")[0]})
+        failed = error.message.partition("\n")[0]
+        state.write(self._last, {**self.last(), "failed": failed, "failed_at": _now()})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -15,6 +15,7 @@ from build_lib.graph import Cancel, Outcome, run
 from build_lib.reference import Reference
 from build_lib.repository import Service, fingerprint, with_images
 from build_lib.settings import Settings
+from build_lib.units import some
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +79,15 @@ def build(
     needs = {name: check.service.needs for name, check in checks.items()}
     jobs = settings.builds_at_once
     with RunningServices(runnable, engine, settings, prepare) as running:
-        return run(needs, work, jobs=jobs, on_start=on_start, on_end=on_end, fail_fast=fail_fast)
+        return run(
+            needs,
+            work,
+            jobs=jobs,
+            on_start=on_start,
+            on_end=on_end,
+            fail_fast=fail_fast,
+            doing=lambda names: f"building {some(names)}",
+        )
 
 
 def _build_one(

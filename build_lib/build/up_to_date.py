@@ -27,7 +27,8 @@ class Check:
     own_reason: str  # why it is out of date, whether or not the services in `rebuilt` change; "" if it is not
     missing: tuple[Reference, ...]  # images that its build needs and that the engine does not have
     image: str  # the id of the image of this name, up to date or not; "" if there is none
-    failed: str  # why its last build failed, in one line; "" if it did not
+    failed: str  # why its last build failed, in one line; "" if it did not; INTERRUPTED if it did not end
+    failed_at: str  # when that was, as in ISO 8601; "" if it did not
     pins: tuple[tuple[ImageUse, str], ...]  # images that the engine has under another name than the Dockerfile uses
 
     @property
@@ -105,6 +106,7 @@ def _check(reader: Reader, *, why: str, pull: bool) -> Check:
         missing=tuple(base for base in service.base_images if bases[str(base)] is None),
         image=image.id if image else "",
         failed=last.get("failed", ""),
+        failed_at=last.get("failed_at", ""),
         pins=tuple(_pins(service, bases)),
     )
 

@@ -156,7 +156,9 @@ class Archive:
         def tick() -> None:
             on_progress(Progress(done=sum(done.values()), total=total, images={}))
 
-        outcomes = run(dict.fromkeys(checks, ()), work, jobs=jobs, on_tick=tick)
+        outcomes = run(
+            dict.fromkeys(checks, ()), work, jobs=jobs, on_tick=tick, doing=lambda _names: f"checking {self.path}"
+        )
         for outcome in outcomes:
             if outcome.error is not None:
                 raise outcome.error

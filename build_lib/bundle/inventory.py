@@ -4,7 +4,7 @@ from pathlib import Path
 
 from build_lib.bundle.collect import Connect
 from build_lib.bundle.contents import Base, Variant
-from build_lib.bundle.parts_writer import Writer
+from build_lib.bundle.parts_writer import Writer, check_target
 from build_lib.engine import Engine
 from build_lib.errors import SettingsError
 from build_lib.graph import run
@@ -56,12 +56,13 @@ def of_registry(repository: Repository, settings: Settings) -> Base:
     return Base(kind="registry", name=str(registry), images=found)
 
 
-def write(base: Base, path: Path, *, dry: bool) -> Path:
+def write(base: Base, path: Path, settings: Settings, *, dry: bool) -> Path:
     """Write the inventory, under a temporary name first. Return its path.
 
     Raises:
         BuildError: the file cannot be written.
     """
+    check_target(path, settings.state_dir)
     if not dry:
         with Writer(path, None) as writer:
             writer.write(base.to_bytes())

@@ -10,6 +10,7 @@ from build_lib.engine import Engine, LoadPlan, NotLoadable, load_plan
 from build_lib.errors import BuildError
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.registry import Loadable, image_layout
+from build_lib.units import some
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +56,13 @@ class IntoEngine:
                     self.engine.check()
                 return Outcome(name=name, error=error)
 
-        outcomes = run(self._order(found), work, jobs=jobs, on_end=lambda outcome: listener.on_loaded(_inner(outcome)))
+        outcomes = run(
+            self._order(found),
+            work,
+            jobs=jobs,
+            on_end=lambda outcome: listener.on_loaded(_inner(outcome)),
+            doing=lambda names: f"loading {some(names)}",
+        )
         return [_inner(outcome) for outcome in outcomes]
 
     def _order(self, found: Mapping[str, _Fitted]) -> dict[str, tuple[str, ...]]:

@@ -77,13 +77,13 @@ def _info(volume: Volume, offset: int, block: bytes) -> tarfile.TarInfo:
         info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
     except (tarfile.HeaderError, ValueError):
         if offset == 0:
-            raise BadBundle(f"{volume.path} is not a bundle: it is not a tar archive") from None
+            raise BadBundle(f"{volume.path} is not a bundle: it is not a tar archive", hint=OTHERS) from None
         raise BadBundle(f"{volume.path} is damaged {volume.where(offset)}: not a tar header") from None
     if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
         kind = _KINDS.get(info.type, f"an entry of the type {info.type!r}")
         raise BadBundle(f"{volume.path} is not a bundle: {info.name!r} in it is {kind}", hint=OTHERS)
     if info.size < 0:
-        raise BadBundle(f"{volume.path} is not a bundle: {info.name!r} has the size {info.size}")
+        raise BadBundle(f"{volume.path} is not a bundle: {info.name!r} has the size {info.size}", hint=OTHERS)
     return info
 
 

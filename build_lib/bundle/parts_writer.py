@@ -4,6 +4,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import shlex
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -13,6 +14,25 @@ from typing import IO, Self
 from build_lib.bundle.parts import matching, sums_of
 from build_lib.errors import BadBundle, BuildError
 from build_lib.registry import cannot_write
+
+
+def check_target(path: Path, own: Path) -> None:
+    """Check that a file can be written there, before any work. Only the directory `own` is created when needed.
+
+    Raises:
+        BuildError: the path is a directory, or its directory does not exist or is not writable: perhaps the disk that
+            should be there is not mounted.
+    """
+    if path.is_dir():
+        raise BuildError(f"{path} is a directory", hint="-f names a file")
+    if path.parent == own and not own.exists():
+        return
+    if not path.parent.is_dir():
+        hint = f"mount the disk, or mkdir -p {shlex.quote(str(path.parent))}"
+        raise BuildError(f"cannot write {path}: there is no directory {path.parent}", hint=hint)
+    if not os.access(path.parent, os.W_OK):
+        hint = "name another file with -f, or run it as the owner of the directory"
+        raise BuildError(f"cannot write {path}: the directory {path.parent} is not writable", hint=hint)
 
 
 class Writer:

@@ -13,7 +13,7 @@ from typing import IO, Protocol
 from build_lib.bundle.archive import Archive, read_base
 from build_lib.bundle.collect import Collect, Collected, Connect
 from build_lib.bundle.contents import Listing
-from build_lib.bundle.parts_writer import Writer
+from build_lib.bundle.parts_writer import Writer, check_target
 from build_lib.bundle.plan import Plan, check_parts, check_room, plan_of
 from build_lib.errors import BuildError, Refusal, Unavailable
 from build_lib.graph import Cancel, Outcome, run
@@ -21,6 +21,7 @@ from build_lib.reference import Reference
 from build_lib.registry import BlobStore, Descriptor, Progress, Registries, image_layout
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
+from build_lib.units import some
 
 _CHUNK = 1 << 20
 _LOOK_UPS = 4  # at once, for each connection that transfers blobs
@@ -87,6 +88,7 @@ def save(
         BuildError: there is nothing to write, not enough space, or a blob that cannot be fetched. Nothing is left but
             the blobs in `.build/blobs`, from which the next run continues.
     """
+    check_target(path, settings.state_dir)
     base = read_base(since) if since else None
     cancel = Cancel()
     connections = settings.pulls_at_once * _LOOK_UPS
@@ -149,6 +151,7 @@ class _Save:
             on_start=listener.on_start,
             on_end=listener.on_gathered,
             cancel=self.cancel,
+            doing=lambda names: f"looking up {some(names)}",
         )
 
     def write(self, plan: Plan, size: int, limit: int | None, listener: Listener) -> tuple[Path, ...]:
@@ -181,6 +184,7 @@ class _Save:
                 on_tick=lambda: listener.on_progress(self._progress(size, missing)),
                 fail_fast=True,
                 cancel=self.cancel,
+                doing=lambda _keys: f"writing {self.path}",
             )
             for outcome in outcomes:
                 if outcome.error is not None:

@@ -65,7 +65,8 @@ class ImageEntry:
 class Problem:
     """Something that could not be understood, and where; line 0 is the whole file.
 
-    A remark is about something that is accepted, but that may not be intended.
+    A remark is about something that is accepted, but that may not be intended. `service` is the only one that it
+    concerns; "" if it may concern others.
     """
 
     path: Path
@@ -73,6 +74,7 @@ class Problem:
     reason: str
     remark: bool = False
     hint: str = ""  # what to do about it
+    service: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +107,10 @@ def read(directory: Path, variables: Mapping[str, str]) -> Compose:
     for service, part in sorted(services.items()):
         profiles = tuple(part.texts("profiles").values())
         active = project.activates(profiles)
-        wrong = [Problem(path=it.path, line=it.line, reason=it.error) for it in _wrong(service, part, active=active)]
+        wrong = [
+            Problem(path=it.path, line=it.line, reason=it.error, service=service)
+            for it in _wrong(service, part, active=active)
+        ]
         problems += wrong
         if not wrong:
             entries += (replace(entry, profiles=profiles, active=active) for entry in _entries(service, part, name))

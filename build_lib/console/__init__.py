@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from build_lib.console import machine as machine
     from build_lib.console import mirrors as mirrors
     from build_lib.console import overview as overview
+    from build_lib.console import start as start
     from build_lib.console.build import BuildReport as BuildReport
     from build_lib.console.bundle import LoadReport as LoadReport
     from build_lib.console.bundle import SaveReport as SaveReport
     from build_lib.console.output import Console as Console
-    from build_lib.console.output import called_as as called_as
     from build_lib.console.output import failure as failure
+    from build_lib.console.output import misspelt as misspelt
+    from build_lib.console.output import not_run as not_run
     from build_lib.console.output import working_on as working_on
     from build_lib.console.prefetch import PrefetchReport as PrefetchReport
     from build_lib.console.push import DepsPushReport as DepsPushReport

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from build_lib.build import to_run
 from build_lib.console.output import Console, failure
 from build_lib.console.problems import problems
-from build_lib.errors import Incomplete
 from build_lib.repository import fingerprint
-from build_lib.units import seconds
+from build_lib.units import number, seconds, some
 
 if TYPE_CHECKING:  # as in output
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from build_lib.build import Built, Check
     from build_lib.graph import Outcome
@@ -64,11 +63,13 @@ class BuildReport:
         elif built.unchanged:
             self._console.line(f"  {outcome.name}: up to date, because {', '.join(built.unchanged)} came out the same")
 
-    def end(self, result: Result, repository: Repository) -> None:
+    def end(self, result: Result, repository: Repository, names: Sequence[str] = ()) -> None:
         """Print the result for each service, then each failure, and the path of the report.
 
+        `names` are the services that were asked for, by default all.
+
         Raises:
-            Incomplete: something failed, or the repository's files have errors.
+            Incomplete: something failed, or the repository's files have errors; with everything that failed.
         """
         for outcome in result.outcomes:
             self._console.line(f"  {outcome.name}: {self._ended(outcome)}")
@@ -76,9 +77,19 @@ class BuildReport:
             failure(error)
         if result.report:
             self._console.line(f"report: {self._console.below(result.report)}")
-        problems(self._console, repository)
-        if result.failures:
-            raise Incomplete(f"{len(result.failures)} failed, see above", hint="")
+        failed = [outcome.name for outcome in result.outcomes if outcome.error]
+        not_built = [outcome.name for outcome in result.outcomes if not outcome.done and not outcome.error]
+        others = len(result.failures) - len(failed)
+        problems(
+            self._console,
+            repository,
+            names,
+            failed=(
+                f"{number(len(failed), 'service')} failed: {some(failed)}" if failed else "",
+                f"{number(len(not_built), 'service')} not built: {some(not_built)}" if not_built else "",
+                f"{number(others, 'failure')} after the builds, see above" if others else "",
+            ),
+        )
 
     def _ended(self, outcome: Outcome[Built]) -> str:
         if outcome.value is None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from build_lib.console.output import as_called, in_words
+from build_lib.console.output import in_words
 from build_lib.console.problems import left_out, problems
 from build_lib.errors import Incomplete
+from build_lib.invocation import as_typed
 from build_lib.units import number, size
 
 if TYPE_CHECKING:  # as in output
@@ -40,8 +41,8 @@ class SaveReport:
         """Draw the progress of the downloads."""
         self._console.on_progress(progress)
 
-    def end(self, saved: Saved, repository: Repository) -> None:
-        """Print the images of the bundle, and its path.
+    def end(self, saved: Saved, repository: Repository, names: Sequence[str] = ()) -> None:
+        """Print the images of the bundle, and its path. `names` are the services asked for, by default all.
 
         Raises:
             Incomplete: an image is not in the bundle, or the repository's files have errors.
@@ -54,14 +55,11 @@ class SaveReport:
             for text in _saved_lines(saved, dry=self._console.dry):
                 self._console.line(text)
         left_out(self._console, repository)
-        problems(self._console, repository)
         self._console.hints(saved.outcomes)
         missing = saved.listing.missing
-        if missing:
-            raise Incomplete(
-                f"{len(missing)} of {number(len(saved.outcomes), 'image')} not in the bundle: {', '.join(missing)}",
-                hint="the bundle can be used without them",
-            )
+        of = number(len(saved.outcomes), "image")
+        text = f"{len(missing)} of {of} not in the bundle: {', '.join(missing)}" if missing else ""
+        problems(self._console, repository, names, failed=(text,), hint="the bundle can be used without them")
 
 
 class LoadReport:
@@ -110,17 +108,23 @@ def verified(console: Console, verified: Verified) -> None:
         console.line(text)
 
 
-def inventory(console: Console, base: Base, path: Path) -> None:
-    """Print the path of an inventory, and how many images and layers it lists."""
+def inventory(console: Console, base: Base, path: Path, repository: Repository | None) -> None:
+    """Print the path of an inventory, and how many images and layers it lists.
+
+    Raises:
+        Incomplete: the files of the repository whose images were looked up, if any, have errors.
+    """
     layers = len({digest for _, each in base.images for digest in (*each.layers, *each.diff_ids)})
     names = len({name for name, _ in base.images})
     if console.json:
         console.document({"file": str(path), "of": base.kind, "name": base.name, "images": names, "layers": layers})
-        return
-    written = "would be written: " if console.dry else ""
-    console.line(f"{path}: {written}{number(names, 'image')}, {number(layers, 'layer')} of {base.name}")
-    if not console.dry:
-        console.line(as_called(f"  next, on a machine with a network: ./inv deps-save --since {path.name}"))
+    else:
+        written = "would be written: " if console.dry else ""
+        console.line(f"{path}: {written}{number(names, 'image')}, {number(layers, 'layer')} of {base.name}")
+        if not console.dry:
+            console.line(as_typed(f"  next, on a machine with a network: ./inv deps-save --since {path.name}"))
+    if repository is not None:
+        problems(console, repository)
 
 
 def _saved_rows(saved: Saved) -> list[tuple[str, str, str, str]]:

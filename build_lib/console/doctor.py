@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from build_lib.console.output import as_called
 from build_lib.errors import Incomplete
+from build_lib.invocation import as_typed
 from build_lib.units import number
 
 if TYPE_CHECKING:  # as in output
@@ -39,4 +39,4 @@ def _lines(console: Console, findings: Sequence[Finding]) -> None:
     for finding in findings:
         console.line(f"{levels[finding.level]}  {finding.what}: {finding.detail}")
         if finding.fix:
-            console.line(f"         next: {as_called(finding.fix)}")
+            console.line(f"         next: {as_typed(finding.fix)}")

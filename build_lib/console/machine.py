@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from build_lib.console.output import as_called
+from build_lib.invocation import as_typed
 
 if TYPE_CHECKING:  # as in output
     from build_lib.console.output import Console
@@ -35,7 +35,7 @@ def registry_up(console: Console, up: LocalRegistry) -> None:
     console.line(f"registry at {up.host}: {console.good(done)}")
     if up.login_file is not None:
         console.line(f"  login: PRIVATE_REGISTRY_USERNAME and PRIVATE_REGISTRY_PASSWORD are in {up.login_file}")
-    console.line(as_called(f"  try it: ./inv deps-push -r {up.host}/aihpc"))
+    console.line(as_typed(f"  try it: ./inv deps-push -r {up.host}/aihpc"))
 
 
 def registry_down(console: Console, *, ended: bool) -> None:

@@ -26,7 +26,8 @@ def probed(console: Console, probes: Sequence[Probe]) -> None:
         console.table(("MIRROR", "STATE", "TIME", "PROBLEM"), [_probe_row(probe) for probe in probes])
     wrong = [str(probe.mirror) for probe in probes if probe.problem]
     if wrong:
-        raise Incomplete(f"{len(wrong)} of {number(len(probes), 'mirror')} failed: {', '.join(wrong)}")
+        text = f"{len(wrong)} of {number(len(probes), 'mirror')} failed: {', '.join(wrong)}"
+        raise Incomplete(text, hint="correct REGISTRY_MIRRORS, or remove them from it")
 
 
 def written(console: Console, written: Written) -> None:

@@ -6,8 +6,6 @@ This is the only module that prints. The text of each command is in the module o
 from __future__ import annotations
 
 import json as jsonlib
-import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -16,8 +14,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from colorama import Fore, Style, just_fix_windows_console
 
+from build_lib import pipes
 from build_lib.console.progress import Bars
 from build_lib.errors import BuildError, Refusal, Unavailable
+from build_lib.invocation import as_typed
 
 if TYPE_CHECKING:  # a failure has to be printed without first importing the Docker SDK
     from build_lib.graph import Outcome
@@ -25,8 +25,7 @@ if TYPE_CHECKING:  # a failure has to be printed without first importing the Doc
     from build_lib.settings import Settings
 
 _LAST_STEP = 5
-_called_as = ["./inv"]  # how hints name the wrapper
-_worked_on: list[Path] = []  # the repository that was named as the one that is worked on
+_said: set[str] = set()  # lines that are printed once in a run
 _GAP = "  "  # between the columns of a table
 
 
@@ -46,7 +45,7 @@ class Console:
     def line(self, text: str) -> None:
         """Print one line, and flush it, so that it also appears at once in a pipe."""
         with self._bars.hidden() if self._bars else nullcontext():
-            print(text, file=self._stream, flush=True)
+            _print(text, self._stream)
 
     def step(self, number: int, title: str) -> None:
         """Print the heading of a step of build-all."""
@@ -74,11 +73,11 @@ class Console:
 
     def document(self, content: Any) -> None:
         """Print the JSON document of a command, on stdout."""
-        print(jsonlib.dumps(content, indent=2, ensure_ascii=False))
+        plain(jsonlib.dumps(content, indent=2, ensure_ascii=False))
 
     def text(self, text: str) -> None:
         """Print a text unchanged, on stdout."""
-        print(text)
+        plain(text)
 
     def refusals(self, refusals: Sequence[Refusal]) -> None:
         """Print why each source did not provide an image."""
@@ -137,34 +136,61 @@ def in_words(result: str, *, dry: bool) -> str:
     return f"would be {result}" if dry else result
 
 
+def plain(text: str) -> None:
+    """Print a text on stdout, and flush it."""
+    _print(text, sys.stdout)
+
+
 def stderr_line(text: str) -> None:
     """Print one line on stderr, and flush it."""
-    print(text, file=sys.stderr, flush=True)
+    _print(text, sys.stderr)
 
 
 def working_on(repository: Path) -> None:
     """Print on stderr which repository is worked on, once in a run."""
-    if not _worked_on:
-        _worked_on.append(repository)
-        stderr_line(f"working on {repository} (PROJECT_ROOT)")
+    _once(f"working on {repository} (PROJECT_ROOT)")
 
 
-def called_as(wrapper: Path) -> None:
-    """Have hints name the wrapper by its path from here, or as `inv` if there is none."""
-    path = os.path.relpath(wrapper)
-    _called_as[:] = [shlex.quote(path if "/" in path else f"./{path}") if wrapper.is_file() else "inv"]
+def misspelt(settings: Mapping[str, str]) -> None:
+    """Print on stderr, once in a run, the names in `.env` that have no effect, each with its hint."""
+    for name, hint in settings.items():
+        _once(f"warning: {name} in .env is not a setting: {hint}")
 
 
-def as_called(text: str) -> str:
-    """Return the text with the wrapper named as it can be called from here."""
-    return text.replace("./inv ", f"{_called_as[0]} ")
+def not_run(tasks: Sequence[str]) -> None:
+    """Print on stderr which tasks are not run because an earlier one failed."""
+    if tasks:
+        stderr_line(f"not run: {', '.join(tasks)}")
+
+
+def _once(line: str) -> None:
+    if line not in _said:
+        _said.add(line)
+        stderr_line(line)
 
 
 def next_line(hint: str) -> None:
     """Print on stderr what to do next."""
-    stderr_line(f"  next: {as_called(hint)}")
+    stderr_line(f"  next: {as_typed(hint)}")
 
 
-def _colored(stream: IO[str], environment: Mapping[str, str]) -> bool:
+def _print(text: str, stream: IO[str] | None) -> None:
+    """Print a text, and flush it; print nothing if the caller closed the stream.
+
+    Raises:
+        BuildError: it cannot be written, for example to a full disk.
+        BrokenPipeError: nobody reads it any more.
+    """
+    if stream is None:
+        return
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise pipes.not_written(error) from None
+
+
+def _colored(stream: IO[str] | None, environment: Mapping[str, str]) -> bool:
     """Return whether to use colours: at a terminal that supports them, unless NO_COLOR is set (no-color.org)."""
-    return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+    return bool(stream and stream.isatty()) and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from build_lib.build import INTERRUPTED
 from build_lib.console.problems import left_out, problems
 from build_lib.repository import dockerfiles_setting
+from build_lib.units import local_time
 
 if TYPE_CHECKING:  # as in output
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +20,7 @@ if TYPE_CHECKING:  # as in output
     from build_lib.repository import Dependency, Found, Repository, Service
     from build_lib.settings import Settings
 
-_STATUS = ("service", "image", "state", "reason", "error")
+_STATUS = ("service", "image", "state", "reason", "error", "error_at")
 
 
 def services(console: Console, repository: Repository, settings: Settings, *, variants: bool = False) -> None:
@@ -41,8 +43,15 @@ def service_table(console: Console, repository: Repository, settings: Settings, 
         console.line(f"to build the variants as well, write in .env: DOCKERFILES={names}")
 
 
-def deps(console: Console, found: Sequence[Dependency], repository: Repository, *, plain: bool = False) -> None:
-    """Print every dependency image, what needs it, and where; with `plain`, only its name."""
+def deps(
+    console: Console,
+    found: Sequence[Dependency],
+    repository: Repository,
+    names: Sequence[str] = (),
+    *,
+    plain: bool = False,
+) -> None:
+    """Print every dependency image of these services, what needs it, and where; with `plain`, only its name."""
     if plain:
         for item in found:
             console.line(str(item.image))
@@ -52,7 +61,7 @@ def deps(console: Console, found: Sequence[Dependency], repository: Repository, 
         rows = [row for item in found for row in _dependency_rows(item)]
         console.table(("IMAGE", "KIND", "NEEDED BY", "WHERE"), rows)
         left_out(console, repository)
-    problems(console, repository)
+    problems(console, repository, names)
 
 
 def status(console: Console, checks: Mapping[str, Check], repository: Repository) -> None:
@@ -61,20 +70,21 @@ def status(console: Console, checks: Mapping[str, Check], repository: Repository
     if console.json:
         console.document([_status_json(row, checks[row[0]].service) for row in rows])
     else:
-        console.table([title.upper() for title in _STATUS[:-1]], [row[:-1] for row in rows])
+        console.table([title.upper() for title in _STATUS[:-2]], [row[:-2] for row in rows])
         for name, check in checks.items():
             if check.service.build_with:
                 console.line(f"{name} is built with {', '.join(check.service.build_with)} running")
-        for name, *_, error in rows:
+        for name, *_, error, at in rows:
             if error:
-                console.line(f"last time: {error}" if name in error else f"last time: {name}: {error}")
+                when = f"last time ({local_time(at)})" if at else "last time"
+                console.line(f"{when}: {error}" if name in error else f"{when}: {name}: {error}")
     problems(console, repository)
 
 
-def graph(console: Console, picture: str, repository: Repository) -> None:
-    """Print the drawing of the dependency graph."""
+def graph(console: Console, picture: str, repository: Repository, names: Sequence[str] = ()) -> None:
+    """Print the drawing of the dependency graph of these services."""
     console.text(picture)
-    problems(console, repository)
+    problems(console, repository, names)
 
 
 def _service_row(console: Console, service: Service) -> tuple[str, ...]:
@@ -120,7 +130,8 @@ def _dependency_json(item: Dependency) -> dict[str, Any]:
 
 def _status_row(name: str, check: Check) -> tuple[str, ...]:
     """The columns of `_STATUS`, without the last failure if the service is up to date by now."""
-    return (name, str(check.service.image), _state(check), check.reason, check.failed if check.reason else "")
+    failure = (check.failed, check.failed_at) if check.reason else ("", "")
+    return (name, str(check.service.image), _state(check), check.reason, *failure)
 
 
 def _status_json(row: Sequence[str], service: Service) -> dict[str, Any]:
@@ -129,7 +140,7 @@ def _status_json(row: Sequence[str], service: Service) -> dict[str, Any]:
 
 def _state(check: Check) -> str:
     if check.failed and check.reason:
-        return "failed last time"
+        return "interrupted last time" if check.failed == INTERRUPTED else "failed last time"
     if not check.built:
         return "missing"
     return "out of date" if check.reason else "built"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from build_lib.console.output import Console
-from build_lib.console.problems import wrong_tags
-from build_lib.errors import Incomplete, Refusal
+from build_lib.console.problems import problems, wrong_tags
+from build_lib.errors import WHERE_FROM, Incomplete, Refusal
 from build_lib.transfer import prefetch
 from build_lib.units import number, seconds, size
 
@@ -24,9 +24,11 @@ class PrefetchReport:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._caller = ""
 
     def begin(self, wanted: Sequence[Dependency], repository: Repository, *, caller: str) -> None:
         """Print how many images are needed. `caller` is the task that this prefetch is a step of, or ""."""
+        self._caller = caller
         if caller:
             wrong_tags(self._console, repository)
         if caller == "build-all":
@@ -51,11 +53,11 @@ class PrefetchReport:
         self._console.line(f"  {outcome.name}: {came}")
         self._console.refusals(prefetch.refusals(outcome))
 
-    def end(self, outcomes: Sequence[Outcome[Fetched]]) -> None:
-        """Print a table of the images that were not already present.
+    def end(self, outcomes: Sequence[Outcome[Fetched]], repository: Repository, names: Sequence[str] = ()) -> None:
+        """Print a table of the images that were not already present. `names` are the services asked for.
 
         Raises:
-            Incomplete: an image could not be pulled.
+            Incomplete: an image could not be pulled, or the repository's files have errors.
         """
         self._console.end_progress()
         here = sum(1 for outcome in outcomes if outcome.value is not None and outcome.value.was_here)
@@ -66,17 +68,18 @@ class PrefetchReport:
         elif here < len(outcomes):
             rows = [_row(item) for item in outcomes if item.value is None or not item.value.was_here]
             self._console.table(("  IMAGE", "FROM", "SIZE", "TIME", "TRIES"), rows)
-        failed = [outcome.name for outcome in outcomes if not outcome.done]
-        if failed:
-            text = f"{len(failed)} of {number(len(outcomes), 'image')} could not be pulled: {', '.join(failed)}"
-            hint = "check the network, or set PRIVATE_REGISTRY in .env to a registry that has them"
-            raise Incomplete(text, hint=hint)
+        missing = [outcome.name for outcome in outcomes if not outcome.done]
+        of = number(len(outcomes), "image")
+        text = f"{len(missing)} of {of} could not be pulled: {', '.join(missing)}" if missing else ""
+        self._end(text, repository, names)
 
-    def end_dry(self, plan: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+    def end_dry(
+        self, plan: Mapping[str, Sequence[tuple[str, str]]], repository: Repository, names: Sequence[str] = ()
+    ) -> None:
         """Print the source that each image would come from, and why other sources would not provide it.
 
         Raises:
-            Incomplete: no source has an image.
+            Incomplete: no source has an image, or the repository's files have errors.
         """
         if self._console.json:
             self._console.document([_plan_json(name, asked) for name, asked in plan.items()])
@@ -84,9 +87,16 @@ class PrefetchReport:
             for name, asked in plan.items():
                 self._planned(name, asked)
         missing = [name for name, asked in plan.items() if all(refusal for _, refusal in asked)]
-        if missing:
-            names = ", ".join(missing)
-            raise Incomplete(f"{len(missing)} of {number(len(plan), 'image')} not available from any source: {names}")
+        of = number(len(plan), "image")
+        text = f"{len(missing)} of {of} not available from any source: {', '.join(missing)}" if missing else ""
+        self._end(text, repository, names)
+
+    def _end(self, failed: str, repository: Repository, names: Sequence[str]) -> None:
+        """Raise what failed. The errors in the repository's files are the caller's to report, if there is one."""
+        if not self._caller:
+            problems(self._console, repository, names, failed=(failed,), hint=WHERE_FROM)
+        elif failed:
+            raise Incomplete(failed, hint=WHERE_FROM)
 
     def _planned(self, name: str, asked: Sequence[tuple[str, str]]) -> None:
         source = _source(asked)

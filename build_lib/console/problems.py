@@ -10,29 +10,37 @@ from build_lib.reference import Reference
 from build_lib.units import number, printable
 
 if TYPE_CHECKING:  # as in output
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from build_lib.compose import Problem
     from build_lib.repository import Repository
 
 
-def problems(console: Console, repository: Repository) -> None:
+def problems(
+    console: Console, repository: Repository, names: Sequence[str] = (), *, failed: Sequence[str] = (), hint: str = ""
+) -> None:
     """Print each problem and each remark with its file and line, on stderr; with `--strict`, a remark is a problem.
 
+    With names of services, the problems of services that these do not need are only warnings. What else `failed` is
+    reported in the same line, so that the last line of a run has everything; texts that are "" are left out.
+
     Raises:
-        Incomplete: the repository has problems.
+        Incomplete: the repository has problems, or something failed.
     """
-    errors = listed(console, repository)
-    if errors:
-        raise Incomplete(f"{number(errors, 'error')} in the repository's files, see above")
+    errors = listed(console, repository, repository.chosen(names) if names else None)
+    in_files = f"{number(errors, 'error')} in the repository's files, see above" if errors else ""
+    if any(failed):
+        raise Incomplete("; ".join(filter(None, (*failed, in_files))), hint=hint)
+    if in_files:
+        raise Incomplete(in_files)
 
 
-def listed(console: Console, repository: Repository) -> int:
+def listed(console: Console, repository: Repository, chosen: Collection[str] | None = None) -> int:
     """Print them, and return how many are problems."""
-    remarks = _print(console, repository.problems)
+    remarks, errors = _print(console, repository.problems, chosen)
     if remarks:
         stderr_line(number(remarks, "remark"))
-    return len(repository.problems) - remarks
+    return errors
 
 
 def left_out(console: Console, repository: Repository) -> None:
@@ -63,17 +71,24 @@ def wrong_tags(console: Console, repository: Repository) -> None:
     _print(console, [problem for service in repository.services.values() for problem in service.wrong_tags])
 
 
-def _print(console: Console, problems: Iterable[Problem]) -> int:
-    """Print them, and return how many are remarks."""
-    remarks = 0
+def _print(console: Console, problems: Iterable[Problem], chosen: Collection[str] | None = None) -> tuple[int, int]:
+    """Print them, and return how many are remarks, and how many are problems."""
+    remarks = errors = 0
     for problem in problems:
-        is_remark = problem.remark and not console.strict
-        remarks += is_remark
-        kind = "remark" if is_remark else "problem"
+        kind = _kind(problem, chosen, strict=console.strict)
+        remarks += kind == "remark"
+        errors += kind == "problem"
         stderr_line(printable(f"{kind}: {_where(console, problem)}: {problem.reason}"))
         if problem.hint:
             next_line(problem.hint)
-    return remarks
+    return remarks, errors
+
+
+def _kind(problem: Problem, chosen: Collection[str] | None, *, strict: bool) -> str:
+    if problem.remark and not strict:
+        return "remark"
+    of_another = chosen is not None and problem.service and problem.service not in chosen
+    return "warning" if of_another else "problem"
 
 
 def _where(console: Console, problem: Problem) -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from build_lib.console.output import Console, in_words
 from build_lib.console.problems import left_out, problems
-from build_lib.errors import Incomplete
 from build_lib.units import number, size
 
 if TYPE_CHECKING:  # as in output
@@ -36,8 +35,10 @@ class PushReport:
         elif outcome.error is not None:
             self._console.line(f"  {outcome.name}: {self._console.bad('not pushed')}: {outcome.error.message}")
 
-    def end(self, outcomes: Sequence[Outcome[PushedService]], repository: Repository) -> None:
-        """Print the destination and the digest of every service.
+    def end(
+        self, outcomes: Sequence[Outcome[PushedService]], repository: Repository, names: Sequence[str] = ()
+    ) -> None:
+        """Print the destination and the digest of every service. `names` are those asked for, by default all.
 
         Raises:
             Incomplete: a service was not pushed, or the repository's files have errors.
@@ -47,7 +48,7 @@ class PushReport:
         else:
             rows = [_service_row(outcome, dry=self._console.dry) for outcome in outcomes]
             self._console.table(("SERVICE", "RESULT", "DESTINATION", "DIGEST"), rows)
-        _end(self._console, "service", outcomes, repository)
+        _end(self._console, "service", outcomes, repository, names)
 
 
 class DepsPushReport:
@@ -66,8 +67,10 @@ class DepsPushReport:
             self._console.line(f"  {outcome.name}: {self._console.bad('not pushed')}")
             self._console.reason(outcome.error)
 
-    def end(self, outcomes: Sequence[Outcome[Pushed]], repository: Repository) -> None:
+    def end(self, outcomes: Sequence[Outcome[Pushed]], repository: Repository, names: Sequence[str] = ()) -> None:
         """Print the digest of every image, and how many bytes were transferred for it.
+
+        `names` are the services asked for, by default all.
 
         Raises:
             Incomplete: an image was not pushed, or the repository's files have errors.
@@ -80,16 +83,16 @@ class DepsPushReport:
         else:
             self._console.line("no dependency images")
         left_out(self._console, repository)
-        _end(self._console, "image", outcomes, repository)
+        _end(self._console, "image", outcomes, repository, names)
 
 
-def _end(console: Console, what: str, outcomes: Sequence[Outcome[Any]], repository: Repository) -> None:
-    failed = [outcome for outcome in outcomes if not outcome.done]
+def _end(
+    console: Console, what: str, outcomes: Sequence[Outcome[Any]], repository: Repository, names: Sequence[str]
+) -> None:
+    failed = [outcome.name for outcome in outcomes if not outcome.done]
     console.hints(outcomes)
-    problems(console, repository)
-    if failed:
-        names = ", ".join(outcome.name for outcome in failed)
-        raise Incomplete(f"{len(failed)} of {number(len(outcomes), what)} not pushed: {names}")
+    text = f"{len(failed)} of {number(len(outcomes), what)} not pushed: {', '.join(failed)}" if failed else ""
+    problems(console, repository, names, failed=(text,))
 
 
 def _service_row(outcome: Outcome[PushedService], *, dry: bool) -> tuple[str, ...]:

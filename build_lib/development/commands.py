@@ -11,7 +11,7 @@ from pathlib import Path
 
 from build_lib import state
 from build_lib.development import suite
-from build_lib.errors import BuildError
+from build_lib.errors import BuildError, nearest
 
 _TOOLS = ("pytest", "pytest-xdist", "ruff", "mypy", "hypothesis", "websockets")
 _WORKERS = min(os.cpu_count() or 1, 4)
@@ -59,7 +59,8 @@ def bench(root: Path, names: Sequence[str], say: Callable[[str], None], *, dry: 
     known = sorted(path.stem for path in (root / "bench").glob("[!_]*.py"))
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise BuildError(f"there is no benchmark {unknown[0]!r}", hint=f"there are: {', '.join(known)}")
+        hint = nearest(unknown[0], known) or f"there are: {', '.join(known)}"
+        raise BuildError(f"there is no benchmark {unknown[0]!r}", hint=hint)
     _run(root, [[f"bench.{name}"] for name in names or known], say, dry=dry)
 
 

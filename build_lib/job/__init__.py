@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from build_lib.job import doctor as doctor
     from build_lib.job import init as init
     from build_lib.job.clean import Leftover as Leftover
-    from build_lib.job.doctor import Finding as Finding
+    from build_lib.job.finding import Finding as Finding
     from build_lib.job.init import Initialized as Initialized
     from build_lib.job.init_files import Change as Change
     from build_lib.job.steps import Result as Result

@@ -12,7 +12,7 @@ from shutil import rmtree
 
 from build_lib import state
 from build_lib.engine import Engine, built_here, owner
-from build_lib.errors import BuildError, EngineError, SettingsError
+from build_lib.errors import BuildError, NoEngine, SettingsError
 from build_lib.machine import daemon, local_registry
 from build_lib.reference import Reference, pinned
 from build_lib.repository import WITH_SLURM, WITHOUT_SLURM, Dependency, Repository, fingerprint
@@ -150,10 +150,14 @@ def _remove_file(path: Path) -> None:
 
 @contextmanager
 def connected(settings: Settings) -> Iterator[Engine | None]:
-    """The engine, or None if none answers: files can be removed without one."""
+    """The engine, or None if none answers: files can be removed without one.
+
+    Raises:
+        EngineError: there is one, but this user may not use it.
+    """
     try:
         engine = Engine.connect(settings)
-    except EngineError:
+    except NoEngine:
         yield None
         return
     with engine:

@@ -1,57 +1,31 @@
 """What is missing or wrong on this machine and in this repository, and how to fix it."""
 
-import os
-import re
-import shutil
 import socket
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Collection, Iterator, Sequence
 from email.utils import parsedate_to_datetime
-from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
 from build_lib.build import builders
 from build_lib.engine import Engine
-from build_lib.errors import BuildError, SettingsError
+from build_lib.errors import BuildError, SettingsError, nearest
 from build_lib.graph import Cancel, run
-from build_lib.job import clean
+from build_lib.job import clean, machine_checks
+from build_lib.job.finding import Finding, Level
+from build_lib.job.finding import bad as _bad
+from build_lib.job.finding import good as _good
 from build_lib.reference import PrivateRegistry, local_names
 from build_lib.registry import Registries, connections, harbor
 from build_lib.repository import Repository, dependencies, discover, no_services
-from build_lib.settings import Settings, has_secret, unknown_in_env_file
+from build_lib.settings import Settings, has_secret, set_again, unknown_in_env_file
 from build_lib.transfer import bootstrap
 from build_lib.units import number, seconds, size
 
-_LITTLE_DISK, _NO_DISK = 10e9, 1e9  # bytes
-_LITTLE_MEMORY = 1e9  # bytes
 _SKEW_SECONDS = 60  # a larger one may have tokens and certificates refused
 _AT_ONCE = 16
 
 _NAME = "check the name, /etc/resolv.conf and /etc/hosts"
-
-Level = Literal["good", "warning", "bad"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """The result of one check, and how to fix what is not good."""
-
-    level: Level
-    what: str
-    detail: str
-    fix: str = ""
-
-
-def _good(what: str, detail: str) -> Finding:
-    return Finding(level="good", what=what, detail=detail)
-
-
-def _bad(what: str, error: BuildError, *, level: Level = "bad") -> Finding:
-    return Finding(level=level, what=what, detail=error.message, fix=error.hint)
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -65,25 +39,26 @@ def examine(settings: Settings) -> list[Finding]:
         repository = discover(settings)
         findings += _repository(repository, settings)
     except BuildError as error:
-        findings += _unless_told("repository", error, settings)
-    findings += _machine(settings)
+        findings += _unless_told("repository", error, findings)
+    findings += [machine_checks.own_files(settings), machine_checks.own_disk(settings), *machine_checks.memory()]
+    findings += machine_checks.proxies(settings.environment)
     held: set[str] = set()
     try:
         with Engine.connect(settings) as engine:
             held = set(engine.images.by_name())
             findings += _engine(engine, repository, settings)
     except BuildError as error:
-        findings += _unless_told("engine", error, settings)
+        findings += _unless_told("engine", error, findings)
     try:
         findings += _network(repository, held, settings)
     except SettingsError as error:
-        findings += _unless_told("registries", error, settings)
+        findings += _unless_told("registries", error, findings)
     return findings
 
 
-def _unless_told(what: str, error: BuildError, settings: Settings) -> list[Finding]:
-    """The finding about a failure; none if it is that of a wrong setting, which has a finding of its own."""
-    return [] if error.message in {wrong.message for wrong in settings.wrong} else [_bad(what, error)]
+def _unless_told(what: str, error: BuildError, findings: Sequence[Finding]) -> list[Finding]:
+    """The finding about a failure; none if it has one already, such as that of a wrong setting."""
+    return [] if error.message in {finding.detail for finding in findings} else [_bad(what, error)]
 
 
 def _env_file(settings: Settings) -> Iterator[Finding]:
@@ -93,15 +68,18 @@ def _env_file(settings: Settings) -> Iterator[Finding]:
         yield Finding(level="warning", what=".env", detail="no such file; the defaults apply", fix=fix)
         return
     unknown, known = unknown_in_env_file(path)
+    again = set_again(path)
+    for name, line in again.items():
+        detail = f"{name} is set more than once: line {line} counts"
+        yield Finding(level="warning", what=".env", detail=detail, fix="remove the other lines")
     for name in unknown:
-        nearest = get_close_matches(name, known, n=1)
-        fix = f"did you mean {nearest[0]}?" if nearest else ".env.example lists the settings"
+        fix = nearest(name, known) or ".env.example lists the settings"
         yield Finding(level="warning", what=".env", detail=f"{name} is not a setting", fix=fix)
     readable = path.stat().st_mode & 0o044
     if readable and has_secret(path):
         detail = "it contains a password, and other users can read it"
         yield Finding(level="bad", what=".env", detail=detail, fix=f"chmod 600 {path}")
-    elif not unknown:
+    elif not unknown and not again:
         yield _good(".env", "all settings in it are known")
 
 
@@ -123,33 +101,10 @@ def _repository(repository: Repository, settings: Settings) -> Iterator[Finding]
             yield Finding(level="bad", what=what, detail=detail, fix="correct the file")
 
 
-def _machine(settings: Settings) -> Iterator[Finding]:
-    yield _disk("disk of .build", settings.project_root)
-    found = re.search(r"MemAvailable: +(\d+) kB", _text(Path("/proc/meminfo")))
-    if found:
-        free = int(found[1]) * 1024
-        level: Level = "warning" if free < _LITTLE_MEMORY else "good"
-        fix = "set BUILD_JOBS=1 in .env to use less" if level == "warning" else ""
-        yield Finding(level=level, what="memory", detail=f"{size(free)} available", fix=fix)
-
-
-def _text(path: Path) -> str:
-    return path.read_text() if path.is_file() else ""
-
-
-def _disk(what: str, path: Path) -> Finding:
-    free = shutil.disk_usage(path).free
-    level: Level = "bad" if free < _NO_DISK else "warning" if free < _LITTLE_DISK else "good"
-    fix = "./inv clean; docker system df" if level != "good" else ""
-    return Finding(level=level, what=what, detail=f"{size(free)} free", fix=fix)
-
-
 def _engine(engine: Engine, repository: Repository | None, settings: Settings) -> Iterator[Finding]:
     store = "containerd" if engine.keeps_content() else "classic"
     yield _good("engine", f"Docker Engine {engine.version()}, {engine.platform()}, {store} image store")
-    root = engine.root_directory()
-    if engine.is_here() and os.access(root, os.R_OK):
-        yield _disk("disk of the engine", root)
+    yield from machine_checks.engine_disks(engine)
     yield _builder(settings, engine)
     if repository is not None:
         yield _leftovers(repository, engine, settings)
@@ -195,7 +150,7 @@ def _network(repository: Repository | None, held: Collection[str], settings: Set
 
         def work(what: str, _cancel: Cancel) -> list[Finding]:
             host, level = hosts[what]
-            unresolved = _unresolved(host, settings)
+            unresolved = _unresolved(host)
             if unresolved:
                 return [Finding(level=level, what="DNS", detail=unresolved, fix=_NAME)]
             try:
@@ -205,7 +160,11 @@ def _network(repository: Repository | None, held: Collection[str], settings: Set
                 return [_bad(what, error, level=level)]
 
         outcomes = run(dict.fromkeys(hosts, ()), work, jobs=_AT_ONCE)
-    return [finding for outcome in outcomes for finding in outcome.value or ()]
+    found = [finding for outcome in outcomes for finding in outcome.value or ()]
+    asked = {host for host, _ in hosts.values() if not connections.proxy_of(host)}
+    if asked and not any(finding.what == "DNS" for finding in found):
+        found.insert(0, _good("DNS", f"resolves {', '.join(sorted(asked))}"))
+    return found
 
 
 def _named(repository: Repository | None, held: Collection[str], settings: Settings) -> dict[str, Level]:
@@ -241,9 +200,9 @@ def _host(registries: Registries, what: str, host: str, project: PrivateRegistry
     return _good(what, f"{host} answers in {took}, {who}")
 
 
-def _unresolved(host: str, settings: Settings) -> str:
+def _unresolved(host: str) -> str:
     """Why the name cannot be resolved; "" if it can, or if a proxy resolves it."""
-    if builders.proxy_names(settings.environment):
+    if connections.proxy_of(host):
         return ""
     name = urlsplit(f"//{connections.api_host(host)}").hostname or host
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from build_lib.build import Check
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, BuildFailed, PackagesError
+from build_lib.graph import interruptible
 from build_lib.hub import Copied, Hub, copy_slurm, find_hubs, require_mode, why_none
 from build_lib.repository import Repository
 from build_lib.settings import Settings
@@ -56,8 +57,9 @@ def copy(
             if missing:
                 lines.append(f"not copied into {hub.name}: {' and '.join(missing)} could not be built")
             else:
-                done_before = early.get(hub.name)
-                lines.append((done_before or copy_slurm.copy(hub, repository, engine, settings)).summary)
+                with interruptible("copying the Slurm packages"):
+                    one = early.get(hub.name) or copy_slurm.copy(hub, repository, engine, settings)
+                lines.append(one.summary)
                 copied.append(hub)
         except BuildError as error:
             lines.append(f"{hub.name}: failed")

@@ -11,6 +11,7 @@ from build_lib.build import Built, Check
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, EngineError
 from build_lib.graph import Outcome
+from build_lib.invocation import as_typed
 from build_lib.page import run_page
 from build_lib.settings import Settings
 from build_lib.transfer import prefetch
@@ -120,7 +121,7 @@ class Recorder:
             "services": [self._service(check, sizes) for check in self._checks.values()],
             "dependencies": self._prefetch.get("images", []),
             "packages": packages or None,
-            "failures": [{"message": error.message.partition("\n")[0], "hint": error.hint} for error in failures],
+            "failures": [_failure(error) for error in failures],
         }
         state.write(self._settings.state_dir / "last-run.json", document)
         state.write_text(self.report, run_page(document))
@@ -151,7 +152,7 @@ class Recorder:
             "blocked_by": list(outcome.blocked_by) if outcome else [],
             "log": str(log.relative_to(self._settings.state_dir)) if times and log.exists() else None,
             "error": error.message.partition("\n")[0] if error else None,
-            "hint": error.hint if error else None,
+            "hint": as_typed(error.hint) if error else None,
             "tail": process.tail(log).splitlines() if error and times and log.exists() else [],
         }
 
@@ -161,6 +162,10 @@ class Recorder:
     def _end_step(self) -> None:
         if self._steps:
             self._steps[-1].setdefault("seconds", round(self._elapsed() - self._steps[-1]["began"], 3))
+
+
+def _failure(error: BuildError) -> dict[str, str]:
+    return {"message": error.message.partition("\n")[0], "hint": as_typed(error.hint)}
 
 
 def _state(check: Check, outcome: Outcome[Built] | None) -> str:

@@ -95,7 +95,7 @@ def _recorded(
         recorder = Recorder(listener, command, engine, settings)
         try:
             result = work(recorder)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, BrokenPipeError):
             recorder.write("interrupted")
             raise
         except BuildError as error:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from build_lib import state
 from build_lib.errors import BuildError
 from build_lib.graph import Cancel
 from build_lib.process import run, tail
@@ -56,7 +57,8 @@ def install(packages: Sequence[str], settings: Settings, cancel: Cancel, *, want
 
 def _apt_get(arguments: Sequence[str], settings: Settings, cancel: Cancel) -> None:
     log = settings.state_dir / "logs" / "apt.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    with state.writing(log):
+        log.touch()
     command = ["apt-get", "--quiet", "-o", f"DPkg::Lock::Timeout={_LOCK_SECONDS}", *arguments]
     environment = {**settings.environment, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
     until = time.monotonic() + _LOCK_SECONDS

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from build_lib import background
-from build_lib.engine import Engine, endpoint
-from build_lib.errors import BuildError, EngineError
+from build_lib import background, state
+from build_lib.engine import ELSEWHERE, Engine, endpoint
+from build_lib.errors import BuildError, EngineError, NoEngine
 from build_lib.graph import Cancel
 from build_lib.machine import apt
 from build_lib.process import tail
@@ -58,12 +58,12 @@ def up(settings: Settings, *, dry: bool = False) -> Up:
         BuildError: no engine answers, and none can be started; with what to do by hand.
     """
     address = endpoint(settings)
-    with suppress(EngineError), Engine.connect(settings) as engine:
+    with suppress(NoEngine), Engine.connect(settings) as engine:
         return Up(version=engine.version(), address=address, installed=False, started=None)
     if address != _SOCKET:
         raise EngineError(
             f"no Docker Engine answers at {address}, which DOCKER_HOST or the docker context names",
-            hint="start it there, or unset DOCKER_HOST and `docker context use default`",
+            hint=ELSEWHERE,
         )
     installed = _installable()
     if dry:
@@ -90,9 +90,16 @@ def down(settings: Settings, *, dry: bool = False) -> Started | None:
 
 def _end(started: Started, *, gone: bool) -> None:
     if started.by == "systemd":
-        subprocess.run(["systemctl", "stop", "docker.service", "docker.socket"], check=True)
+        _systemctl("stop", "docker.service", "docker.socket")
     elif not gone:
         started.process.stop("the Docker Engine")
+
+
+def _systemctl(*arguments: str) -> None:
+    done = subprocess.run(["systemctl", *arguments], check=False)
+    if done.returncode:
+        what = f"systemctl {' '.join(arguments)}"
+        raise EngineError(f"{what} failed with exit code {done.returncode}", hint="journalctl --unit docker says why")
 
 
 def _installable() -> bool:
@@ -118,13 +125,14 @@ def _installable() -> bool:
 def _start(settings: Settings) -> Started:
     """Start the engine, record that this program started it, and wait until it answers."""
     log = settings.state_dir / "logs" / "dockerd.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    with state.writing(log):  # nothing is started that could not be recorded
+        log.touch()
     if Path("/run/systemd/system").is_dir():
-        subprocess.run(["systemctl", "start", "docker.service"], check=True)
+        _systemctl("start", "docker.service")
         started = Started(by="systemd")
     else:
         started = _spawn(settings, log)
-    _record(settings).write_text(json.dumps(asdict(started)))
+    state.write(_record(settings), asdict(started))
     _wait(settings, started, log)
     return started
 
@@ -139,7 +147,7 @@ def _spawn(settings: Settings, log: Path) -> Started:
 def _wait(settings: Settings, started: Started, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
-        with suppress(EngineError), Engine.connect(settings):
+        with suppress(NoEngine), Engine.connect(settings):
             return
         ours = started.by == "process"
         if (ours and not started.process.runs()) or time.monotonic() > deadline:

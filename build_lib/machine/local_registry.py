@@ -86,10 +86,10 @@ def write_login(path: Path, settings: Settings) -> Path:
     """Write a new password to a private file in the format of `.env`. Return the password file for the registry."""
     htpasswd = _program("htpasswd", "apache2-utils", settings)
     password = secrets.token_urlsafe(18)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(f"PRIVATE_REGISTRY_USERNAME={_USER}\nPRIVATE_REGISTRY_PASSWORD={password}\n")
+    with state.writing(path):
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(f"PRIVATE_REGISTRY_USERNAME={_USER}\nPRIVATE_REGISTRY_PASSWORD={password}\n")
     command = [htpasswd, "-inB", _USER]  # on standard input, because arguments are visible to all users
     done = subprocess.run(command, input=password, capture_output=True, text=True, check=True)
     hashed = path.with_name("htpasswd")
@@ -105,8 +105,8 @@ def _write_config(directory: Path, host: str, htpasswd: Path | None) -> Path:
         "auth": {"htpasswd": {"realm": "build-lib", "path": str(htpasswd)}} if htpasswd else None,
     }
     path = directory / "config.yml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({key: value for key, value in content.items() if value}))  # JSON is YAML
+    with state.writing(path):
+        path.write_text(json.dumps({key: value for key, value in content.items() if value}))  # JSON is YAML
     return path
 
 

@@ -16,7 +16,8 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from requests.exceptions import RequestException
+from requests.exceptions import ProxyError, RequestException
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
 from build_lib.errors import RegistryError
@@ -27,6 +28,16 @@ from build_lib.settings import Settings
 _CONNECT_SECONDS = 10
 _HUB_API = "registry-1.docker.io"
 _CERTIFICATES = Path("/etc/docker/certs.d")  # HOST/*.crt, as the engine reads them
+
+# what to do about failures to connect, by their reasons
+_ADVICE = (
+    ("refused", "check the host and the port: nothing accepts connections there"),
+    ("resolve|name or service not known|name resolution", "check the name, or set HTTPS_PROXY if a proxy is needed"),
+    ("timed out|timeout|no route|unreachable", "check the address and the network, or set HTTPS_PROXY"),
+    ("certificate verify failed", "set REGISTRY_CA_FILE to the certificate of the authority that signed the host's"),
+    ("wrong version number|record layer", "if the host uses plain http, add it to INSECURE_REGISTRIES"),
+)
+_PROXY_ADVICE = "correct the proxy that HTTPS_PROXY names, or list the host in NO_PROXY"
 
 # what urllib3 puts before a reason
 _WRAPPING = re.compile(r"^(<[^>]*>: |\w+\(host=[^)]*\): )?(Failed to establish a new connection: \[Errno \d+\] )?")
@@ -136,13 +147,23 @@ class translated:  # noqa: N801  # used as a with statement's function
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, (RequestException, HTTPError, OSError)):
-            translated = RegistryError(f"{self._what}: {_innermost(error)}")
+            reason = innermost(error)
+            hint = _PROXY_ADVICE if isinstance(error, ProxyError) else _advice(reason, self._host)
+            proxy = "the proxy: " if isinstance(error, ProxyError) else ""
+            translated = RegistryError(f"{self._what}: {proxy}{reason}", hint=hint)
             if self._hosts is not None:
                 self._hosts.note(self._host, translated)
             raise translated from None
 
 
-def _innermost(error: BaseException) -> str:
+def _advice(reason: str, host: str) -> str:
+    """What to do about a failure to connect to a host; "" if it is of another kind."""
+    if is_loopback(host) and "refused" in reason:
+        return "./inv registry-up starts a registry on this machine; or name another one"
+    return next((advice for pattern, advice in _ADVICE if re.search(pattern, reason, re.IGNORECASE)), "")
+
+
+def innermost(error: BaseException) -> str:
     """The innermost reason within the exceptions of requests and urllib3, without the addresses of objects."""
     seen = error
     while True:
@@ -160,6 +181,14 @@ def _innermost(error: BaseException) -> str:
 def api_host(host: str) -> str:
     """The host of a registry's API, which for Docker Hub differs from its name."""
     return _HUB_API if host == DOCKER_HUB else host
+
+
+def proxy_of(host: str) -> str:
+    """The proxy through which the host is reached, as the environment names it; "" if it is reached directly."""
+    if is_loopback(host):
+        return ""
+    url = f"https://{api_host(host)}/"
+    return select_proxy(url, get_environ_proxies(url)) or ""
 
 
 def _host_name(host: str) -> str:

@@ -19,6 +19,7 @@ class Login:
     username: str
     password: str = field(repr=False)
     identity_token: str = field(default="", repr=False)
+    from_settings: bool = False  # otherwise, it is from the docker config
 
 
 class Credentials:
@@ -75,7 +76,7 @@ def _own(settings: Settings) -> tuple[str, Login] | None:
         raise SettingsError(f"{empty} is empty", hint="a login needs both PRIVATE_REGISTRY_USERNAME and …_PASSWORD")
     if not username or settings.private_registry is None:
         return None
-    return settings.private_registry.host, Login(username=username, password=password)
+    return settings.private_registry.host, Login(username=username, password=password, from_settings=True)
 
 
 def _config_path(settings: Settings) -> Path:

@@ -17,6 +17,7 @@ from build_lib.settings import Settings
 
 _TOKEN_SECONDS = 60  # the lifetime of a token without `expires_in` (token.md)
 _RENEW_SECONDS = 10  # before a token expires
+_IN_SETTINGS = "PRIVATE_REGISTRY_USERNAME and PRIVATE_REGISTRY_PASSWORD"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +36,7 @@ class Logins:
         self._connections = connections
         self._hosts = hosts
         self._credentials = Credentials(settings)
+        self._private_host = settings.private_registry.host if settings.private_registry else ""
         self._challenges: dict[str, _Challenge] = {}
         self._tokens: dict[tuple[str, tuple[str, ...]], tuple[str, float]] = {}
         self._lock = threading.Lock()
@@ -68,9 +70,22 @@ class Logins:
             self._tokens.pop((host, scopes), None)
         return not sent or found.scheme == "bearer"
 
+    def advice(self, host: str) -> str:
+        """What to do if the host does not accept the login: where it comes from, or could come from."""
+        login = self._credentials.of(host)
+        if login is not None and login.from_settings:
+            return f"correct {_IN_SETTINGS}, in .env or in the environment, which overrides it"
+        if login is not None:
+            return f"docker login {host} with the right password"
+        return (
+            f"set {_IN_SETTINGS} in .env, or docker login {host}"
+            if host == self._private_host
+            else f"docker login {host}"
+        )
+
     def refused(self, host: str, realm: str, response: requests.Response, login: Login | None) -> RegistryError:
         """The error for a refused login. It is not tried again for every image: some registries lock users out."""
-        error = _login_refused(host, realm, response, login)
+        error = _login_refused(host, realm, response, login, self.advice(host))
         if login is not None and error.status == 401:
             self._hosts.refuse(host, error)
         return error
@@ -120,12 +135,13 @@ class Logins:
         return self._connections.request("GET", host, challenge.realm, params=query, header=header)
 
 
-def _login_refused(host: str, realm: str, response: requests.Response, login: Login | None) -> RegistryError:
+def _login_refused(
+    host: str, realm: str, response: requests.Response, login: Login | None, advice: str
+) -> RegistryError:
     status = response.status_code
     if status in (401, 403):
         message = f"{host} refused the login as {login.username!r}" if login else f"{host} requires a login"
-        hint = f"docker login {host} with the right password" if login else f"docker login {host}"
-        return RegistryError(message, hint=hint, status=401)
+        return RegistryError(message, hint=advice, status=401)
     message = f"{realm} did not issue a token for {host}: {status} {response.reason}"
     return RegistryError(message, status=status, retry_after=retry_after(response))
 

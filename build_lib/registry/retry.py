@@ -120,7 +120,7 @@ class Hosts:
     """The hosts that turned out to be unreachable in one run. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._dead: dict[str, str] = {}
+        self._dead: dict[str, BuildError] = {}
         self._lock = threading.Lock()
 
     def check(self, host: str) -> None:
@@ -130,17 +130,17 @@ class Hosts:
             RegistryError: the host was unreachable or refused the login; with the original reason.
         """
         with self._lock:
-            reason = self._dead.get(host)
-        if reason is not None:
-            raise RegistryError(f"{reason} (not asked again)")
+            before = self._dead.get(host)
+        if before is not None:
+            raise RegistryError(f"{before.message} (not asked again)", hint=before.hint)
 
     def refuse(self, host: str, error: BuildError) -> None:
         """Remember a host that refused the login, so that it is not asked again."""
         with self._lock:
-            self._dead.setdefault(host, error.message)
+            self._dead.setdefault(host, error)
 
     def note(self, host: str, error: BuildError) -> None:
         """Remember the host, if the failure shows that it is unreachable."""
         if host and classify(error) is Kind.UNREACHABLE:
             with self._lock:
-                self._dead.setdefault(host, error.message)
+                self._dead.setdefault(host, error)

@@ -115,7 +115,7 @@ class Session:
             login = self._logins.of(host)
             if response.status_code == 401 and header.startswith("Basic"):
                 raise self._logins.refused(host, host, response, login)
-            raise _refusal(method, host, response, anonymous=login is None)
+            raise _refusal(method, host, response, self._logins.advice(host))
 
     def api(self, method: str, host: str, path: str, content: Any = None) -> requests.Response:
         """Send a request to a registry's other APIs, by user name and password. Any status is returned."""
@@ -187,13 +187,18 @@ def _wants_https(response: requests.Response) -> bool:
         return b"HTTPS" in response.content[:_SHOWN]
 
 
-def _refusal(method: str, host: str, response: requests.Response, *, anonymous: bool) -> RegistryError:
+def _refusal(method: str, host: str, response: requests.Response, advice: str) -> RegistryError:
+    """The error for an answer; if it is about the login, with the advice about that."""
     status = response.status_code
     said = _said(response) if method != "HEAD" else ""
     message = f"{host} answered {status} {response.reason}{': ' + said if said else ''}"
-    hint = (
-        f"docker login {host}, or set PRIVATE_REGISTRY_USERNAME and …_PASSWORD" if status == 401 and anonymous else ""
-    )
+    hints = {
+        401: advice,
+        403: f"ask the administrator of {host} for access, or use another login",
+        429: f"docker login {host}, or name a mirror with REGISTRY_MIRRORS",
+    }
+    failed = f"try again later; the log of {host}, or of a proxy in front of it, says more" if status >= 500 else ""
+    hint = hints.get(status, failed)
     return RegistryError(message, hint=hint, status=status, retry_after=retry_after(response))
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from build_lib.errors import BuildError, RegistryError
-from build_lib.graph import Cancel, Outcome, run
+from build_lib.graph import Cancel, Outcome, run, that_need
 from build_lib.reference import Reference
 from build_lib.registry.client import Registries
 from build_lib.registry.copy_plan import Copy, manifest_tree
 from build_lib.registry.manifests import Descriptor, Manifest
+from build_lib.units import some
 
 _SENT_UNASKED = 8 << 20  # bytes; up to this size, the mount request is the only check whether a blob is present
 
@@ -130,7 +131,14 @@ class Uploads:
             if outcome.name in images:
                 on_end(_of_image(outcome))
 
-        outcomes = run(needs, work, jobs=self._jobs, on_end=ended, cancel=self._cancel)
+        outcomes = run(
+            needs,
+            work,
+            jobs=self._jobs,
+            on_end=ended,
+            cancel=self._cancel,
+            doing=lambda keys: f"uploading {some(that_need(keys, needs, names))}",
+        )
         return [_of_image(outcome) for outcome in outcomes if outcome.name in images]
 
     def _learn_siblings(self, found: Mapping[str, Copy]) -> None:

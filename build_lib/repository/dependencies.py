@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from build_lib.errors import BuildError, InvalidReference
+from build_lib.errors import BuildError, InvalidReference, nearest
 from build_lib.reference import Reference
 from build_lib.repository.dockerfiles import below
 from build_lib.repository.service import Service
@@ -66,7 +66,7 @@ def find(
         BuildError: there is no such service or kind.
     """
     if kind not in (None, *KINDS):
-        raise BuildError(f"--kind is {kind!r}", hint=f"allowed: {' or '.join(KINDS)}")
+        raise BuildError(f"--kind is {kind!r}", hint=nearest(kind, KINDS) or f"allowed: {' or '.join(KINDS)}")
     chosen = repository.chosen(services)
     found: defaultdict[Reference, set[Need]] = defaultdict(set)
     for image, need in (*_build_needs(repository, settings), *_other_needs(repository, settings)):

@@ -2,13 +2,12 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import Literal
 
 from build_lib.compose import BuildEntry
-from build_lib.errors import BuildError
+from build_lib.errors import BuildError, nearest
 from build_lib.repository import dockerfiles
 from build_lib.settings import Settings
 
@@ -88,6 +87,5 @@ def refuse_circle(services: Mapping[str, Sequence[Edge]]) -> None:
 
 def similar(name: str, services: Collection[str]) -> str:
     """Return a hint for a name that no service has: similar names, or else all."""
-    near = get_close_matches(name, list(services), n=3)
     listed = f"the services are {', '.join(sorted(services))}" if services else "this repository has no services"
-    return f"did you mean {' or '.join(near)}?" if near else listed
+    return nearest(name, services) or listed

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from build_lib.errors import BuildError
+from build_lib.errors import BuildError, nearest
 from build_lib.repository.service import Service
 from build_lib.settings import Settings
 
@@ -30,7 +30,8 @@ def draw(services: Mapping[str, Service], form: str, settings: Settings) -> str:
         return "\n".join(_dot(services))
     if form == "svg":
         return _svg("\n".join(_dot(services)), settings)
-    raise BuildError(f"there is no graph format {form!r}", hint=f"use one of {', '.join(FORMS)}")
+    hint = nearest(form, FORMS) or f"use one of {', '.join(FORMS)}"
+    raise BuildError(f"there is no graph format {form!r}", hint=hint)
 
 
 def _text(services: Mapping[str, Service]) -> Iterator[str]:

@@ -62,7 +62,7 @@ def _wrong_tag(service: Service, use: ImageUse, sibling: Service) -> Problem | N
         return None
     if use.kind == "context":
         reason = f"service {service.name}: {use.name} is built here as {own}: write service:{sibling.name}"
-        return Problem(path=service.origin, line=service.line, reason=reason)
+        return Problem(path=service.origin, line=service.line, reason=reason, service=service.name)
     if use.kind == "from":
         reason = (
             f"FROM {use.name} is built here as {own}: write ARG IMAGE_TAG before FROM, and FROM {name}:${{IMAGE_TAG}}"
@@ -70,7 +70,7 @@ def _wrong_tag(service: Service, use: ImageUse, sibling: Service) -> Problem | N
     else:
         lines = f"ARG IMAGE_TAG before FROM, FROM {name}:${{IMAGE_TAG}} AS NAME, and from=NAME"
         reason = f"{use.name} is built here as {own}: write {lines}"
-    return Problem(path=service.dockerfile, line=use.line, reason=reason)
+    return Problem(path=service.dockerfile, line=use.line, reason=reason, service=service.name)
 
 
 def _owner(use: ImageUse, service: Service, owner: Mapping[str, str]) -> str | None:
@@ -121,4 +121,4 @@ def context_problems(service: Service, all_services: Collection[str]) -> Iterato
             wrong = wrong_with(place.removeprefix(IMAGE))
         if wrong:
             reason = f"service {service.name}: the additional context {name}: {wrong}"
-            yield Problem(path=service.origin, line=service.line, reason=reason)
+            yield Problem(path=service.origin, line=service.line, reason=reason, service=service.name)

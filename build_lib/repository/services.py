@@ -37,12 +37,11 @@ class Repository:
         """Return the named services and all that they depend on; without names, all services.
 
         Raises:
-            BuildError: there is no such service; the hint names similar ones.
+            BuildError: there is no such service; with the problem that prevents it, or with similar names.
         """
         for name in names:
             if name not in self.services:
-                hint = edges.similar(name, self.services)
-                raise BuildError(f"there is no service {name!r}", hint=hint)
+                raise self._missing(name)
         wanted = set(names or self.services)
         queue = list(wanted)
         while queue:
@@ -50,6 +49,13 @@ class Repository:
             wanted |= new
             queue += new
         return {name: service for name, service in self.services.items() if name in wanted}
+
+    def _missing(self, name: str) -> BuildError:
+        for problem in self.problems:
+            if problem.service == name:
+                text = f"service {name} cannot be used: {problem.path}:{problem.line}: {problem.reason}"
+                return BuildError(text, hint="correct the file")
+        return BuildError(f"there is no service {name!r}", hint=edges.similar(name, self.services))
 
 
 def discover(settings: Settings, *, expected: Literal["services", "images", ""] = "") -> Repository:
@@ -87,7 +93,9 @@ def _read(settings: Settings) -> Repository:
             drafts[entry.name] = replace(drafts[entry.name], in_compose=name)
     for service in drafts.values():
         problems += (
-            Problem(path=service.dockerfile, line=item.line, reason=item.reason, remark=item.remark)
+            Problem(
+                path=service.dockerfile, line=item.line, reason=item.reason, remark=item.remark, service=service.name
+            )
             for item in service.reading.problems
         )
         problems += links.context_problems(service, drafts)
@@ -192,7 +200,7 @@ def _platform_of(entry: compose.BuildEntry, settings: Settings) -> str:
 
 def _problem(entry: compose.BuildEntry, reason: str) -> Problem:
     """A problem of the place that declares the service."""
-    return Problem(path=entry.path, line=entry.line, reason=reason)
+    return Problem(path=entry.path, line=entry.line, reason=reason, service=entry.name)
 
 
 def _text(entry: compose.BuildEntry) -> str:

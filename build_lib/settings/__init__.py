@@ -11,12 +11,14 @@ from build_lib.lazy import attach
 if TYPE_CHECKING:
     from build_lib.settings import documents as documents
     from build_lib.settings.origin import read_env_file as read_env_file
+    from build_lib.settings.origin import set_again as set_again
     from build_lib.settings.package_paths import PACKAGES as PACKAGES
     from build_lib.settings.package_paths import PackagePath as PackagePath
     from build_lib.settings.package_paths import ServicePath as ServicePath
     from build_lib.settings.values import Settings as Settings
     from build_lib.settings.values import check_flags as check_flags
     from build_lib.settings.values import has_secret as has_secret
+    from build_lib.settings.values import misspelt_in_env_file as misspelt_in_env_file
     from build_lib.settings.values import unknown_in_env_file as unknown_in_env_file
     from build_lib.settings.values import worked_on as worked_on
 else:

@@ -9,6 +9,7 @@ from build_lib.settings import parsers
 
 T = TypeVar("T")
 
+PROJECT_ROOT = "PROJECT_ROOT"  # only in the environment, because it says where .env is
 BUILD_ARG, SECRET = "BUILD_ARG_", "SECRET_"
 PREFIXED = (  # settings with variable names: name, value, help
     (f"{BUILD_ARG}NAME", "value", "value of the build argument NAME, for the Dockerfiles that declare it"),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from build_lib.errors import InvalidReference
+from build_lib.errors import InvalidReference, nearest
 from build_lib.reference import TAG_RULE, Mirror, PrivateRegistry, Reference, is_tag
 from build_lib.settings.package_paths import PackagePath
 
@@ -42,7 +42,8 @@ def one_of(*words: str) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text not in words:
-            raise ValueError(f"{', '.join(filter(None, words[:-1]))} or {words[-1]}")
+            allowed = f"{', '.join(filter(None, words[:-1]))} or {words[-1]}"
+            raise ValueError("; ".join(filter(None, (allowed, nearest(text, words)))))
         return text
 
     return parse

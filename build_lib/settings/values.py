@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from build_lib import git
-from build_lib.errors import SettingsError
+from build_lib.errors import BuildError, SettingsError, nearest
 from build_lib.reference import PrivateRegistry
 from build_lib.settings import keys
 from build_lib.settings.keys import Key
@@ -17,6 +17,8 @@ from build_lib.settings.origin import find, parse, read_env_file
 from build_lib.settings.parsers import apt_archive
 
 T = TypeVar("T")
+_NEARLY = 0.9  # of 1, how much two names have in common if one is taken for a slip of the other
+_OWN_FILES = "the tasks keep their records and logs in a directory of this name"
 _OF_THE_CLI = ("DOCKER_HOST", "DOCKER_CONTEXT")  # values in `.env` are passed to the docker CLI too
 
 
@@ -195,8 +197,15 @@ class Settings:
 
     @property
     def state_dir(self) -> Path:
-        """The directory of the program's own files: logs, records, locks."""
-        return self.project_root / ".build"
+        """The directory of the program's own files: logs, records, locks. It may not exist yet.
+
+        Raises:
+            BuildError: there is something else of this name.
+        """
+        path = self.project_root / ".build"
+        if os.path.lexists(path) and not path.is_dir():
+            raise BuildError(f"{path} is not a directory", hint=f"remove it: {_OWN_FILES}")
+        return path
 
 
 def described() -> dict[str, Key[Any]]:
@@ -223,8 +232,20 @@ def worked_on(own: Path, environ: Mapping[str, str] | None = None) -> Path:
 def unknown_in_env_file(path: Path) -> tuple[list[str], list[str]]:
     """The unknown names in a `.env` file, and the names of all settings."""
     known = [*(key.name for key in described().values()), *(name for name, _, _ in keys.OF_COMPOSE)]
-    found = read_env_file(path)
-    return [name for name in found if name not in known and not name.startswith((keys.BUILD_ARG, keys.SECRET))], known
+    found = {name for name, text in read_env_file(path).items() if name != keys.PROJECT_ROOT or text}
+    return sorted(name for name in found - {*known} if not name.startswith((keys.BUILD_ARG, keys.SECRET))), known
+
+
+def misspelt_in_env_file(path: Path) -> dict[str, str]:
+    """The unknown names in a `.env` file that are nearly those of settings, each with the hint that says of which.
+
+    Others may be for other programs, such as compose.
+    """
+    from difflib import SequenceMatcher  # noqa: PLC0415  # its import takes as long as reading the file
+
+    unknown, known = unknown_in_env_file(path)
+    near = {name for name in unknown for key in known if SequenceMatcher(None, name, key).ratio() > _NEARLY}
+    return {name: nearest(name, known) for name in unknown if name in near}
 
 
 def has_secret(path: Path) -> bool:
@@ -237,8 +258,12 @@ def check_flags(flags: Mapping[str, object]) -> None:
     """Check the values of flags, before any task runs.
 
     Raises:
-        SettingsError: as for Settings.load.
+        SettingsError: a flag is empty, or not valid.
     """
+    for name, value in flags.items():
+        texts = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(text, str) and not text.strip() for text in texts):
+            raise SettingsError(f"--{name.replace('_', '-')} is empty", hint="give it a value, or leave it out")
     for key in described().values():
         if key.flag and flags.get(key.flag) is not None:
             parse(key, str(flags[key.flag]), f"--{key.flag}")
@@ -265,7 +290,7 @@ def _named(found: Mapping[str, str], prefix: str) -> dict[str, str]:
 
 
 def _project_root(default: Path, environ: Mapping[str, str]) -> Path:
-    root = Path(environ.get("PROJECT_ROOT") or default).expanduser().resolve()
+    root = Path(environ.get(keys.PROJECT_ROOT) or default).expanduser().resolve()
     if not root.is_dir():
         raise SettingsError(f"PROJECT_ROOT is {str(root)!r}", hint="allowed: a directory that exists")
     return root

@@ -25,6 +25,7 @@ from build_lib.registry import (
 )
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
+from build_lib.units import some
 
 Connect = Callable[[], AbstractContextManager[Engine]]
 
@@ -111,7 +112,14 @@ class _Push:
             sources = source_chain.upstream(image, self.settings)
             return copy_plan.find(image, sources, self.places[name], self.registries, platforms=platforms)
 
-        return run(dict.fromkeys(self.images, ()), work, jobs=self.jobs, on_start=on_start, cancel=self.cancel)
+        return run(
+            dict.fromkeys(self.images, ()),
+            work,
+            jobs=self.jobs,
+            on_start=on_start,
+            cancel=self.cancel,
+            doing=lambda names: f"looking up {some(names)}",
+        )
 
     def carry_out(
         self, found: Sequence[Outcome[Copy]], on_end: Callable[[Outcome[Pushed]], None], *, dry: bool

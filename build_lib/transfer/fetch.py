@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from build_lib.engine import Engine
-from build_lib.graph import Cancel, Outcome, run
+from build_lib.graph import Cancel, Outcome, interruptible, run, that_need
 from build_lib.registry import BlobStore, Downloads, Progress, Registries
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
@@ -19,6 +19,7 @@ from build_lib.transfer.fetch_progress import FetchProgress
 from build_lib.transfer.image_pull import Fetched, ImagePull
 from build_lib.transfer.shared_blobs import SharedBlobs
 from build_lib.transfer.source_search import Offer, Search, near_hosts, sources
+from build_lib.units import some
 
 _LOOK_UPS = 4  # at once, for each connection that carries blobs: they are small, and wait for round trips
 
@@ -55,7 +56,8 @@ class _Fetch:
         self.jobs = settings.pulls_at_once
         store = BlobStore(settings.state_dir / "blobs")
         downloads = Downloads(registries, store, tries=settings.tries)
-        content, near = _ways(absent, engine, settings, registries, downloads)
+        with interruptible(f"looking up {some([str(item.image) for item in absent])}"):
+            content, near = _ways(absent, engine, settings, registries, downloads)
         self.searches: dict[str, Search] = {}
         for item in absent:
             chain = sources(item.image, settings, near=near, content=content is not None)
@@ -80,6 +82,7 @@ class _Fetch:
             jobs=_LOOK_UPS * self.jobs,
             on_start=on_start,
             cancel=self.cancel,
+            doing=lambda names: f"looking up {some(names)}",
         )
         return {outcome.name: outcome.value for outcome in outcomes}
 
@@ -102,14 +105,16 @@ class _Fetch:
             if outcome.done:
                 self.blobs.release(outcome.name)
 
+        needs = _order(self.searches, found)
         outcomes = run(
-            _order(self.searches, found),
+            needs,
             work,
             jobs=self.jobs,
             on_end=ended,
             on_tick=lambda: listener.on_progress(self.progress.now()),
             fail_fast=fail_fast,
             cancel=self.cancel,
+            doing=lambda keys: f"pulling {some(that_need(keys, needs, self.searches))}",
         )
         return [_of_image(outcome) for outcome in outcomes if outcome.name in self.searches]
 

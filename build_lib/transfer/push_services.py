@@ -11,6 +11,7 @@ from build_lib.reference import Reference
 from build_lib.registry import Registries, harbor
 from build_lib.repository import Service
 from build_lib.settings import Settings
+from build_lib.units import some
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +59,15 @@ def push(
             harbor.check_access(registries, place, registry, create=create_project and not dry)
             harbor.check_project(registries.session, registry, create=create_project and not dry)
         needs: dict[str, tuple[str, ...]] = dict.fromkeys(services, ())
-        return run(needs, work, jobs=settings.pushes_at_once, on_start=on_start, on_end=on_end, cancel=cancel)
+        return run(
+            needs,
+            work,
+            jobs=settings.pushes_at_once,
+            on_start=on_start,
+            on_end=on_end,
+            cancel=cancel,
+            doing=lambda names: f"pushing {some(names)}",
+        )
 
 
 def _push(

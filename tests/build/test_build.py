@@ -109,7 +109,8 @@ def test_interrupting_a_build_ends_it_with_130_and_the_next_run_picks_up(
         _wait_until_in(log, "sleep 600")
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[1]
-    assert (process.returncode, said) == (130, "error: interrupted\n")
+    doing = "error: interrupted while building base\n  next: ./inv build-all does the rest\n"
+    assert (process.returncode, said) == (130, doing)
     needs(project, "base", tiny)
     needs(project, "app", tiny)
     assert inv("build-all", **two).returncode == 0

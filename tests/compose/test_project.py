@@ -294,7 +294,7 @@ def test_a_missing_required_variable_is_a_problem_and_drops_its_entry_alone(repo
     assert [entry.name for entry in found.images] == ["a"]
     path = repository.root / "compose.yaml"
     reason = "service b.image: the variable TAG is required and not set: name a tag"
-    assert found.problems == (Problem(path=path, line=5, reason=reason),)
+    assert found.problems == (Problem(path=path, line=5, reason=reason, service="b"),)
 
 
 def test_a_required_variable_in_what_is_overridden_is_not_needed(repository: Repository) -> None:

@@ -1,12 +1,18 @@
 """What doctor finds, on a real engine and with real registries."""
 
 import json
+import os
 import secrets
+import socket
+import subprocess
 from pathlib import Path
 
+import pytest
+
 from build_lib.settings import Settings
-from tests.support.commands import Inv
+from tests.support.commands import Inv, inv_command
 from tests.support.faults import ALWAYS, Fault, proxied
+from tests.support.mistakes import give_away
 from tests.support.projects import needs
 from tests.support.registries import Registry, free_place
 
@@ -68,6 +74,54 @@ def test_every_wrong_setting_is_told_once_and_the_rest_is_looked_at(project: Pat
     assert {"services", "memory", "engine"} <= {item["what"] for item in items}
 
 
+def without_engine(inv: Inv, **environment: str) -> list[dict[str, str]]:
+    done = inv("doctor", "--json", DOCKER_HOST="unix:///nowhere.sock", **environment)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    found: list[dict[str, str]] = json.loads(done.stdout)
+    return found
+
+
+def test_a_file_in_the_place_of_the_state_directory_is_told_once_and_the_rest_is_looked_at(
+    project: Path, inv: Inv
+) -> None:
+    (project / ".build").touch()
+    items = without_engine(inv)
+    [told] = [item for item in items if item["level"] == "bad" and item["what"] != "engine"]
+    assert (told["what"], told["detail"]) == (".build", f"{project}/.build is not a directory")
+    assert {"memory", "disk of .build", "engine"} <= {item["what"] for item in items}
+
+
+def test_a_state_directory_of_another_user_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".build/logs").mkdir(parents=True)
+    try:
+        bound = give_away(tmp_path / ".build")
+    except PermissionError:
+        pytest.skip("needs root")
+    command = [*bound, *inv_command("doctor", "--json")]
+    environment = {**os.environ, "PROJECT_ROOT": str(tmp_path), "DOCKER_HOST": "unix:///nowhere.sock"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    [told] = [item for item in json.loads(done.stdout) if item["what"] == ".build"]
+    assert (told["level"], told["detail"]) == ("bad", f"this user cannot write {tmp_path}/.build")
+
+
+def test_a_setting_that_is_set_twice_is_told_with_the_line_that_counts(project: Path, inv: Inv) -> None:
+    (project / ".env").write_text("JOBS=1\nIMAGE_TAG=v1\nJOBS=2\n")
+    [told] = [item for item in without_engine(inv) if item["what"] == ".env"]
+    assert (told["level"], told["detail"]) == ("warning", "JOBS is set more than once: line 3 counts")
+
+
+def test_proxies_are_connected_to_and_their_passwords_not_shown(project: Path, inv: Inv) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        good = f"http://user:geheim@127.0.0.1:{listening.getsockname()[1]}"
+        items = without_engine(inv, HTTPS_PROXY=good, https_proxy=good, HTTP_PROXY=f"user:geheim@{free_place()}")
+    told = [(item["level"], item["detail"]) for item in items if item["what"] == "proxy"]
+    assert told == [
+        ("good", "HTTPS_PROXY, https_proxy: 127.0.0.1: accepts connections"),
+        ("bad", "HTTP_PROXY: 127.0.0.1: Connection refused"),
+    ]
+    assert "geheim" not in str(items)
+
+
 def test_a_user_without_a_password_is_told(project: Path, inv: Inv) -> None:
     needs(project, "one", "scratch")
     registry = {"PRIVATE_REGISTRY": "127.0.0.1:1/p", "PRIVATE_REGISTRY_USERNAME": "u"}
@@ -104,7 +158,7 @@ def test_a_wrong_password_and_a_wrong_clock(machine: Settings, project: Path, pr
     with proxied(private.host, refused) as proxy:
         items = found(inv, code=1, PRIVATE_REGISTRY=f"{proxy.host}/p", **login)
         assert items["private registry"]["detail"] == f"{proxy.host} refused the login as 'user'"
-        assert f"docker login {proxy.host}" in items["private registry"]["fix"]
+        assert items["private registry"]["fix"].startswith("correct PRIVATE_REGISTRY_USERNAME and ")
         assert password not in str(items)
     late = Fault(method="GET", path="/v2/", status=200, headers={"Date": "Wed, 01 Jan 2020 00:00:00 GMT"})
     with proxied(private.host, late) as proxy:

@@ -104,7 +104,7 @@ def test_a_wrong_basic_password_is_said_once_and_never_shown(basic: Registry, tm
             registries.resolve(Reference.parse(f"{proxy.host}/p/a:1"))
         assert [item.status for item in proxy.seen if "Authorization" in item.headers] == [401]
     assert caught.value.message == f"{proxy.host} refused the login as {USER!r}"
-    assert caught.value.hint == f"docker login {proxy.host} with the right password"
+    assert caught.value.hint.startswith("correct PRIVATE_REGISTRY_USERNAME and PRIVATE_REGISTRY_PASSWORD, in .env ")
     assert "not-the-password" not in repr(caught.value) + caught.value.message + caught.value.hint
 
 

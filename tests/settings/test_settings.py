@@ -8,7 +8,7 @@ import pytest
 from dotenv import dotenv_values
 
 from build_lib.errors import SettingsError
-from build_lib.settings import Settings, check_flags, keys
+from build_lib.settings import Settings, check_flags, keys, misspelt_in_env_file, set_again
 from build_lib.settings.documents import configuration, env_example
 from build_lib.settings.values import described
 
@@ -232,6 +232,58 @@ def test_the_environment_of_child_processes_has_the_engine_of_the_env_file(tmp_p
 def test_a_project_root_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="PROJECT_ROOT"):
         Settings.load(tmp_path, environ={"PROJECT_ROOT": str(tmp_path / "nowhere")})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("IMAGE_TAG: v1\n", ".env:1: this is not of the form NAME=VALUE"),
+        ("A=1\n\n# release\nIMAGE_TAG\n", ".env:4: this is not of the form NAME=VALUE"),
+        ("A=1\r\nFOO IMAGE_TAG=v1\r\n", ".env:2: this is not of the form NAME=VALUE"),
+        ("=v1\n", ".env:1: this is not of the form NAME=VALUE"),
+        ('A="1\n2"\nB="geheim\n', ".env:3: B: the quotes of the value are not closed, or something follows them"),
+        ("A='geheim' geheim\n", ".env:1: A: the quotes of the value are not closed, or something follows them"),
+    ],
+)
+def test_a_line_of_the_env_file_that_cannot_be_understood_is_refused_with_its_number(
+    text: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_bytes(text.encode())
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(tmp_path, environ={})
+    assert caught.value.message == said
+    assert "geheim" not in caught.value.hint
+
+
+def test_python_dotenv_reads_the_env_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = "\ufeffexport IMAGE_TAG='v1' # release\nEMPTY=\n\nEXTRA_IMAGES=\"redis:${IMAGE_TAG}\"\n"
+    (tmp_path / ".env").write_text(text)
+    settings = Settings.load(tmp_path, environ={})
+    assert (settings.image_tag, [str(image) for image in settings.extra_images]) == ("v1", ["redis:v1"])
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("nowhere")], ids=("directory", "link"))
+def test_what_is_no_file_in_place_of_the_env_file_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / ".env")
+    with pytest.raises(SettingsError, match=r"\.env is not a file"):
+        Settings.load(tmp_path, environ={})
+
+
+def test_names_that_are_nearly_those_of_settings_are_told_from_those_of_others(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("IMAGE_TAGG=1\nTAG=1\nPOSTGRES_PASSWORD=x\nPROJECT_ROOT=\nBUILD_ARG_JOBS_=1\n")
+    assert misspelt_in_env_file(tmp_path / ".env") == {"IMAGE_TAGG": "did you mean IMAGE_TAG?"}
+    assert set_again(tmp_path / ".env") == {}
+    (tmp_path / ".env").write_text("JOBS=1\nA=1\n\nJOBS=2\n")
+    assert set_again(tmp_path / ".env") == {"JOBS": 4}
+
+
+@pytest.mark.parametrize("flags", [{"service": ["a", ""]}, {"with_file": " "}, {"registry": ""}])
+def test_an_empty_flag_is_refused_by_name(flags: dict[str, object]) -> None:
+    [name] = flags
+    with pytest.raises(SettingsError, match=f"^--{name.replace('_', '-')} is empty$"):
+        check_flags(flags)
+    check_flags({"service": [], "file": None, "keep": 0, "json": False})
 
 
 def test_an_env_file_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:

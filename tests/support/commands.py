@@ -76,7 +76,7 @@ def peak_memory(*arguments: str, **environment: str) -> int:
 
 
 def inv_command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "invoke", "--write-pyc", "--search-root", str(ROOT), *arguments]
+    return [sys.executable, "-m", "build_lib.wrapper", "./inv", str(ROOT), *arguments]
 
 
 def until(condition: Callable[[], object], what: str) -> None:

@@ -9,6 +9,7 @@ from tests.support.commands import ROOT
 
 _VARIES = "…"
 _PROBLEMS = {"report", "remark", "_report", "_problem", "Problem", "Refusal"}  # told of a file or a source, not raised
+_ENDS = "problems"  # of console/problems: what a command lacks, in its last line
 _WRAPS = "translated"  # of engine/sdk_errors and registry/connections: what was tried, then the other side's own words
 
 
@@ -69,10 +70,13 @@ def _name(call: ast.Call) -> str:
 
 
 def _said(call: ast.Call, errors: set[str]) -> list[ast.expr]:
-    if _name(call) in {*errors, _WRAPS, "__init__"}:
+    if _name(call) in {*errors, _WRAPS, "__init__", "_end"}:
         return call.args[:1]
     if _name(call) in _PROBLEMS:
         return [*call.args, *(each.value for each in call.keywords if each.arg == "reason")]
+    if _name(call) == _ENDS:
+        failed = [each.value for each in call.keywords if each.arg == "failed"]
+        return [text for each in failed if isinstance(each, ast.Tuple) for text in each.elts]
     if ast.unparse(call.func) == "refused.append" and isinstance(call.args[0], ast.Tuple):
         return call.args[0].elts
     return [each.value for each in call.keywords if each.arg == "error"]
