@@ -11,6 +11,12 @@ def printable(name: str) -> str:
     return name if name.isprintable() else ascii(name)[1:-1]
 
 
+def shortened(text: str, most: int = 300) -> str:
+    """A text from elsewhere on one line of at most `most` characters, all of which can be encoded."""
+    line = " ".join(text.split()).encode(errors="replace").decode()
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def seconds(count: float) -> str:
     """A time: `0.4 s`, `28 s`, `14 min 3 s`, `2 h 5 min`."""
     if count < 10:

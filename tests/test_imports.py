@@ -54,7 +54,7 @@ ONLY_IN = {  # other people's packages
     "colorama": {"console"},
     "tqdm": {"console"},
     "debian": {"hub"},
-    "zstandard": {"hub"},
+    "zstandard": {"hub", "bundle"},
     "pysequoia": {"hub"},
     "createrepo_c": {"hub"},
 }

@@ -7,7 +7,9 @@ format of sha256sum. Every byte is therefore known, or checked by a digest.
 
 import hashlib
 import tarfile
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,11 +17,13 @@ from types import TracebackType
 from typing import Self
 
 from build_lib.bundle.contents import NAME, Base, LeftOut, Listed, Listing
+from build_lib.bundle.layers import Layers
 from build_lib.bundle.members import BLOB, DOCUMENTS, OTHERS, SUMS, members_of, sums_of
 from build_lib.bundle.parts import Volume
 from build_lib.errors import BadBundle
 from build_lib.graph import Cancel, run
 from build_lib.registry import (
+    LARGEST,
     Check,
     Descriptor,
     InvalidManifest,
@@ -33,7 +37,6 @@ from build_lib.registry import (
 _BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 1 << 20
 _LARGEST_DOCUMENT = 64 << 20  # bytes
-_LARGEST_MANIFEST = 4 << 20
 _SHOWN = 5  # problems in one message
 
 
@@ -47,7 +50,7 @@ class Held:
     @property
     def blobs(self) -> dict[str, Descriptor]:
         """The image's configs and layers by digest, without foreign layers, which are never in a bundle."""
-        return {blob.digest: blob for manifest in self.manifests for blob in manifest.blobs if not blob.urls}
+        return {blob.digest: blob for manifest in self.manifests for blob in manifest.distributed}
 
 
 class Archive:
@@ -129,20 +132,23 @@ class Archive:
         Raises:
             BadBundle: as for `chunks`, or the blob is too large.
         """
-        if blob.size > _LARGEST_MANIFEST:
+        if blob.size > LARGEST:
             raise BadBundle(f"{blob.digest} in {self.path} is too large: {blob.size} bytes")
         return b"".join(self.chunks(blob))
 
-    def check(self, *, jobs: int, on_progress: Callable[[Progress], None] = lambda _progress: None) -> None:
-        """Check every byte of the bundle.
+    def check(
+        self, *, jobs: int, on_progress: Callable[[Progress], None] = lambda _progress: None, unpack: bool = False
+    ) -> None:
+        """Check every byte of the bundle. With `unpack`, also that its layers unpack to what its images need.
 
         Raises:
             BadBundle: something is damaged; the message says what and where.
         """
+        layers = self._layers() if unpack else Layers()
         checks: dict[str, Callable[[Callable[[int], None]], str]] = {
             f"part {number}": partial(self._volume.part_problem, number) for number in self._volume.checked_parts
         }
-        checks |= {name: partial(self._problem, name) for name in self._members}
+        checks |= {name: partial(self._problem, name, layers) for name in self._members}
         total = self.size * (2 if self._volume.checked_parts else 1)
         done = dict.fromkeys(checks, 0)
 
@@ -165,14 +171,34 @@ class Archive:
         problems = [outcome.value for outcome in outcomes if outcome.value]
         if problems:
             raise BadBundle(f"{self.path} is damaged: {_shown(problems)}", hint="copy it again, or write it again")
+        if layers.problems:
+            text = f"{self.path} has images that cannot be loaded: {_shown(layers.problems)}"
+            raise BadBundle(text, hint="write it again without them, or from another source")
 
-    def _problem(self, name: str, seen: Callable[[int], None]) -> str:
+    def _layers(self) -> Layers:
+        found = Layers()
+        for item in self.images:
+            for manifest in item.manifests:
+                for config in manifest.blobs[:1]:
+                    with suppress(BadBundle):  # of a damaged config, which the check finds and names
+                        content = self.read(config) if config.size <= LARGEST else b""
+                        found.add(item.listed.name, manifest, content)
+        return found
+
+    def _problem(self, name: str, layers: Layers, seen: Callable[[int], None]) -> str:
         """The problem with a file of the archive, or "" if there is none."""
         member = self._members[name]
         found = hashlib.sha256()
-        for chunk in self._volume.chunks(member.offset, member.size):
-            found.update(chunk)
-            seen(len(chunk))
+
+        def chunks() -> Iterator[bytes]:
+            for chunk in self._volume.chunks(member.offset, member.size):
+                found.update(chunk)
+                seen(len(chunk))
+                yield chunk
+
+        content = chunks()
+        layers.unpack(f"sha256:{name.rpartition('/')[2]}", member.size, content)
+        deque(content, maxlen=0)  # the rest, for its digest
         match = BLOB.fullmatch(name)
         where = self._volume.where(member.offset)
         if match and found.hexdigest() != match[1]:
@@ -216,7 +242,7 @@ class Archive:
 
     def _manifest(self, item: Listed, digest: str, media_type: str) -> Manifest:
         member = self._members.get(_name(digest))
-        if member is None or member.size > _LARGEST_MANIFEST:
+        if member is None or member.size > LARGEST:
             fault = "is missing" if member is None else "is too large"
             raise BadBundle(f"{self.path} is damaged: the manifest {digest} of {item.name} {fault}")
         body = self._volume.read(member.offset, member.size)

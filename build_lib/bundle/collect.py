@@ -8,11 +8,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 
+from build_lib.bundle import layers
 from build_lib.bundle.contents import Listed, Variant, printable
 from build_lib.engine import Engine, Image, NotLoadable, load_plan, saved_images
 from build_lib.errors import BuildError, EngineError, Refusal, RegistryError, Unavailable
 from build_lib.reference import Reference, pinned
 from build_lib.registry import (
+    IMAGE_CONFIGS,
+    LARGEST,
     BlobStore,
     Descriptor,
     Downloads,
@@ -27,13 +30,13 @@ from build_lib.registry import (
 )
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
+from build_lib.units import shortened
 
 Connect = Callable[[], AbstractContextManager[Engine]]
 
 FROM_ENGINE = "engine"  # the source of images that no registry has
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # Go's names for those of uname
 _EXPORTS = 4  # at once, because each compresses
-_LARGEST_CONFIG = 4 << 20  # bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,12 +50,12 @@ class Collected:
     @property
     def blobs(self) -> dict[str, Descriptor]:
         """Configs and layers by digest, without foreign layers, which are not copied."""
-        return {blob.digest: blob for manifest in self.loadable.manifests for blob in manifest.blobs if not blob.urls}
+        return {blob.digest: blob for manifest in self.loadable.manifests for blob in manifest.distributed}
 
     @property
     def foreign(self) -> frozenset[str]:
         """The digests of foreign layers, which registries do not distribute."""
-        return frozenset(blob.digest for each in self.loadable.manifests for blob in each.blobs if blob.urls)
+        return frozenset(blob.digest for each in self.loadable.manifests for blob in each.blobs if blob.foreign)
 
 
 class Collect:
@@ -128,13 +131,18 @@ class Collect:
         return gathered(item.image, loadable, variants, source.host)
 
     def _variant(self, source: Reference, manifest: Manifest) -> Variant:
-        config = manifest.blobs[0]
-        if config.size > _LARGEST_CONFIG:
-            return variant_of(manifest, b"")
+        config = self._config(source, manifest.blobs[0])
+        layers.diff_ids(manifest, config)
+        return variant_of(manifest, config)
+
+    def _config(self, source: Reference, config: Descriptor) -> bytes:
+        """A config; b"" if it is too large for one of an image."""
+        if config.size > LARGEST:
+            return b""
         if self._dry and not self._blobs.has(config):
-            return variant_of(manifest, b"".join(self._registries.blob(source, config)))
+            return b"".join(self._registries.blob(source, config))
         with self.downloads.fetch(source, config) as file:
-            return variant_of(manifest, file.read())
+            return file.read()
 
     def _from_engine(self, item: Dependency) -> Collected:
         image = item.image
@@ -165,8 +173,9 @@ def variant_of(manifest: Manifest, config: bytes) -> Variant:
     with suppress(NotLoadable, ValueError, AttributeError):
         diff_ids = load_plan.diff_ids_of(config)
         found = json.loads(config)
-        platform = "/".join(str(found[key]) for key in ("os", "architecture", "variant") if found.get(key))
-    if not all(map(is_sha256, diff_ids)):
+        parts = map(found.get, ("os", "architecture", "variant"))
+        platform = shortened("/".join(part for part in parts if part and isinstance(part, str)))
+    if manifest.blobs[0].media_type not in IMAGE_CONFIGS or not all(map(is_sha256, diff_ids)):
         diff_ids = ()
     return Variant(
         layers=tuple(layer.digest for layer in manifest.blobs[1:]), diff_ids=diff_ids, platform=printable(platform)
@@ -202,7 +211,7 @@ def gathered(
 ) -> Collected:
     """An image that was found, with its entry for the listing."""
     top = loadable.manifests[0]
-    blobs = {blob.digest: blob.size for each in loadable.manifests for blob in each.blobs if not blob.urls}
+    blobs = {blob.digest: blob.size for each in loadable.manifests for blob in each.distributed}
     listed = Listed(
         image=image,
         digest=top.digest,

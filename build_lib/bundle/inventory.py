@@ -91,6 +91,6 @@ def _held(image: Reference, registry: PrivateRegistry, registries: Registries) -
     for digest, name in tops.items():
         for manifest in copy_plan.manifest_tree(place, digest, registries):
             if manifest.blobs:
-                layers = tuple(layer.digest for layer in manifest.blobs[1:] if not layer.urls)
+                layers = tuple(layer.digest for layer in manifest.blobs[1:] if not layer.foreign)
                 found.setdefault(manifest.digest, (str(name), Variant(layers=layers, diff_ids=())))
     return list(found.values())

@@ -13,6 +13,7 @@ from typing import IO, Protocol
 from build_lib.bundle.archive import Archive, read_base
 from build_lib.bundle.collect import Collect, Collected, Connect
 from build_lib.bundle.contents import Listing
+from build_lib.bundle.layers import Layers
 from build_lib.bundle.parts_writer import Writer, check_target
 from build_lib.bundle.plan import Plan, check_parts, check_room, plan_of
 from build_lib.errors import BuildError, Refusal, Unavailable
@@ -85,8 +86,9 @@ def save(
     has. An image that is not available from any source is not in the bundle, and its listing names it as missing.
 
     Raises:
-        BuildError: there is nothing to write, not enough space, or a blob that cannot be fetched. Nothing is left but
-            the blobs in `.build/blobs`, from which the next run continues.
+        BuildError: there is nothing to write, not enough space, a blob that cannot be fetched, or a layer that does not
+            unpack to what its image's config says. Nothing is left but the blobs in `.build/blobs`, from which the next
+            run continues.
     """
     check_target(path, settings.state_dir)
     base = read_base(since) if since else None
@@ -156,7 +158,8 @@ class _Save:
 
     def write(self, plan: Plan, size: int, limit: int | None, listener: Listener) -> tuple[Path, ...]:
         """Fetch the blobs, and write the archive as they arrive."""
-        sources = {digest: item.sources for item in plan.images for digest in item.blobs}
+        sources = _sources(plan)
+        layers = _layers(plan)
         blobs = {blob.digest: blob for blob in image_layout.contents(plan.loadables, plan.leave_out)}
         missing = [blob for blob in blobs.values() if not self.blobs.has(blob)]
         with Writer(self.path, limit) as writer:
@@ -167,7 +170,7 @@ class _Save:
 
             def work(key: str, _cancel: Cancel) -> None:
                 if key in blobs:
-                    self._fetched(blobs[key], sources[key]).close()
+                    self._check(blobs[key], sources[key], layers)
                     return
                 made = image_layout.stream(
                     plan.loadables, open_blob, leave_out=plan.leave_out, documents=plan.documents
@@ -207,8 +210,22 @@ class _Save:
         with self.cancel.abandoned():  # it may wait for another thread's download; `write` cleans up
             file = self._fetched(blob, sources)
         with file:
-            while chunk := file.read(_CHUNK):
-                yield chunk
+            yield from self._read(file)
+
+    def _check(self, blob: Descriptor, sources: Sequence[Reference], layers: Layers) -> None:
+        """Fetch the blob, and unpack it if it is a layer: what was written can be loaded."""
+        with self._fetched(blob, sources) as file:
+            layers.unpack(blob.digest, blob.size, self._read(file))
+        if layers.problems:
+            text = f"images cannot be loaded: {'; '.join(layers.problems)}"
+            hint = "leave them out, or name a source that has other ones (PRIVATE_REGISTRY, REGISTRY_MIRRORS)"
+            self._failed[blob.digest] = BuildError(text, hint=hint)
+            raise self._failed[blob.digest]
+
+    def _read(self, file: IO[bytes]) -> Iterator[bytes]:
+        while chunk := file.read(_CHUNK):
+            self.cancel.sleep(0)
+            yield chunk
 
     def _fetched(self, blob: Descriptor, sources: Sequence[Reference]) -> IO[bytes]:
         """Fetch the blob from the first source that delivers it. By its digest, it is the same everywhere."""
@@ -228,11 +245,28 @@ class _Save:
         raise self._failed[blob.digest]
 
 
+def _layers(plan: Plan) -> Layers:
+    found = Layers()
+    for item in plan.listing.images:
+        for variant in item.variants:
+            found.expect(item.name, variant.layers, variant.diff_ids)
+    return found
+
+
+def _sources(plan: Plan) -> dict[str, tuple[Reference, ...]]:
+    """The sources of each blob: those of all images that have it."""
+    found: dict[str, dict[Reference, None]] = {}
+    for item in plan.images:
+        for digest in item.blobs:
+            found.setdefault(digest, {}).update(dict.fromkeys(item.sources))
+    return {digest: tuple(sources) for digest, sources in found.items()}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verified:
     """A bundle of which every byte was verified.
 
-    A valid delta needs the layers `listing.left_out` of the site. These are unverified.
+    Its images can be loaded. A valid delta needs the layers `listing.left_out` of the site. These are unverified.
     """
 
     path: Path
@@ -245,8 +279,9 @@ def verify(path: Path, settings: Settings, listener: CheckListener) -> Verified:
     """Check every byte of a bundle, without an engine and without a network.
 
     Raises:
-        BadBundle: the file is damaged, cut off, or not a bundle; the message says where, and names the image.
+        BadBundle: the file is damaged, cut off, or not a bundle, or an image cannot be loaded from it; the message says
+            where, and names the image.
     """
     with Archive.open(path) as archive:
-        archive.check(jobs=settings.pulls_at_once, on_progress=listener.on_progress)
+        archive.check(jobs=settings.pulls_at_once, on_progress=listener.on_progress, unpack=True)
         return Verified(path=archive.path, parts=archive.parts, size=archive.size, listing=archive.listing)

@@ -14,7 +14,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from build_lib.errors import EngineError, NoEngine
-from build_lib.registry import connections
+from build_lib.registry import innermost
 from build_lib.settings import Settings
 
 ELSEWHERE = "start it there, or unset DOCKER_HOST and `docker context use default`"
@@ -46,7 +46,7 @@ def connect(settings: Settings) -> Any:
         api = docker.from_env(environment=environment, timeout=_PING_SECONDS, max_pool_size=pool).api
         api.ping()
     except (DockerException, RequestException, ValueError) as error:  # ValueError: of an address that is none
-        raise _no_answer(endpoint(settings), connections.innermost(error.__cause__ or error)) from None
+        raise _no_answer(endpoint(settings), innermost(error.__cause__ or error)) from None
     api.timeout = _SILENCE_SECONDS
     return api
 

@@ -7,6 +7,7 @@ from build_lib.engine.client import Engine
 from build_lib.errors import RegistryError
 from build_lib.reference import Reference, pinned
 from build_lib.registry import INDEXES, Descriptor, Loadable, Manifest, image_layout, matches
+from build_lib.units import shortened
 
 
 class NotLoadable(RegistryError):
@@ -34,7 +35,7 @@ class LoadPlan:
         """
         chosen = choose(top, read, platform or self._platform)
         odd = image_layout.not_for_classic(chosen) if self._classic else ""
-        if not chosen.blobs or odd or any(blob.urls for blob in chosen.blobs):
+        if not chosen.blobs or odd or any(blob.foreign for blob in chosen.blobs):
             raise NotLoadable(f"a load does not take {odd or 'such manifests'}")
         manifests = (chosen,) if self._classic else tuple({each.digest: each for each in (top, chosen)}.values())
         return Loadable(name=pinned(image) or image, manifests=manifests, image=chosen)
@@ -73,7 +74,7 @@ def choose(top: Manifest, read: Callable[[Descriptor], Manifest], platform: str)
         return top
     listed = [item for item in top.manifests if matches(item.platform, platform)]
     if not listed:
-        known = ", ".join(item.platform for item in top.manifests if item.platform) or "none"
+        known = shortened(", ".join(item.platform for item in top.manifests if item.platform)) or "none"
         raise RegistryError(f"it is not available for {platform}, only for {known}")
     return read(listed[0])
 

@@ -16,7 +16,7 @@ from build_lib.job.finding import Finding, Level
 from build_lib.job.finding import bad as _bad
 from build_lib.job.finding import good as _good
 from build_lib.reference import PrivateRegistry, local_names
-from build_lib.registry import Registries, connections, harbor
+from build_lib.registry import Registries, addresses, harbor, proxy_of
 from build_lib.repository import Repository, dependencies, discover, no_services
 from build_lib.settings import Settings, has_secret, set_again, unknown_in_env_file
 from build_lib.transfer import bootstrap
@@ -161,7 +161,7 @@ def _network(repository: Repository | None, held: Collection[str], settings: Set
 
         outcomes = run(dict.fromkeys(hosts, ()), work, jobs=_AT_ONCE)
     found = [finding for outcome in outcomes for finding in outcome.value or ()]
-    asked = {host for host, _ in hosts.values() if not connections.proxy_of(host)}
+    asked = {host for host, _ in hosts.values() if not proxy_of(host)}
     if asked and not any(finding.what == "DNS" for finding in found):
         found.insert(0, _good("DNS", f"resolves {', '.join(sorted(asked))}"))
     return found
@@ -202,9 +202,9 @@ def _host(registries: Registries, what: str, host: str, project: PrivateRegistry
 
 def _unresolved(host: str) -> str:
     """Why the name cannot be resolved; "" if it can, or if a proxy resolves it."""
-    if connections.proxy_of(host):
+    if proxy_of(host):
         return ""
-    name = urlsplit(f"//{connections.api_host(host)}").hostname or host
+    name = urlsplit(f"//{addresses.api_host(host)}").hostname or host
     try:
         socket.getaddrinfo(name, None)
     except OSError as error:
@@ -216,5 +216,5 @@ def _skew(date: str) -> float:
     """How many seconds this machine's clock is ahead of an answer's; 0 if the answer has no date."""
     try:
         return time.time() - parsedate_to_datetime(date).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0

@@ -5,28 +5,41 @@ retried (`retry`), and a blob whose transfer breaks is resumed where it stopped.
 """
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+import re
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
-import requests
+from requests.utils import parse_header_links
 
 from build_lib.errors import BuildError, RegistryError
 from build_lib.graph import Cancel
-from build_lib.reference import Reference
+from build_lib.reference import Reference, is_tag
 from build_lib.registry import retry
+from build_lib.registry.answer import CHUNK, Answer
 from build_lib.registry.blob_store import WrongContent
-from build_lib.registry.manifests import MEDIA_TYPES, Descriptor, Manifest, digest_of, is_sha256
-from build_lib.registry.session import CHUNK, Session, broken
+from build_lib.registry.manifests import (
+    LARGEST,
+    MEDIA_TYPES,
+    Descriptor,
+    InvalidManifest,
+    Manifest,
+    digest_of,
+    is_sha256,
+)
+from build_lib.registry.session import Session
 from build_lib.settings import Settings
 
 T = TypeVar("T")
 
 _ACCEPT = {"Accept": ", ".join(MEDIA_TYPES)}
-_MANIFEST_LIMIT = 4 << 20  # bytes; the specification's recommended limit for a registry
+_MOST_TAGS = 100_000  # of a repository
+_SMALL_DOCUMENT = 1 << 18  # bytes
+_SIZE = re.compile(r"[0-9]{1,15}")  # as Content-Length
 _NO_MOUNT = (401, 403, 404, 405)  # the user may not read the other repository (go-containerregistry#1393)
 _BINARY = {"Content-Type": "application/octet-stream"}
 
@@ -70,6 +83,8 @@ class Registries:
         self.session = Session(settings, connections)
         self.cancel = cancel or Cancel()
         self.tries = settings.tries
+        self._stall_seconds = settings.stall_seconds
+        self._large: dict[str, threading.Lock] = {}  # by host
 
     def __enter__(self) -> Self:
         return self
@@ -91,8 +106,7 @@ class Registries:
         """The manifest with this tag or digest. If `name` is a digest, the bytes are checked against it.
 
         Raises:
-            RegistryError: there is no such manifest, or it does not match its digest.
-            InvalidManifest: the manifest is of no known kind.
+            RegistryError: there is no such manifest, it does not match its digest, or it is of no known kind.
         """
         return self._retried(lambda: self._manifest(place, name))
 
@@ -111,12 +125,19 @@ class Registries:
         Raises:
             RegistryError: the registry cannot be asked, or gives no usable answer.
         """
-        found: list[str] = []
+        found: dict[str, None] = {}
         path = _path(place, "tags/list")
+        deadline = self.deadline(place, "a list of tags")
         while path:
+            deadline.check()
+            known = len(found)
             tags, path = self._retried(partial(self._tags, place, path))
-            found += tags
-        return tuple(dict.fromkeys(found))
+            found |= dict.fromkeys(tags)
+            if len(found) == known:  # the end; or pages that lead to each other
+                break
+            if len(found) > _MOST_TAGS:
+                raise RegistryError(f"{place.host} lists more than {_MOST_TAGS} tags for {place.path}")
+        return tuple(found)
 
     def has_blob(self, place: Reference, digest: str) -> bool:
         """Whether the repository has the blob, by a HEAD request."""
@@ -160,7 +181,11 @@ class Registries:
                 lambda: self._put_blob(place, blob, source, mount or place), lambda error: error is source.gave_up
             )
 
-    def _send(self, method: str, host: str, path: str, **options: Any) -> requests.Response:
+    def deadline(self, place: Reference, what: str) -> retry.Deadline:
+        """The time that a registry has for work of several requests."""
+        return retry.Deadline(place.host, what, self._stall_seconds)
+
+    def _send(self, method: str, host: str, path: str, **options: Any) -> Answer:
         with self.cancel.abandoned():  # a cancelled run does not wait for the response
             return self.session.send(method, host, path, **options)
 
@@ -172,37 +197,54 @@ class Registries:
         path = _path(image, f"manifests/{quote(name, safe=':')}")
         scopes = _scopes(image, "pull")
         answer = self._send("HEAD", image.host, path, scopes=scopes, headers=_ACCEPT, expect=(200, 404))
-        if answer.status_code == 404:
+        if answer.status == 404:
             return None
         digest = answer.headers.get("Docker-Content-Digest", "")
         size = answer.headers.get("Content-Length", "")
-        if not is_sha256(digest) or not size.isdecimal():  # both headers are optional
+        if not is_sha256(digest) or not _SIZE.fullmatch(size):  # both headers are optional
             return self._manifest(image, name).descriptor
         media_type = answer.headers.get("Content-Type", "").partition(";")[0]
         return Descriptor(digest=digest, size=int(size), media_type=media_type)
 
     def _manifest(self, place: Reference, name: str) -> Manifest:
-        path = _path(place, f"manifests/{quote(name, safe=':')}")
-        scopes = _scopes(place, "pull")
-        with self._send("GET", place.host, path, scopes=scopes, headers=_ACCEPT, stream=True) as answer:
-            with broken(place.host):
-                body = answer.raw.read(_MANIFEST_LIMIT + 1, decode_content=True)
-            if len(body) > _MANIFEST_LIMIT:
-                raise RegistryError(f"{place.host}: the manifest {name} is larger than {_MANIFEST_LIMIT} bytes")
-            if is_sha256(name) and digest_of(body) != name:
+        with self._document(place, _path(place, f"manifests/{quote(name, safe=':')}"), (200,), _ACCEPT) as answer:
+            if is_sha256(name) and digest_of(answer.body) != name:
                 raise RegistryError(f"{place.host} sent content that does not match its digest {name}")
-            return Manifest.read(body, answer.headers.get("Content-Type", ""))
+            try:
+                return Manifest.read(answer.body, answer.headers.get("Content-Type", ""))
+            except InvalidManifest as error:
+                reason = error.message
+            # not above: this error would have that one as its context, and with it all that was parsed
+            raise RegistryError(f"{place.host} sent something else as the manifest {name}: {reason}")
 
     def _tags(self, place: Reference, path: str) -> tuple[list[str], str]:
         """One page of tags, and the URL of the next page; "" after the last."""
-        answer = self._send("GET", place.host, path, scopes=_scopes(place, "pull"), expect=(200, 404))
-        if answer.status_code == 404:
-            return [], ""
-        try:
-            tags = [str(tag) for tag in answer.json().get("tags") or ()]
-        except (ValueError, AttributeError, TypeError):
-            raise RegistryError(f"{place.host} did not return a list of tags for {place.path}") from None
-        return tags, answer.links.get("next", {}).get("url", "") if tags else ""
+        with self._document(place, path, (200, 404), {}) as answer:
+            if answer.status == 404:
+                return [], ""
+            try:
+                tags = [tag for tag in answer.json().get("tags") or () if is_tag(tag)]
+            except (ValueError, AttributeError, TypeError):
+                raise RegistryError(f"{place.host} did not return a list of tags for {place.path}") from None
+        links = parse_header_links(answer.headers.get("Link", ""))
+        return tags, next((link.get("url", "") for link in links if link.get("rel") == "next"), "")
+
+    @contextmanager
+    def _document(
+        self, place: Reference, path: str, expect: tuple[int, ...], headers: Mapping[str, str]
+    ) -> Iterator[Answer]:
+        """The answer to a GET, read whole. Large ones of a host are read and parsed one at a time.
+
+        JSON takes up to thirty times its size in memory.
+        """
+        asked = self.session.stream(place.host, path, scopes=_scopes(place, "pull"), expect=expect, headers=headers)
+        with self.cancel.abandoned(), asked as answer:
+            size = answer.headers.get("Content-Length", "")
+            small = _SIZE.fullmatch(size) and int(size) <= _SMALL_DOCUMENT
+            with nullcontext() if small else self._large.setdefault(place.host, threading.Lock()):
+                if answer.status == 200:
+                    answer.read(LARGEST)
+                yield answer
 
     def _put(self, place: Reference, rest: str, headers: dict[str, str], body: bytes) -> None:
         scopes = _scopes(place, "pull,push")
@@ -211,28 +253,33 @@ class Registries:
 
     def _has_blob(self, place: Reference, digest: str) -> bool:
         path, scopes = _path(place, f"blobs/{digest}"), _scopes(place, "pull,push")
-        return self._send("HEAD", place.host, path, scopes=scopes, expect=(200, 404)).status_code == 200
+        return self._send("HEAD", place.host, path, scopes=scopes, expect=(200, 404)).status == 200
 
     def _resumed(self, place: Reference, blob: Descriptor, offset: int) -> Iterator[bytes]:
-        """The bytes from `offset` on. A broken connection counts as a try only if it delivered no bytes."""
+        """The bytes from `offset` on. A broken connection counts as a try unless it delivered a whole chunk."""
         failures = 0
         while offset < blob.size:
+            begun = offset
             try:
                 for chunk in self._stream(place, blob, offset):
-                    offset, failures = offset + len(chunk), 0
+                    offset += len(chunk)
+                    _check_end(place, blob, offset)
                     yield chunk
-                _check_size(place, blob, offset)
+                if offset < blob.size:
+                    raise _ended_early(place, blob, offset)
             except BuildError as error:
-                failures += 1
+                failures = 1 if offset >= begun + CHUNK else failures + 1
                 retry.pause(error, done=failures, tries=self.tries, cancel=self.cancel)
 
     def _stream(self, place: Reference, blob: Descriptor, offset: int) -> Iterator[bytes]:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         path, scopes = _path(place, f"blobs/{blob.digest}"), _scopes(place, "pull")
-        answer = self._send("GET", place.host, path, scopes=scopes, headers=headers, expect=(200, 206), stream=True)
-        skip = offset if answer.status_code == 200 else 0  # no support for ranges: it sends the blob from its beginning
-        with self.cancel.abandoned(), answer, broken(place.host):
-            for chunk in answer.raw.stream(CHUNK, decode_content=False):
+        with (
+            self.cancel.abandoned(),
+            self.session.stream(place.host, path, scopes=scopes, expect=(200, 206), headers=headers) as answer,
+        ):
+            skip = offset if answer.status == 200 else 0  # no ranges there: the blob comes from its beginning
+            for chunk in answer.chunks():
                 self.cancel.sleep(0)
                 if skip < len(chunk):
                     yield chunk[skip:]
@@ -242,15 +289,15 @@ class Registries:
         self, place: Reference, blob: Descriptor, read: Callable[[], Iterable[bytes]], mount: Reference
     ) -> bool:
         answer = self._begin_upload(place, blob, mount)
-        if answer.status_code == 201:
+        if answer.status == 201:
             return True
         location = answer.headers.get("Location", "")
-        url = f"{location}{'&' if urlsplit(location).query else '?'}{urlencode({'digest': blob.digest})}"
+        url = f"{location}{'&' if '?' in location else '?'}{urlencode({'digest': blob.digest})}"
         scopes = _scopes(place, "pull,push")
         self._send("PUT", place.host, url, scopes=scopes, headers=_BINARY, body=read, size=blob.size, expect=(201,))
         return False
 
-    def _begin_upload(self, place: Reference, blob: Descriptor, mount: Reference) -> requests.Response:
+    def _begin_upload(self, place: Reference, blob: Descriptor, mount: Reference) -> Answer:
         path, scopes = _path(place, "blobs/uploads/"), _scopes(place, "pull,push")
         query = urlencode({"mount": blob.digest, "from": mount.path})
         both = scopes if mount.path == place.path else (*scopes, *_scopes(mount, "pull"))
@@ -271,8 +318,10 @@ def _scopes(place: Reference, actions: str) -> tuple[str, ...]:
     return (f"repository:{place.path}:{actions}",)
 
 
-def _check_size(place: Reference, blob: Descriptor, size: int) -> None:
-    if size > blob.size:
+def _check_end(place: Reference, blob: Descriptor, received: int) -> None:
+    if received > blob.size:
         raise RegistryError(f"{place.host} sent more than the {blob.size} bytes of {blob.digest}")
-    if size < blob.size:
-        raise RegistryError(f"{place.host} closed the connection after {size} of {blob.size} bytes of {blob.digest}")
+
+
+def _ended_early(place: Reference, blob: Descriptor, received: int) -> RegistryError:
+    return RegistryError(f"{place.host} closed the connection after {received} of {blob.size} bytes of {blob.digest}")

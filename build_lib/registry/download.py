@@ -25,9 +25,10 @@ class Downloads:
         Raises:
             BuildError: the source does not deliver the blob, or it cannot be written.
         """
+        begun_by_another = self._blobs.partial_size(blob) > 0  # if it is wrong, that is not this source's fault
         return retry.call(
             lambda: self._blobs.fetched(blob, self._reader(source, blob)),
-            tries=self._tries,
+            tries=self._tries + begun_by_another,
             cancel=self._registries.cancel,
             final=lambda error: not isinstance(error, WrongContent),  # the registries' client retries the others
         )

@@ -32,7 +32,7 @@ def check_project(session: Session, registry: PrivateRegistry, *, create: bool) 
     host, project = registry.host, registry.project.partition("/")[0]
     if not project or not _is_harbor(session, host):
         return False
-    status = session.api("HEAD", host, f"{_API}/projects?{urlencode({'project_name': project})}").status_code
+    status = session.api("HEAD", host, f"{_API}/projects?{urlencode({'project_name': project})}").status
     if status != 404:
         return False  # it exists; or this user may not ask, and the push will show
     if not create:
@@ -41,15 +41,15 @@ def check_project(session: Session, registry: PrivateRegistry, *, create: bool) 
             hint=f"create it with --create-project, or at https://{host} (Projects, New Project)",
         )
     answer = session.api("POST", host, f"{_API}/projects", {"project_name": project, "metadata": {"public": "false"}})
-    if answer.status_code != 201:
+    if answer.status != 201:
         raise RegistryError(
-            f"the Harbor at {host} did not create the project {project!r}: {answer.status_code} {answer.reason}",
+            f"the Harbor at {host} did not create the project {project!r}: {answer.status} {answer.reason}",
             hint="ask its administrator to create the project",
-            status=answer.status_code,
+            status=answer.status,
         )
     return True
 
 
 def _is_harbor(session: Session, host: str) -> bool:
     answer = session.api("GET", host, f"{_API}/ping")
-    return answer.status_code == 200 and answer.text.strip().strip('"') == "Pong"
+    return answer.status == 200 and answer.text.strip().strip('"') == "Pong"

@@ -1,27 +1,33 @@
 """Logins to registries: by user name and password, or by tokens (distribution's `token.md` and `oauth.md`)."""
 
+import re
 import threading
 import time
 from dataclasses import dataclass
-from urllib.parse import urlsplit
-from urllib.request import parse_http_list, parse_keqv_list
+from typing import Any
+from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.request import parse_http_list
 
-import requests
 from requests.auth import _basic_auth_str
 
 from build_lib.errors import RegistryError
-from build_lib.registry.connections import Connections, is_loopback, translated
+from build_lib.registry.addresses import api_host, host_name, joined
+from build_lib.registry.answer import Answer
+from build_lib.registry.connections import Connections
 from build_lib.registry.credentials import Credentials, Login
 from build_lib.registry.retry import Hosts
 from build_lib.settings import Settings
+from build_lib.units import shortened
 
 _TOKEN_SECONDS = 60  # the lifetime of a token without `expires_in` (token.md)
+_LONGEST_SECONDS = 24 * 60 * 60  # of a lifetime that is believed
 _RENEW_SECONDS = 10  # before a token expires
 _IN_SETTINGS = "PRIVATE_REGISTRY_USERNAME and PRIVATE_REGISTRY_PASSWORD"
+_TOKEN = re.compile(r"[\x21-\x7e]{1,32768}")  # what a header can carry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Challenge:
+class Challenge:
     """The authentication that a registry requires (WWW-Authenticate)."""
 
     scheme: str  # "basic" or "bearer"
@@ -37,7 +43,7 @@ class Logins:
         self._hosts = hosts
         self._credentials = Credentials(settings)
         self._private_host = settings.private_registry.host if settings.private_registry else ""
-        self._challenges: dict[str, _Challenge] = {}
+        self._challenges: dict[str, Challenge] = {}
         self._tokens: dict[tuple[str, tuple[str, ...]], tuple[str, float]] = {}
         self._lock = threading.Lock()
 
@@ -60,9 +66,9 @@ class Logins:
             return self.basic(host)
         return f"Bearer {self._token(host, challenge, scopes, self._credentials.of(host))}"
 
-    def challenged(self, host: str, scopes: tuple[str, ...], response: requests.Response, sent: str) -> bool:
+    def challenged(self, host: str, scopes: tuple[str, ...], answer: Answer, sent: str) -> bool:
         """Remember the authentication that the host requires. Return whether to send the request again."""
-        found = _parse_challenge(response.headers.get("WWW-Authenticate", ""))
+        found = parse_challenge(answer.headers.get("WWW-Authenticate", ""))
         if found is None:
             return False
         with self._lock:
@@ -83,14 +89,14 @@ class Logins:
             else f"docker login {host}"
         )
 
-    def refused(self, host: str, realm: str, response: requests.Response, login: Login | None) -> RegistryError:
+    def refused(self, host: str, realm: str, answer: Answer, login: Login | None) -> RegistryError:
         """The error for a refused login. It is not tried again for every image: some registries lock users out."""
-        error = _login_refused(host, realm, response, login, self.advice(host))
+        error = _login_refused(host, realm, answer, login, self.advice(host))
         if login is not None and error.status == 401:
             self._hosts.refuse(host, error)
         return error
 
-    def _token(self, host: str, challenge: _Challenge, scopes: tuple[str, ...], login: Login | None) -> str:
+    def _token(self, host: str, challenge: Challenge, scopes: tuple[str, ...], login: Login | None) -> str:
         key = (host, scopes)
         with self._lock:
             token, until = self._tokens.get(key, ("", 0.0))
@@ -102,62 +108,84 @@ class Logins:
         return token
 
     def _ask_for_token(
-        self, host: str, challenge: _Challenge, scopes: tuple[str, ...], login: Login | None
+        self, host: str, challenge: Challenge, scopes: tuple[str, ...], login: Login | None
     ) -> tuple[str, float]:
-        realm = urlsplit(challenge.realm)
-        if (
-            realm.scheme != "https"
-            and login
-            and not (self._connections.may_be_insecure(host) or is_loopback(realm.netloc))
-        ):
-            raise RegistryError(f"{host} asks for the login to be sent to {challenge.realm}, which is not encrypted")
-        with translated(f"cannot get a token from {realm.netloc}", self._hosts, host):
-            response = self._ask_realm(challenge, scopes, login)
-        with response:
-            if response.status_code != 200:
-                raise self.refused(host, realm.netloc, response, login)
-            try:
-                content = response.json()
-                token = content.get("token") or content["access_token"]
-                return str(token), float(content.get("expires_in") or _TOKEN_SECONDS)
-            except (ValueError, KeyError, TypeError, AttributeError):
-                raise RegistryError(f"{realm.netloc} did not issue a token for {host}") from None
+        realm = self._realm(host, challenge)
+        with self._ask_realm(host, realm, challenge.service, scopes, login) as answer:
+            if answer.status != 200:
+                raise self.refused(host, realm.netloc, answer, login)
+            answer.read()
+        try:
+            return parse_token(answer.json())
+        except ValueError:
+            raise RegistryError(f"{realm.netloc} did not issue a token for {host}") from None
 
-    def _ask_realm(self, challenge: _Challenge, scopes: tuple[str, ...], login: Login | None) -> requests.Response:
-        host = urlsplit(challenge.realm).netloc
+    def _realm(self, host: str, challenge: Challenge) -> SplitResult:
+        """The address that issues tokens for a host: an encrypted one, or one on an insecure host itself.
+
+        Raises:
+            RegistryError: it is another address.
+        """
+        insecure = self._connections.may_be_insecure(host)
+        base = urlsplit(f"{'http' if insecure else 'https'}://{api_host(host)}")
+        realm = joined(base.geturl(), challenge.realm)
+        if realm.scheme != "https" and not (insecure and host_name(realm.netloc) == host_name(host)):
+            shown = shortened(challenge.realm)
+            raise RegistryError(f"{host} asks for the login to be sent to {shown}, which is not encrypted")
+        return self._connections.lead(base, challenge.realm)
+
+    def _ask_realm(
+        self, host: str, realm: SplitResult, service: str, scopes: tuple[str, ...], login: Login | None
+    ) -> Answer:
+        what = f"cannot get a token from {realm.netloc}"
         if login and login.identity_token:
             form = {"grant_type": "refresh_token", "refresh_token": login.identity_token, "client_id": "build-lib"}
-            form |= {"service": challenge.service, "scope": " ".join(scopes)}
-            return self._connections.request("POST", host, challenge.realm, data=form)
-        query = [("service", challenge.service)] if challenge.service else []
+            form |= {"service": service, "scope": " ".join(scopes)}
+            return self._connections.request("POST", realm.geturl(), registry=host, what=what, data=form)
+        query = [("service", service)] if service else []
         query += [("scope", scope) for scope in scopes]
+        url = realm._replace(query="&".join(filter(None, (realm.query, urlencode(query))))).geturl()
         header = _basic_auth_str(login.username, login.password) if login else ""
-        return self._connections.request("GET", host, challenge.realm, params=query, header=header)
+        return self._connections.request("GET", url, registry=host, what=what, header=header)
 
 
-def _login_refused(
-    host: str, realm: str, response: requests.Response, login: Login | None, advice: str
-) -> RegistryError:
-    status = response.status_code
-    if status in (401, 403):
+def _login_refused(host: str, realm: str, answer: Answer, login: Login | None, advice: str) -> RegistryError:
+    if answer.status in (401, 403):
         message = f"{host} refused the login as {login.username!r}" if login else f"{host} requires a login"
         return RegistryError(message, hint=advice, status=401)
-    message = f"{realm} did not issue a token for {host}: {status} {response.reason}"
-    return RegistryError(message, status=status, retry_after=retry_after(response))
+    message = f"{realm} did not issue a token for {host}: {answer.status} {answer.reason}"
+    return RegistryError(message, status=answer.status, retry_after=retry_after(answer))
 
 
-def retry_after(response: requests.Response) -> float | None:
+def retry_after(answer: Answer) -> float | None:
     """The value of Retry-After in seconds. Its date form is rare, and ignored."""
-    text = response.headers.get("Retry-After", "")
+    text = answer.headers.get("Retry-After", "")
     return float(text) if text.isascii() and text.isdigit() else None
 
 
-def _parse_challenge(header: str) -> _Challenge | None:
+def parse_challenge(header: str) -> Challenge | None:
     """Parse `Bearer realm="…",service="…"` or `Basic realm="…"`; None if the scheme is not known."""
     scheme, _, rest = header.partition(" ")
     if scheme.lower() not in ("basic", "bearer"):
         return None
-    found = parse_keqv_list([item for item in parse_http_list(rest) if "=" in item])
+    pairs = (item.partition("=") for item in parse_http_list(rest))
+    found = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
     if scheme.lower() == "bearer" and not found.get("realm"):
         return None
-    return _Challenge(scheme=scheme.lower(), realm=found.get("realm", ""), service=found.get("service", ""))
+    return Challenge(scheme=scheme.lower(), realm=found.get("realm", ""), service=found.get("service", ""))
+
+
+def parse_token(content: Any) -> tuple[str, float]:
+    """The token in a token server's answer, and its lifetime in seconds (token.md, oauth.md).
+
+    Raises:
+        ValueError: there is none, or no header could carry it.
+    """
+    try:
+        token = content.get("token") or content["access_token"]
+        seconds = float(content.get("expires_in") or _TOKEN_SECONDS)
+    except (KeyError, TypeError, AttributeError, OverflowError):
+        raise ValueError("no token") from None
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise ValueError("no token")
+    return token, seconds if seconds < _LONGEST_SECONDS else _TOKEN_SECONDS  # also for what is not a number

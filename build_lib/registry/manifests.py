@@ -6,11 +6,12 @@ Docker's image manifest version 2, schema 2. A manifest's bytes are never change
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Self
 
 from build_lib.errors import BuildError
+from build_lib.units import shortened
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -19,6 +20,19 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEXES = (OCI_INDEX, DOCKER_INDEX)
 MANIFESTS = (OCI_MANIFEST, DOCKER_MANIFEST)
 MEDIA_TYPES = (*INDEXES, *MANIFESTS)  # the accepted types; schema 1 is not supported
+IMAGE_CONFIGS = (  # other media types of configs mean artifacts; the last four as Docker's distribution/pull_v2.go
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.container.image.v1+json",
+    "application/octet-stream",
+    "application/json",
+    "text/html",
+    "",
+)
+LARGEST = 4 << 20  # bytes of a manifest, the specification's limit for registries; also of a config
+_FOREIGN = ("foreign", "nondistributable")  # in media types of layers
+_MOST_DESCRIPTORS = 1000  # of an image's layers, or of an index's manifests
+_LARGEST_SIZE = 1 << 50  # bytes of a blob
+_LONGEST_NAME = 255  # characters of a media type or a part of a platform
 
 
 class InvalidManifest(BuildError):
@@ -33,7 +47,7 @@ class Descriptor:
     size: int
     media_type: str
     platform: str = ""  # such as `linux/amd64` or `linux/arm/v7`; "" if it is not given
-    urls: tuple[str, ...] = ()  # where to download a foreign layer, instead of from a registry
+    foreign: bool = False  # a layer that registries do not distribute, because of its license; it has other URLs
 
     @classmethod
     def read(cls, content: Any) -> Self:
@@ -43,14 +57,16 @@ class Descriptor:
             InvalidManifest: a field is missing, or has the wrong type.
         """
         try:
-            digest, size = content["digest"], content["size"]
-            media_type, urls = content.get("mediaType", ""), tuple(content.get("urls") or ())
-            platform = _platform(content.get("platform") or {})
+            digest, size, urls = content["digest"], content["size"], content.get("urls")
+            media_type, platform = content.get("mediaType", ""), _platform(content.get("platform") or {})
         except (KeyError, TypeError, AttributeError):
             raise InvalidManifest("a descriptor has no digest or no size") from None
-        if not isinstance(digest, str) or type(size) is not int or size < 0 or not is_sha256(digest):
-            raise InvalidManifest(f"a descriptor has an invalid digest or size: {digest!r}, {size!r}")
-        return cls(digest=digest, size=size, media_type=str(media_type), platform=platform, urls=urls)
+        if not (isinstance(digest, str) and is_sha256(digest) and type(size) is int and 0 <= size <= _LARGEST_SIZE):
+            raise InvalidManifest(f"a descriptor has an invalid digest or size: {_shown(digest)}, {_shown(size)}")
+        if not _is_name(media_type):
+            raise InvalidManifest(f"a descriptor has an invalid media type: {_shown(media_type)}")
+        foreign = bool(urls) and any(word in media_type for word in _FOREIGN)
+        return cls(digest=digest, size=size, media_type=media_type, platform=platform, foreign=foreign)
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of a descriptor in a manifest, without a platform."""
@@ -73,29 +89,27 @@ class Manifest:
         Raises:
             InvalidManifest: it is neither an index nor a manifest.
         """
-        try:
-            content = json.loads(body)
-        except (ValueError, RecursionError):
-            raise InvalidManifest("a manifest is not JSON") from None
-        if not isinstance(content, dict) or not isinstance(content.get("layers", []), list):
-            raise InvalidManifest("a manifest is not a JSON object with a list of layers")
-        media_type = str(content.get("mediaType") or media_type.partition(";")[0].strip())
+        content = _object(body)
+        media_type = content.get("mediaType") or media_type.partition(";")[0].strip()
         if media_type in INDEXES:
-            found = content.get("manifests")
-            if not isinstance(found, list):
-                raise InvalidManifest("an index has no list of manifests")
-            listed = tuple(Descriptor.read(item) for item in found)
+            listed = _descriptors(content.get("manifests"), "manifests")
             return cls(body=body, media_type=media_type, manifests=listed, blobs=())
         if media_type in MANIFESTS:
-            blobs = tuple(Descriptor.read(item) for item in (content.get("config"), *content.get("layers", ())))
+            layers = _descriptors(content.get("layers", []), "layers")
+            blobs = (Descriptor.read(content.get("config")), *layers)
             return cls(body=body, media_type=media_type, manifests=(), blobs=blobs)
-        raise InvalidManifest(f"manifests of the media type {media_type or 'unknown'!r} are not supported")
+        raise InvalidManifest(f"manifests of the media type {_shown(media_type or 'unknown')} are not supported")
 
     def limited(self, digests: Collection[str]) -> Self:
         """The index with only these manifests. Its bytes change, and with them its digest."""
         content = json.loads(self.body)
         content["manifests"] = [item for item in content["manifests"] if item["digest"] in digests]
         return type(self).read(json.dumps(content, separators=(",", ":")).encode(), self.media_type)
+
+    @property
+    def distributed(self) -> tuple[Descriptor, ...]:
+        """The config and the layers without foreign ones, which registries do not distribute and nothing copies."""
+        return tuple(blob for blob in self.blobs if not blob.foreign)
 
     @property
     def digest(self) -> str:
@@ -124,6 +138,38 @@ def matches(platform: str, wanted: str) -> bool:
     return platform == wanted or platform.startswith(f"{wanted}/")
 
 
-def _platform(content: Mapping[str, Any]) -> str:
-    parts = (content.get("os"), content.get("architecture"), content.get("variant"))
-    return "/".join(str(part) for part in parts if part)
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidManifest("a manifest is not JSON") from None
+    if not isinstance(content, dict):
+        raise InvalidManifest("a manifest is not a JSON object")
+    if "manifests" in content and ("config" in content or "layers" in content):
+        raise InvalidManifest("a manifest is both an index and an image")  # read differently by others: CVE-2021-41190
+    return content
+
+
+def _descriptors(listed: Any, of: str) -> tuple[Descriptor, ...]:
+    if not isinstance(listed, list):
+        raise InvalidManifest(f"a manifest has no list of {of}")
+    if len(listed) > _MOST_DESCRIPTORS:
+        raise InvalidManifest(f"a manifest lists more than {_MOST_DESCRIPTORS} {of}")
+    return tuple(map(Descriptor.read, listed))
+
+
+def _platform(content: Any) -> str:
+    parts = [part for part in map(content.get, ("os", "architecture", "variant")) if part]
+    for part in parts:
+        if not _is_name(part):
+            raise InvalidManifest(f"a descriptor has an invalid platform: {_shown(part)}")
+    return "/".join(parts)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_NAME and value.isprintable()
+
+
+def _shown(value: Any) -> str:
+    """A value for a message. Objects and lists are not shown: they may be nested too deeply for repr."""
+    return shortened(repr(value), 100) if isinstance(value, str | int | float | None) else type(value).__name__

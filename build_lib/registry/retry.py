@@ -3,6 +3,7 @@
 import random
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +18,7 @@ T = TypeVar("T")
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
 _LONGEST_ASKED_SECONDS = 120.0  # if a registry asks for a longer wait, the failure is final
+_STALLS_OF_WORK = 10  # times STALL_SECONDS: the time for work of several requests
 _MAY_PASS = frozenset([408, 425, 429, 500, 502, 503, 504])  # HTTP statuses
 
 
@@ -114,6 +116,24 @@ def pause(error: BuildError, *, done: int, tries: int, cancel: Cancel) -> None:
     if passed is not None:
         passed.append(error)
     cancel.sleep(max(asked, wait_seconds(done)))
+
+
+class Deadline:
+    """The time for work that takes several requests, each of which a slow registry can draw out."""
+
+    def __init__(self, host: str, what: str, stall_seconds: int) -> None:
+        self._seconds = stall_seconds * _STALLS_OF_WORK
+        self._end = time.monotonic() + self._seconds
+        self._host, self._what = host, what
+
+    def check(self) -> None:
+        """Check that there is time left.
+
+        Raises:
+            RegistryError: the work takes too long.
+        """
+        if time.monotonic() > self._end:
+            raise RegistryError(f"{self._host} takes longer than {self._seconds}s for {self._what}")
 
 
 class Hosts:

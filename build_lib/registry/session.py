@@ -8,22 +8,23 @@ thread.
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urljoin, urlsplit
-
-import requests
+from urllib.parse import urlsplit
 
 from build_lib.errors import RegistryError
-from build_lib.registry.connections import Connections, api_host, translated
+from build_lib.registry.addresses import api_host, joined
+from build_lib.registry.answer import Answer
+from build_lib.registry.connections import Connections
 from build_lib.registry.credentials import Login
 from build_lib.registry.login import Logins, retry_after
 from build_lib.registry.retry import Hosts
 from build_lib.settings import Settings
+from build_lib.units import shortened
 
-CHUNK = 1 << 16  # bytes read and sent at once, and the most that a broken connection loses
-_SHOWN = 300  # characters of a response in an error message
+_SHOWN = 300  # bytes of a body that say that https is required
 
 Body = Callable[[], Iterable[bytes]]  # returns the content to send, from its beginning
 
@@ -37,7 +38,6 @@ class _Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body | bytes | None = None
     size: int = 0  # bytes of a body in chunks
-    stream: bool = False
     timeout: float | None = None  # seconds, instead of the session's
 
     @property
@@ -67,7 +67,7 @@ class Session:
 
     def __init__(self, settings: Settings, connections: int) -> None:
         self.hosts = Hosts()
-        self._connections = Connections(settings, connections)
+        self._connections = Connections(settings, connections, self.hosts)
         self._logins = Logins(settings, self._connections, self.hosts)
         self._schemes: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -87,128 +87,140 @@ class Session:
         headers: Mapping[str, str] | None = None,
         body: Body | bytes | None = None,
         size: int = 0,
-        stream: bool = False,
-    ) -> requests.Response:
-        """Send a request, with a login or a token if the registry requires one.
+    ) -> Answer:
+        """Send a request, with a login or a token if the registry requires one, and read the answer, which is small.
 
         `path` is a URL's path and query, or a whole URL from the registry. `scopes` are what a token has to cover, such
-        as `repository:a/b:pull`. With `stream`, the caller closes the response.
+        as `repository:a/b:pull`.
 
         Raises:
-            RegistryError: the status is not one of `expect`, or the request failed.
+            RegistryError: the status is not one of `expect`, the request failed, or the answer is not small.
         """
-        self.hosts.check(host)
-        asked = _Request(method=method, path=path, headers=headers or {}, body=body, size=size, stream=stream)
-        for last in (False, True):
-            header = self._logins.authorization(host, tuple(scopes))
-            response = self._exchange(host, asked, header)
-            if (
-                response.status_code != 401
-                or last
-                or not self._logins.challenged(host, tuple(scopes), response, header)
-            ):
-                break
-            response.close()
-        if response.status_code in expect:
-            return response
-        with response:
-            login = self._logins.of(host)
-            if response.status_code == 401 and header.startswith("Basic"):
-                raise self._logins.refused(host, host, response, login)
-            raise _refusal(method, host, response, self._logins.advice(host))
+        asked = _Request(method=method, path=path, headers=headers or {}, body=body, size=size)
+        with self._ask(host, asked, tuple(scopes), expect) as answer:
+            if answer.status < 300:
+                answer.read()
+            return answer
 
-    def api(self, method: str, host: str, path: str, content: Any = None) -> requests.Response:
+    @contextmanager
+    def stream(
+        self,
+        host: str,
+        path: str,
+        *,
+        scopes: Sequence[str],
+        expect: Sequence[int],
+        headers: Mapping[str, str],
+    ) -> Iterator[Answer]:
+        """Like `send`, for a GET whose answer is read by the caller within the block."""
+        asked = _Request(method="GET", path=path, headers=headers)
+        with self._ask(host, asked, tuple(scopes), expect) as answer:
+            yield answer
+
+    def api(self, method: str, host: str, path: str, content: Any = None) -> Answer:
         """Send a request to a registry's other APIs, by user name and password. Any status is returned."""
         headers = {"Content-Type": "application/json"} if content is not None else {}
         body = json.dumps(content).encode() if content is not None else None
-        return self._exchange(
-            host, _Request(method=method, path=path, headers=headers, body=body), self._logins.basic(host)
-        )
+        asked = _Request(method=method, path=path, headers=headers, body=body)
+        with self._exchange(host, asked, self._logins.basic(host)) as answer:
+            if answer.status < 300:
+                answer.read()
+            return answer
 
     def answers_within(self, host: str, seconds: float) -> bool:
         """Whether the host answers within this time, including the time to connect."""
         began = time.monotonic()
         try:
-            self._exchange(host, _Request(method="GET", path="/v2/", timeout=seconds), "")
+            with self._exchange(host, _Request(method="GET", path="/v2/", timeout=seconds), ""):
+                return time.monotonic() - began < seconds
         except RegistryError:
             return False
-        return time.monotonic() - began < seconds
 
     def login(self, host: str) -> Login | None:
         """The login for the host, or None for anonymous access."""
         return self._logins.of(host)
 
-    def _exchange(self, host: str, asked: _Request, header: str) -> requests.Response:
+    def _ask(self, host: str, asked: _Request, scopes: tuple[str, ...], expect: Sequence[int]) -> Answer:
+        """Send a request, again if the host then says which login it requires."""
+        self.hosts.check(host)
+        header = self._logins.authorization(host, scopes)
+        answer = self._exchange(host, asked, header)
+        if _is_refused(host, answer) and self._logins.challenged(host, scopes, answer, header):
+            header = self._logins.authorization(host, scopes)
+            answer = self._exchange(host, asked, header)
+        if answer.status in expect:
+            return answer
+        with answer:
+            login = self._logins.of(host)
+            if _is_refused(host, answer) and header.startswith("Basic"):
+                raise self._logins.refused(host, host, answer, login)
+            raise _refusal(host, answer, self._logins.advice(host))
+
+    def _exchange(self, host: str, asked: _Request, header: str) -> Answer:
         """Send one request. A host that may be insecure is asked by http, and by https if it requires that."""
         scheme = self._scheme(host)
-        response = self._request(scheme, host, asked, header)
-        if scheme == "https" or not _wants_https(response):
-            return response
-        response.close()
+        answer = self._request(scheme, host, asked, header)
+        if scheme == "https" or not _wants_https(host, answer):
+            return answer
         with self._lock:
             self._schemes[host] = "https"
+        if answer.status < 300:  # it redirected to https, and answered there
+            return answer
         return self._request("https", host, asked, header)
 
-    def _request(self, scheme: str, registry: str, asked: _Request, header: str) -> requests.Response:
-        url = urljoin(f"{scheme}://{api_host(registry)}", asked.path)
-        host = urlsplit(url).netloc
-        elsewhere = host != api_host(registry)
-        if not elsewhere:  # behind a proxy, a registry may assume that it was asked by http
-            url = urlsplit(url)._replace(scheme=scheme).geturl()
-        headers = {"Accept-Encoding": "identity", **asked.headers}
-        options = {"timeout": asked.timeout} if asked.timeout else {}
-        with translated(host, self.hosts, registry):
-            return self._connections.request(
-                asked.method,
-                host,
-                url,
-                header="" if elsewhere else header,
-                headers=headers,
-                data=asked.data,
-                stream=asked.stream,
-                **options,
-            )
+    def _request(self, scheme: str, registry: str, asked: _Request, header: str) -> Answer:
+        base = urlsplit(f"{scheme}://{api_host(registry)}")
+        url = joined(base.geturl(), asked.path)
+        if url.netloc == base.netloc:
+            url = url._replace(scheme=scheme)  # behind a proxy, a registry may assume that it was asked by http
+        else:
+            url, header = self._connections.lead(base, asked.path), ""
+        return self._connections.request(
+            asked.method,
+            url.geturl(),
+            registry=registry,
+            header=header,
+            headers=asked.headers,
+            data=asked.data,
+            timeout=asked.timeout,
+        )
 
     def _scheme(self, host: str) -> str:
         with self._lock:
             return self._schemes.setdefault(host, "http" if self._connections.may_be_insecure(host) else "https")
 
 
-def broken(host: str) -> translated:
-    """Within, failures to read a response are raised as RegistryError."""
-    return translated(host)
+def _is_refused(host: str, answer: Answer) -> bool:
+    """Whether the host itself requires a login. One that it leads to has no say in where the login is sent."""
+    return answer.status == 401 and answer.host == api_host(host)
 
 
-def _wants_https(response: requests.Response) -> bool:
-    """Whether a server requires https instead of http, as Go and nginx say it."""
-    if response.status_code != 400:
-        return False
-    with broken(response.url):
-        return b"HTTPS" in response.content[:_SHOWN]
+def _wants_https(host: str, answer: Answer) -> bool:
+    """Whether a server requires https instead of http: it redirects there, or says it as Go and nginx do."""
+    if answer.url.startswith(f"https://{api_host(host)}/"):
+        return True
+    return answer.status == 400 and b"HTTPS" in answer.body[:_SHOWN]
 
 
-def _refusal(method: str, host: str, response: requests.Response, advice: str) -> RegistryError:
+def _refusal(host: str, answer: Answer, advice: str) -> RegistryError:
     """The error for an answer; if it is about the login, with the advice about that."""
-    status = response.status_code
-    said = _said(response) if method != "HEAD" else ""
-    message = f"{host} answered {status} {response.reason}{': ' + said if said else ''}"
+    said = _said(answer)
+    message = f"{host} answered {answer.status} {answer.reason}{': ' + said if said else ''}"
     hints = {
         401: advice,
         403: f"ask the administrator of {host} for access, or use another login",
         429: f"docker login {host}, or name a mirror with REGISTRY_MIRRORS",
     }
-    failed = f"try again later; the log of {host}, or of a proxy in front of it, says more" if status >= 500 else ""
-    hint = hints.get(status, failed)
-    return RegistryError(message, hint=hint, status=status, retry_after=retry_after(response))
+    failed = f"try again later; the log of {host}, or of a proxy in front of it, says more"
+    hint = hints.get(answer.status, failed if answer.status >= 500 else "")
+    return RegistryError(message, hint=hint, status=answer.status, retry_after=retry_after(answer))
 
 
-def _said(response: requests.Response) -> str:
+def _said(answer: Answer) -> str:
     """A registry's error message (distribution specification, "Error codes"), shortened to one line."""
-    with broken(response.url):
-        text = response.content[: 64 * 1024].decode(errors="replace")
     try:
-        errors = response.json()["errors"]
+        errors = answer.json()["errors"]
         text = "; ".join(f"{item.get('code', '')}: {item.get('message', '')}" for item in errors)
     except (ValueError, KeyError, TypeError, AttributeError):
-        text = "" if "<html" in text.lower() else text
-    return " ".join(text.split())[:_SHOWN]
+        text = "" if "<html" in answer.text.lower() else answer.text
+    return shortened(text)

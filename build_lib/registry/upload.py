@@ -147,8 +147,8 @@ class Uploads:
         if len(siblings) == len(found):
             return
 
-        def work(name: str, _cancel: Cancel) -> list[Manifest]:
-            return list(manifest_tree(siblings[name].places[0], siblings[name].top.digest, self._registries))
+        def work(name: str, _cancel: Cancel) -> tuple[Manifest, ...]:
+            return manifest_tree(siblings[name].places[0], siblings[name].top.digest, self._registries)
 
         for outcome in run(dict.fromkeys(siblings, ()), work, jobs=self._jobs, cancel=self._cancel):
             for manifest in outcome.value or ():  # an image that cannot be read only saves nothing

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO
 
-from build_lib.engine import Engine, LoadPlan, load_plan
+from build_lib.engine import Engine, LoadPlan, NotLoadable, load_plan
 from build_lib.errors import RegistryError
 from build_lib.reference import Reference
-from build_lib.registry import Descriptor, Downloads, Loadable, Manifest, Registries, image_layout
+from build_lib.registry import LARGEST, Descriptor, Downloads, Loadable, Manifest, Registries, image_layout
 
 _CHUNK = 1 << 20
 
@@ -100,6 +100,8 @@ class ContentPull:
         """The lowest layers, as far as some image in the engine begins with the same ones."""
         if not self._classic or not manifest.blobs[1:]:
             return frozenset()
+        if manifest.blobs[0].size > LARGEST:
+            raise NotLoadable("its config is too large")
         with self._downloads.fetch(source, manifest.blobs[0]) as config:
             return self._plan.held(manifest, load_plan.diff_ids_of(config.read()))
 

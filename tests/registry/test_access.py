@@ -354,10 +354,9 @@ def test_a_login_is_never_sent_in_the_clear(
             caught.value.message
             == f"{host} asks for the login to be sent to http://{realm}/token, which is not encrypted"
         )
-        assert tokens.asked == []
-        with client(tmp_path, **trusted) as registries, pytest.raises(RegistryError, match="requires a login"):
+        with client(tmp_path, **trusted) as registries, pytest.raises(RegistryError, match="which is not encrypted"):
             registries.resolve(Reference.parse(f"{host}/p/a:1"))
-        assert [who for _, _, who in tokens.asked] == [""]
+        assert tokens.asked == []
 
 
 def test_a_password_is_not_sent_to_where_a_registry_points(

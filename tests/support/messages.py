@@ -10,7 +10,8 @@ from tests.support.commands import ROOT
 _VARIES = "…"
 _PROBLEMS = {"report", "remark", "_report", "_problem", "Problem", "Refusal"}  # told of a file or a source, not raised
 _ENDS = "problems"  # of console/problems: what a command lacks, in its last line
-_WRAPS = "translated"  # of engine/sdk_errors and registry/connections: what was tried, then the other side's own words
+_WRAPS = "translated"  # of engine/sdk_errors and registry/network: what was tried, then the other side's own words
+_ASKS = "request"  # of registry/connections, which passes `what` on to it
 
 
 def of_the_program() -> dict[str, set[str]]:
@@ -72,6 +73,8 @@ def _name(call: ast.Call) -> str:
 def _said(call: ast.Call, errors: set[str]) -> list[ast.expr]:
     if _name(call) in {*errors, _WRAPS, "__init__", "_end"}:
         return call.args[:1]
+    if _name(call) == _ASKS:
+        return [each.value for each in call.keywords if each.arg == "what"]
     if _name(call) in _PROBLEMS:
         return [*call.args, *(each.value for each in call.keywords if each.arg == "reason")]
     if _name(call) == _ENDS:
@@ -102,7 +105,7 @@ def _texts(node: ast.expr, scope: ast.FunctionDef | ast.Module) -> Iterator[str]
 
 def _line(text: str, call: ast.Call) -> str:
     alone = any(each.arg == "missing" for each in call.keywords)
-    text = text if _name(call) != _WRAPS or alone else f"{text}: {_VARIES}"
+    text = text if _name(call) not in (_WRAPS, _ASKS) or alone else f"{text}: {_VARIES}"
     return re.sub(f"{_VARIES}+", _VARIES, text.partition("\n")[0])
 
 
