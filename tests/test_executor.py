@@ -151,7 +151,7 @@ def test_an_unexpected_error_keeps_its_traceback(call) -> None:  # type: ignore[
 @pytest.mark.parametrize(("number", "word", "code"), [(2, "interrupted", 130), (15, "terminated", 143)])
 def test_the_end_of_a_run_says_what_was_going_on(call, number: int, word: str, code: int) -> None:  # type: ignore[no-untyped-def]
     done = call("boil", "--signal", str(number))
-    hint = f"  next: ./inv boil --signal {number} does the rest\n"
+    hint = f"  next: inv boil --signal {number} does the rest\n"  # no ./inv is beside these tasks
     assert (done.returncode, done.stderr) == (code, f"error: {word} while boiling water\n{hint}")
 
 
