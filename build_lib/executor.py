@@ -41,8 +41,13 @@ class Task(InvokeTask[Callable[..., None]]):
         return options
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Any]:
-        """The flags. Invoke takes one of a list that comes last for given, also if it has no value."""
+        """The flags. Invoke takes one of a list that comes last for given, also if it has no value.
+
+        And it takes the help of the flags out of the task, so that a second call would have none.
+        """
+        help_ = dict(self.help)
         found: list[Any] = super().get_arguments(ignore_unknown_help)
+        self.help = help_
         for argument in found:
             if argument.kind is list:
                 argument.raw_value = None

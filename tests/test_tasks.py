@@ -12,7 +12,7 @@ import tasks
 from tests.support.commands import Inv
 
 _COLLECTION = Collection.from_module(tasks)
-_CONTEXTS = {context.name: context for context in _COLLECTION.to_contexts()}  # once: it takes the help out of tasks
+_CONTEXTS = {context.name: context for context in _COLLECTION.to_contexts()}
 _NAMES = sorted(_COLLECTION.task_names)
 _WIDTH = 60  # columns that `inv --list` has for a line in a terminal of 80
 
@@ -34,6 +34,12 @@ def test_a_task_has_one_short_sentence_and_a_help_for_each_flag(name: str) -> No
     assert len(first) <= _WIDTH
     assert blank == ""
     assert [flag for flag, said in _CONTEXTS[name].help_tuples() if not said] == []
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_its_flags_can_be_asked_for_again(name: str) -> None:
+    [again] = [context for context in _COLLECTION.to_contexts() if context.name == name]
+    assert again.help_tuples() == _CONTEXTS[name].help_tuples()
 
 
 @pytest.mark.parametrize("name", _NAMES)

@@ -28,7 +28,7 @@ from build_lib.errors import BadBundle, BuildError
 from build_lib.registry import digest_of
 from tests.bundle.bundles import archive, bundle, gathered, members, missing, odd, plan
 from tests.support.commands import Inv, inv_command
-from tests.support.images import Made, index, layer, make
+from tests.support.images import Made, index, layer, make, make_zstd
 
 SHARED = layer(shared="shared")
 IMAGES: dict[str, Made] = {
@@ -579,8 +579,7 @@ def test_an_index_is_kept_whole(tmp_path: Path) -> None:
 
 
 def test_what_the_classic_store_does_not_load_is_not_in_the_docker_load_part() -> None:
-    zstd = make([b"\x28\xb5\x2f\xfd" + b"z" * 99], layer_type="application/vnd.oci.image.layer.v1.tar+zstd")
-    planned = plan([gathered("z:1", zstd), gathered("redis:7", IMAGES["redis:7"])])
+    planned = plan([gathered("z:1", make_zstd()), gathered("redis:7", IMAGES["redis:7"])])
     assert [item["RepoTags"] for item in json.loads(planned.documents["manifest.json"])] == [["redis:7"]]
     assert len(json.loads(planned.documents["index.json"])["manifests"]) == 2
     assert [bool(item.not_loaded) for item in planned.listing.images] == [True, False]

@@ -100,7 +100,7 @@ def said(done: "subprocess.CompletedProcess[str]") -> str:
 
 @contextlib.contextmanager
 def small_disk(directory: Path, options: str) -> Iterator[None]:
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", options, "none", str(directory)]
     if subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("nothing can be mounted here")
