@@ -199,9 +199,9 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 
 def tell(error: BuildError) -> None:
     """Print an expected failure on stderr."""
-    from build_lib.console import failure  # noqa: PLC0415  # as above
+    from build_lib.console import last_failure  # noqa: PLC0415  # as above
 
-    failure(error)
+    last_failure(error)
 
 
 def tell_not_run(calls: Sequence[Call]) -> None:

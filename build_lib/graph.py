@@ -213,7 +213,7 @@ class _Run(Generic[R]):
         self.on_start(name)
         self.begun.append(name)
         self.running += 1
-        if self.jobs == 1:
+        if self.jobs == 1 and self.on_tick is None:
             self._do(name)
             return
         thread = threading.Thread(target=self._do, args=(name,), name=name, daemon=True)

@@ -1,6 +1,7 @@
 """Child processes that can be ended together with all processes that they started."""
 
 import contextlib
+import io
 import os
 import re
 import shutil
@@ -8,7 +9,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from build_lib.errors import BuildError
 from build_lib.graph import Cancel
@@ -20,6 +21,13 @@ _GUARDED = 'exec 3<&0 </dev/null; (read -r _ <&3; kill -TERM 0) >/dev/null 2>&1 
 TAIL_LINES = 12  # of a log in an error message
 # BuildKit's excerpt of the Dockerfile. A long step in it would leave no room for the output of the step.
 _EXCERPT = re.compile(r"^-{20}\n(?: *\d+ \|.*\n)+-{20}\n", re.MULTILINE)
+
+
+class Sink(Protocol):
+    """Takes text as it comes."""
+
+    def write(self, text: str, /) -> object:
+        """Take the next piece."""
 
 
 @contextlib.contextmanager
@@ -50,6 +58,16 @@ def run(
 ) -> int:
     """Run a command with all output to `log`, and return its exit code."""
     with started(command, cancel, stdout=log, stderr=subprocess.STDOUT, env=env, cwd=cwd) as process:
+        return process.wait()
+
+
+def read_all(command: Sequence[str], output: Sink, *, cancel: Cancel, env: Mapping[str, str] | None = None) -> int:
+    """Run a command, write all that it prints to `output` as it comes, and return its exit code."""
+    with started(command, cancel, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env) as process:
+        assert process.stdout is not None
+        with io.TextIOWrapper(process.stdout, encoding="utf-8", errors="replace", newline="\n") as lines:
+            for line in lines:
+                output.write(line)
         return process.wait()
 
 

@@ -52,7 +52,7 @@ ONLY_IN = {  # other people's packages
     "dotenv": {"settings"},
     "yaml": {"compose", "image_files"},
     "colorama": {"console"},
-    "tqdm": {"console"},
+    "rich": {"console"},
     "debian": {"hub"},
     "zstandard": {"hub", "bundle"},
     "pysequoia": {"hub"},

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from build_lib.build.builders import CommandLine as CommandLine
     from build_lib.build.records import INTERRUPTED as INTERRUPTED
     from build_lib.build.run import Built as Built
+    from build_lib.build.run import Running as Running
     from build_lib.build.run import build as build
     from build_lib.build.running import to_run as to_run
     from build_lib.build.up_to_date import Check as Check

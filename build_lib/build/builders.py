@@ -9,34 +9,40 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from build_lib.build.output import Form, Output
 from build_lib.build.running import Host
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, BuildFailed, SettingsError
 from build_lib.graph import Cancel
-from build_lib.process import run, tail
+from build_lib.process import read_all
 from build_lib.repository import Service
 from build_lib.settings import Settings
 
 _LAST_WITH_BUILDKIT = 22  # later CLIs leave BuildKit to the buildx plugin
+_FIRST_WITH_RAWJSON = (0, 13)  # of buildx
 _FIRST_WITH_CONTEXTS = 23  # the BuildKit inside Docker 20.10 does not know named contexts
 _GET_BUILDX = "install docker-buildx"
 GET_BUILDKIT = "install docker-buildx (docker.io on Debian 12 and older); ./inv engine-up does so where it can"
 
 
 class Builder(Protocol):
-    """Builds one service; its output goes into the log file."""
+    """Builds one service."""
 
     @property
     def name(self) -> str:
         """The builder's name, for people."""
 
+    @property
+    def form(self) -> Form:
+        """The form of its output."""
+
     def build(
-        self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel, hosts: Sequence[Host] = ()
-    ) -> None:
-        """Build the service's image under its name, while other services run, the hosts.
+        self, service: Service, labels: Mapping[str, str], output: Output, cancel: Cancel, hosts: Sequence[Host] = ()
+    ) -> bool:
+        """Build the service's image under its name, while other services run, the hosts; return whether it is built.
 
         Raises:
-            BuildFailed: the build failed; the message ends with the last lines of the log.
+            BuildFailed: this builder cannot build such a service.
         """
 
 
@@ -50,21 +56,20 @@ class CommandLine:
     contexts: bool  # whether it supports additional build contexts
     secrets: Mapping[str, str]
     pull: bool
+    form: Form
 
     def build(
-        self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel, hosts: Sequence[Host] = ()
-    ) -> None:
+        self, service: Service, labels: Mapping[str, str], output: Output, cancel: Cancel, hosts: Sequence[Host] = ()
+    ) -> bool:
         """See Builder."""
         if not self.contexts:
             _refuse_contexts(service, self.name)
         environment = past_proxies(self.environment, hosts)
-        with _dockerfile(service, log) as path, log.open("w", encoding="utf-8") as file:
+        with _dockerfile(service, output.path) as path:
             pull = ["--pull"] if self.pull and not service.uses_siblings else []
             flags = [*_options(service, labels), *_secrets(self.secrets), *_proxies(environment), *pull]
             command = [*self.command, *flags, *_hosts(hosts), "--file", str(path), str(service.context)]
-            code = run(command, log=file, cancel=cancel, env=environment)
-        if code:
-            raise _failed(service, log)
+            return read_all(command, output, cancel=cancel, env=environment) == 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,10 +80,11 @@ class Classic:
     engine: Engine
     pull: bool = False
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Form = "classic"
 
     def build(
-        self, service: Service, labels: Mapping[str, str], log: Path, cancel: Cancel, hosts: Sequence[Host] = ()
-    ) -> None:
+        self, service: Service, labels: Mapping[str, str], output: Output, cancel: Cancel, hosts: Sequence[Host] = ()
+    ) -> bool:
         """See Builder."""
         _refuse_contexts(service, self.name)
         _refuse_ignore_files(service)
@@ -87,11 +93,11 @@ class Classic:
                 f"{service.dockerfile}:{line}: {feature} needs BuildKit, but only the classic builder is available",
                 hint=GET_BUILDKIT,
             )
-        with _dockerfile(service, log) as path, log.open("w", encoding="utf-8") as file:
+        with _dockerfile(service, output.path) as path:
             try:
                 with cancel.abandoned():  # the engine stops the build once the connection is closed
                     self.engine.streams.build(
-                        log=file,
+                        log=output,
                         cancelled=cancel.requested,
                         path=str(service.context),
                         dockerfile=str(path),
@@ -105,9 +111,9 @@ class Classic:
                         nocache=bool(hosts),  # its cache does not know what a RUN downloaded from them
                     )
             except BuildError as error:
-                file.write(f"\n{error.message}\n")
-                file.flush()
-                raise _failed(service, log) from error
+                output.fail(error.message)
+                return False
+        return True
 
 
 def choose(settings: Settings, engine: Engine, *, pull: bool = False) -> Builder:
@@ -131,10 +137,11 @@ def _buildx(settings: Settings, engine: Engine, *, pull: bool) -> Builder | None
     for program in _programs(settings.environment.get("PATH", "")):
         version = _first_line([program, "buildx", "version"], environment)
         if version:
-            command = (program, "buildx", "--builder", _builder(settings), "build", "--load", "--progress=plain")
+            form: Form = "rawjson" if _number(version.split()[1]) >= _FIRST_WITH_RAWJSON else "plain"
+            command = (program, "buildx", "--builder", _builder(settings), "build", "--load", f"--progress={form}")
             name = f"buildx {version.split()[1]}"
             contexts = int(engine.version().partition(".")[0]) >= _FIRST_WITH_CONTEXTS
-            return _command_line(settings, name, command, contexts=contexts, pull=pull)
+            return _command_line(settings, name, command, form=form, contexts=contexts, pull=pull)
     return None
 
 
@@ -144,7 +151,8 @@ def _buildkit(settings: Settings, _engine: Engine, *, pull: bool) -> Builder | N
         found = re.search(r"version (\d+)\.\S+?,", version)
         if found and int(found[1]) <= _LAST_WITH_BUILDKIT:
             name = f"BuildKit in docker {found[0].split()[1].rstrip(',')}"
-            return _command_line(settings, name, (program, "build", "--progress=plain"), contexts=False, pull=pull)
+            command = (program, "build", "--progress=plain")
+            return _command_line(settings, name, command, form="plain", contexts=False, pull=pull)
     return None
 
 
@@ -155,13 +163,24 @@ def _classic(settings: Settings, engine: Engine, *, pull: bool) -> Builder:
 
 
 def _command_line(
-    settings: Settings, name: str, command: tuple[str, ...], *, contexts: bool, pull: bool
+    settings: Settings, name: str, command: tuple[str, ...], *, form: Form, contexts: bool, pull: bool
 ) -> CommandLine:
     environment = _environment(settings)
     secrets = {secret: _secret_source(secret, text, settings) for secret, text in settings.secrets.items()}
     return CommandLine(
-        name=name, command=command, environment=environment, contexts=contexts, secrets=secrets, pull=pull
+        name=name,
+        command=command,
+        environment=environment,
+        contexts=contexts,
+        secrets=secrets,
+        pull=pull,
+        form=form,
     )
+
+
+def _number(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version such as `v0.13.1+ds1`."""
+    return tuple(map(int, re.findall(r"\d+", version)[:2]))
 
 
 def _secret_source(name: str, text: str, settings: Settings) -> str:
@@ -302,9 +321,3 @@ def proxy_names(environment: Mapping[str, str]) -> list[str]:
     """The variables that name proxies and are set, in upper and lower case."""
     names = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
     return [name for upper in names for name in (upper, upper.lower()) if environment.get(name)]
-
-
-def _failed(service: Service, log: Path) -> BuildFailed:
-    lines = tail(log)
-    last = next((line.strip() for line in reversed(lines.splitlines()) if line.strip()), "the builder printed nothing")
-    return BuildFailed(f"{service.name} cannot be built: {last}\n{lines}", hint=f"the whole log: {log}")

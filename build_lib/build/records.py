@@ -44,11 +44,18 @@ class Records:
         """
         state.write(self._last, {"begun": image, **self.last(), "failed": INTERRUPTED, "failed_at": _now()})
 
-    def write_built(self, context: Context, digest: str | None, image: str, unsure: Sequence[str]) -> None:
+    def seconds(self) -> float | None:
+        """How many seconds the last successful build took; None if that is not known."""
+        found = self.last().get("seconds")
+        return float(found) if isinstance(found, int | float) else None
+
+    def write_built(
+        self, context: Context, digest: str | None, image: str, unsure: Sequence[str], seconds: float
+    ) -> None:
         """Record a successful build; `unsure` are the paths that changed during it."""
         built = {"context": digest, "files": dict(context.files)}
         state.write(self._files, built, compact=True)
-        state.write(self._last, {"image": image, "unsure": list(unsure)})
+        state.write(self._last, {"image": image, "unsure": list(unsure), "seconds": round(seconds, 3)})
 
     def write_failed(self, error: BuildError) -> None:
         """Record a failed build; what is recorded of the existing image, if any, is kept."""

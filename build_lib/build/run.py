@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from build_lib import state
 from build_lib.build.builders import Builder
+from build_lib.build.failure import build_failed
+from build_lib.build.output import Output
 from build_lib.build.records import Records
 from build_lib.build.running import RunningServices
 from build_lib.build.up_to_date import Check, check_again
@@ -34,6 +36,18 @@ class Built:
     unchanged: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Running:
+    """A build that is going on: when it began (time.monotonic), and its output so far.
+
+    `expected` is how many seconds the last successful build took; None if there is no record of one.
+    """
+
+    began: float
+    output: Output
+    expected: float | None
+
+
 def build(
     checks: Mapping[str, Check],
     builder: Builder,
@@ -46,27 +60,73 @@ def build(
     pull: bool = False,
     on_start: Callable[[str], None] = lambda _name: None,
     on_end: Callable[[Outcome[Built]], None] = lambda _outcome: None,
+    on_tick: Callable[[Mapping[str, Running]], None] = lambda _running: None,
     fail_fast: bool = False,
 ) -> list[Outcome[Built]]:
     """Build what is out of date, each service after those it depends on; a failure blocks only its dependents.
 
     `why_missing` says why an image could not be pulled, for the error of a service that needs it. With `pull`, the
-    builder itself pulls base images that are missing or have a newer version.
+    builder itself pulls base images that are missing or have a newer version. `on_tick` is called several times a
+    second, with the builds that are going on, and whenever one ends.
 
     `services` has those that run while others are built, if they are not in `checks`. Before such a service is started,
     `prepare` is called with its name, in another thread; what it raises fails the builds that need the service.
     """
     runnable = {name: check.service for name, check in checks.items()} | dict(services or {})
+    needs = {name: check.service.needs for name, check in checks.items()}
+    with RunningServices(runnable, engine, settings, prepare) as hosts:
+        work = _Work(checks, builder, engine, settings, hosts, None if pull else why_missing)
 
-    def work(name: str, cancel: Cancel) -> Built:
+        def ended(outcome: Outcome[Built]) -> None:
+            on_tick(dict(work.running))  # without it, also if it was the last
+            on_end(outcome)
+
+        return run(
+            needs,
+            work.on,
+            jobs=settings.builds_at_once,
+            on_start=on_start,
+            on_end=ended,
+            on_tick=lambda: on_tick(dict(work.running)),
+            fail_fast=fail_fast,
+            doing=lambda names: f"building {some(names)}",
+        )
+
+
+class _Work:
+    """Builds one service, in a thread of its own. `running` are the builds that are going on, by service."""
+
+    def __init__(
+        self,
+        checks: Mapping[str, Check],
+        builder: Builder,
+        engine: Engine,
+        settings: Settings,
+        hosts: RunningServices,
+        why_missing: Callable[[Reference], str] | None,
+    ) -> None:
+        self.running: dict[str, Running] = {}
+        self._checks = checks
+        self._builder = builder
+        self._engine = engine
+        self._settings = settings
+        self._hosts = hosts
+        self._why_missing = why_missing  # None if the builder pulls images itself
+
+    def on(self, name: str, cancel: Cancel) -> Built:
+        """Build the service, unless it is up to date.
+
+        Raises:
+            BuildError: the build failed.
+        """
         began = time.monotonic()
-        check, before = checks[name], checks[name].rebuilt
+        check, before = self._checks[name], self._checks[name].rebuilt
         if before:
-            check = check_again(check, engine, settings, pull=pull)
+            check = check_again(check, self._engine, self._settings, pull=self._why_missing is None)
         changed: Sequence[str] = ()
         if check.reason:
-            changed = _build_one(check, builder, engine, settings, running, None if pull else why_missing, cancel)
-        _name_as_in_compose(check.service, engine)
+            changed = self._recorded(check, began, cancel)
+        _name_as_in_compose(check.service, self._engine)
         return Built(
             name=name,
             reason=check.reason,
@@ -76,78 +136,57 @@ def build(
             unchanged=() if check.reason else before,
         )
 
-    needs = {name: check.service.needs for name, check in checks.items()}
-    jobs = settings.builds_at_once
-    with RunningServices(runnable, engine, settings, prepare) as running:
-        return run(
-            needs,
-            work,
-            jobs=jobs,
-            on_start=on_start,
-            on_end=on_end,
-            fail_fast=fail_fast,
-            doing=lambda names: f"building {some(names)}",
-        )
+    def _recorded(self, check: Check, began: float, cancel: Cancel) -> Sequence[str]:
+        """Build a service, and return the files of its context that changed during the build.
 
-
-def _build_one(
-    check: Check,
-    builder: Builder,
-    engine: Engine,
-    settings: Settings,
-    running: RunningServices,
-    why_missing: Callable[[Reference], str] | None,
-    cancel: Cancel,
-) -> Sequence[str]:
-    """Build a service, and return the files of its context that changed during the build.
-
-    Raises:
-        BuildError: the build failed. It is recorded, unless the run was cancelled or the engine ended.
-    """
-    records = Records(check.service, settings)
-    records.write_begun(check.image)
-    try:
-        _run_builder(check, builder, settings, running, why_missing, cancel)
-        changed = check.context.changes(records.look(check.patterns))
-    except BuildError as error:
-        if cancel.requested():
+        Raises:
+            BuildError: the build failed. It is recorded, unless the run was cancelled or the engine ended.
+        """
+        records = Records(check.service, self._settings)
+        expected = records.seconds()
+        records.write_begun(check.image)
+        try:
+            self._build(check, began, expected, cancel)
+            changed = check.context.changes(records.look(check.patterns))
+        except BuildError as error:
+            if cancel.requested():
+                raise
+            self._engine.check()
+            records.write_failed(error)
             raise
-        engine.check()
-        records.write_failed(error)
-        raise
-    image = engine.images.by_name().get(check.service.image.canonical)
-    records.write_built(check.context, fingerprint.context(check.parts), image.id if image else "", changed)
-    if image:
-        built_here.remember(image.id, settings)
-    return changed
+        image = self._engine.images.by_name().get(check.service.image.canonical)
+        id, digest = image.id if image else "", fingerprint.context(check.parts)
+        records.write_built(check.context, digest, id, changed, time.monotonic() - began)
+        if image:
+            built_here.remember(image.id, self._settings)
+        return changed
+
+    def _build(self, check: Check, began: float, expected: float | None, cancel: Cancel) -> None:
+        log = self._settings.state_dir / "logs" / f"{check.service.name}.log"
+        with state.writing(log):
+            log.unlink(missing_ok=True)
+        for problem in check.service.wrong_tags:
+            raise BuildFailed(f"{check.service.name} is not built: {problem.reason}")
+        if check.missing and self._why_missing is not None:
+            raise _missing_images(check, self._why_missing)
+        _require_files(check.service)
+        service = check.service if self._why_missing is None else with_images(check.service, check.pins)
+        hosts = self._hosts.hosts(service, cancel)
+        labels = {fingerprint.LABEL: fingerprint.as_label(check.parts)}
+        with state.writing(log), Output(log, self._builder.form) as output:
+            self.running[service.name] = Running(began=began, output=output, expected=expected)
+            try:
+                done = self._builder.build(service, labels, output, cancel, hosts)
+            finally:
+                del self.running[service.name]
+        if not done:
+            raise build_failed(check.service, output, self._settings.project_root)
 
 
 def _name_as_in_compose(service: Service, engine: Engine) -> None:
     """Let `docker compose up` and Dockerfiles find the image by the name in the compose file."""
     if service.in_compose is not None:
         engine.images.tag(str(service.image), service.in_compose)
-
-
-def _run_builder(
-    check: Check,
-    builder: Builder,
-    settings: Settings,
-    running: RunningServices,
-    why_missing: Callable[[Reference], str] | None,
-    cancel: Cancel,
-) -> None:
-    log = settings.state_dir / "logs" / f"{check.service.name}.log"
-    with state.writing(log):
-        log.unlink(missing_ok=True)
-    for problem in check.service.wrong_tags:
-        raise BuildFailed(f"{check.service.name} is not built: {problem.reason}")
-    if check.missing and why_missing is not None:  # else the builder pulls its images itself
-        raise _missing_images(check, why_missing)
-    _require_files(check.service)
-    service = check.service if why_missing is None else with_images(check.service, check.pins)
-    hosts = running.hosts(service, cancel)
-    with state.writing(log):
-        builder.build(service, {fingerprint.LABEL: fingerprint.as_label(check.parts)}, log, cancel, hosts)
 
 
 def _require_files(service: Service) -> None:

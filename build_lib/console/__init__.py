@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from build_lib.console.bundle import SaveReport as SaveReport
     from build_lib.console.output import Console as Console
     from build_lib.console.output import failure as failure
+    from build_lib.console.output import last_failure as last_failure
     from build_lib.console.output import misspelt as misspelt
     from build_lib.console.output import not_run as not_run
     from build_lib.console.output import working_on as working_on

@@ -13,7 +13,8 @@ from build_lib.units import number, seconds, some
 if TYPE_CHECKING:  # as in output
     from collections.abc import Iterable, Mapping, Sequence
 
-    from build_lib.build import Built, Check
+    from build_lib.build import Built, Check, Running
+    from build_lib.errors import BuildError
     from build_lib.graph import Outcome
     from build_lib.hub import Copied
     from build_lib.job import Result
@@ -25,6 +26,7 @@ class BuildReport:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._told: list[BuildError] = []
 
     def step(self, number: int, title: str) -> None:
         """Print the heading of a step of build-all."""
@@ -48,14 +50,22 @@ class BuildReport:
         self._console.line(f"  with {builder}, {jobs} at once")
 
     def on_start(self, name: str) -> None:
-        """Print that the build of a service begins."""
-        self._console.on_start(name)
+        """Print that the build of a service begins, where no line for it is drawn."""
+        if not self._console.draws:
+            self._console.on_start(name)
+
+    def on_tick(self, running: Mapping[str, Running]) -> None:
+        """Show what is being built, and how far it is."""
+        self._console.on_tick(running)
 
     def on_built(self, outcome: Outcome[Built]) -> None:
         """Print how the build of a service ended; print nothing if it was up to date from the beginning."""
         built = outcome.value
         if built is None:
             self._console.line(f"  {outcome.name}: {self._console.bad(_why_not(outcome))}")
+            if outcome.error:
+                self._told.append(outcome.error)
+                failure(outcome.error)
         elif built.reason:
             self._console.line(f"  {outcome.name}: {self._console.good('built')}, {seconds(built.seconds)}")
             if built.changed:
@@ -74,7 +84,8 @@ class BuildReport:
         for outcome in result.outcomes:
             self._console.line(f"  {outcome.name}: {self._ended(outcome)}")
         for error in result.failures:
-            failure(error)
+            if error not in self._told:
+                failure(error)
         if result.report:
             self._console.line(f"report: {self._console.below(result.report)}")
         failed = [outcome.name for outcome in result.outcomes if outcome.error]

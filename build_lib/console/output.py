@@ -8,18 +8,18 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from colorama import Fore, Style, just_fix_windows_console
 
 from build_lib import pipes
-from build_lib.console.progress import Bars
+from build_lib.console.progress import Builds, Downloads, Heartbeat, Region
 from build_lib.errors import BuildError, Refusal, Unavailable
 from build_lib.invocation import as_typed
 
 if TYPE_CHECKING:  # a failure has to be printed without first importing the Docker SDK
+    from build_lib.build import Running
     from build_lib.graph import Outcome
     from build_lib.registry import Progress
     from build_lib.settings import Settings
@@ -38,14 +38,22 @@ class Console:
         self.dry = dry
         self.strict = strict  # whether remarks on the repository's files are errors
         self._stream = sys.stderr if json else sys.stdout
-        self._colored = _colored(self._stream, settings.environment)
+        terminal = _is_terminal(self._stream, settings.environment)
+        self._colored = terminal and not settings.environment.get("NO_COLOR")  # no-color.org
         self._root = settings.project_root
-        self._bars = Bars(self._stream) if self._colored else None
+        region = Region(self._stream, colored=self._colored) if self._stream and terminal else None
+        self._downloads = Downloads(region) if region else None
+        self._builds = Builds(region) if region else None
+        self._heartbeat = Heartbeat()
+
+    @property
+    def draws(self) -> bool:
+        """Whether running work is drawn at the bottom of the terminal."""
+        return self._builds is not None
 
     def line(self, text: str) -> None:
         """Print one line, and flush it, so that it also appears at once in a pipe."""
-        with self._bars.hidden() if self._bars else nullcontext():
-            _print(text, self._stream)
+        _print(text, self._stream)
 
     def step(self, number: int, title: str) -> None:
         """Print the heading of a step of build-all."""
@@ -57,13 +65,23 @@ class Console:
 
     def on_progress(self, progress: Progress) -> None:
         """Draw a progress bar for each image at a terminal; print nothing elsewhere."""
-        if self._bars:
-            self._bars.show(progress)
+        if self._downloads:
+            self._downloads.show(progress)
 
     def end_progress(self) -> None:
         """Remove the bars."""
-        if self._bars:
-            self._bars.close()
+        if self._downloads:
+            self._downloads.close()
+
+    def on_tick(self, running: Mapping[str, Running]) -> None:
+        """Draw a line for each running build at a terminal; elsewhere, print one once a minute."""
+        if self._builds and running:
+            self._builds.show(running)
+        elif self._builds:
+            self._builds.close()
+        else:
+            for line in self._heartbeat.lines(running):
+                self.line(line)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table, with each column as wide as its widest cell."""
@@ -121,12 +139,16 @@ class Console:
 
 
 def failure(error: BuildError) -> None:
-    """Print an expected failure and its hint on stderr, after removing bars that are still drawn."""
-    for bars in Bars.made:
-        bars.close()
+    """Print an expected failure and its hint on stderr."""
     stderr_line(f"error: {error.message}")
     if error.hint:
         next_line(error.hint)
+
+
+def last_failure(error: BuildError) -> None:
+    """Print the failure that ends the run, after removing what is still drawn."""
+    Region.close_all()
+    failure(error)
 
 
 def in_words(result: str, *, dry: bool) -> str:
@@ -184,13 +206,14 @@ def _print(text: str, stream: IO[str] | None) -> None:
     if stream is None:
         return
     try:
-        print(text, file=stream, flush=True)
+        with Region.hidden():
+            print(text, file=stream, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:
         raise pipes.not_written(error) from None
 
 
-def _colored(stream: IO[str] | None, environment: Mapping[str, str]) -> bool:
-    """Return whether to use colours: at a terminal that supports them, unless NO_COLOR is set (no-color.org)."""
-    return bool(stream and stream.isatty()) and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+def _is_terminal(stream: IO[str] | None, environment: Mapping[str, str]) -> bool:
+    """Return whether lines can be drawn again and in colours."""
+    return bool(stream and stream.isatty()) and environment.get("TERM") != "dumb"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from build_lib.dockerfile.reading import external_images as external_images
     from build_lib.dockerfile.reading import read as read
     from build_lib.dockerfile.reading import with_names as with_names
+    from build_lib.dockerfile.steps import line_of_step as line_of_step
     from build_lib.dockerfile.syntax import Problem as Problem
 else:
     __getattr__ = attach(__name__, __file__)

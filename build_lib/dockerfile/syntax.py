@@ -83,6 +83,20 @@ def parse(text: str) -> Syntax:
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where an instruction begins."""
+
+    line: int
+    keyword: str  # lower-case; for an ONBUILD, `onbuild`
+    rest: str
+
+
+def places(text: str) -> list[Place]:
+    """Return the places of all instructions, also of those that name neither an image nor a file."""
+    return list(_Reader(text.removeprefix("\ufeff")).places())
+
+
 def is_list(rest: str) -> bool:
     """Return whether arguments are a JSON list of strings, and thus not shell words."""
     return _json_list(rest) is not None
@@ -144,6 +158,17 @@ class _Reader:
                 self._report(line, refused.reason)
             staged = staged or keyword == "from"
 
+    def places(self) -> Iterator[Place]:
+        """The places of all instructions."""
+        for line, text in self._logical_lines():
+            keyword, rest = _first_word(text)
+            yield Place(line=line, keyword=keyword, rest=rest)
+            if self._may_have_heredoc(keyword, text, rest):
+                self._skip_heredocs(line, text)
+
+    def _may_have_heredoc(self, keyword: str, text: str, rest: str) -> bool:
+        return keyword in _WITH_HEREDOC and "<<" in text and not is_list(rest)
+
     def _report(self, line: int, reason: str) -> None:
         self.problems.append(Problem(line=line, reason=reason))
 
@@ -191,7 +216,7 @@ class _Reader:
         elif keyword not in _KNOWN:
             raise Refused(f"unknown instruction {shortened(keyword.upper())}")
         flags, rest = _flags(rest)
-        heredoc = keyword in _WITH_HEREDOC and "<<" in text and not is_list(rest) and self._skip_heredocs(line, text)
+        heredoc = self._may_have_heredoc(keyword, text, rest) and self._skip_heredocs(line, text)
         return Instruction(line=line, keyword=keyword, flags=flags, rest=rest, heredoc=heredoc, onbuild=onbuild)
 
     def _skip_heredocs(self, line: int, text: str) -> bool:

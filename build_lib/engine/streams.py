@@ -14,6 +14,7 @@ from typing import IO, Any
 from build_lib.engine import tar_stream
 from build_lib.engine.sdk_errors import translated
 from build_lib.errors import EngineError
+from build_lib.process import Sink
 from build_lib.reference import Reference
 from build_lib.registry import Login
 
@@ -94,9 +95,7 @@ class Streams:
             for member in archive:
                 yield member, archive.extractfile(member) if member.isfile() else None
 
-    def build(
-        self, *, log: IO[str] | None = None, cancelled: Callable[[], bool] = lambda: False, **options: Any
-    ) -> str:
+    def build(self, *, log: Sink | None = None, cancelled: Callable[[], bool] = lambda: False, **options: Any) -> str:
         """Build with the classic builder, which every engine has; the new image's id.
 
         `options` are those of the SDK's `build`; what the engine says is written to `log`.
@@ -117,7 +116,7 @@ def _auth_config(login: Login) -> dict[str, str]:
 
 
 def _follow(
-    stream: Iterable[Message], *, log: IO[str] | None = None, cancelled: Callable[[], bool] = lambda: False
+    stream: Iterable[Message], *, log: Sink | None = None, cancelled: Callable[[], bool] = lambda: False
 ) -> str:
     """Read a stream to its end, after an error too, so that its connection is free; the new image's id, or "".
 

@@ -4,10 +4,11 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from os import getpid
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from build_lib import process, state
-from build_lib.build import Built, Check
+from build_lib.build import Built, Check, Running
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, EngineError
 from build_lib.graph import Outcome
@@ -37,6 +38,9 @@ class Listener(Protocol):
 
     def on_start(self, name: str) -> None:
         """A service's build begins."""
+
+    def on_tick(self, running: Mapping[str, Running]) -> None:
+        """Several times a second: the builds that are going on."""
 
     def on_built(self, outcome: Outcome[Built]) -> None:
         """A service's build ended."""
@@ -89,6 +93,10 @@ class Recorder:
         """See Listener."""
         self._times[name] = [self._elapsed()]
         self._listener.on_start(name)
+
+    def on_tick(self, running: Mapping[str, Running]) -> None:
+        """See Listener."""
+        self._listener.on_tick(running)
 
     def on_built(self, outcome: Outcome[Built]) -> None:
         """See Listener."""
@@ -153,7 +161,7 @@ class Recorder:
             "log": str(log.relative_to(self._settings.state_dir)) if times and log.exists() else None,
             "error": error.message.partition("\n")[0] if error else None,
             "hint": as_typed(error.hint) if error else None,
-            "tail": process.tail(log).splitlines() if error and times and log.exists() else [],
+            "tail": _tail(error, log) if error and times and log.exists() else [],
         }
 
     def _elapsed(self) -> float:
@@ -162,6 +170,11 @@ class Recorder:
     def _end_step(self) -> None:
         if self._steps:
             self._steps[-1].setdefault("seconds", round(self._elapsed() - self._steps[-1]["began"], 3))
+
+
+def _tail(error: BuildError, log: Path) -> list[str]:
+    """What the failed instruction printed last, or else the end of the log."""
+    return error.message.splitlines()[1:] or process.tail(log).splitlines()
 
 
 def _failure(error: BuildError) -> dict[str, str]:

@@ -272,6 +272,7 @@ def _build(
         pull=pull,
         on_start=on_start,
         on_end=listener.on_built,
+        on_tick=listener.on_tick,
         fail_fast=fail_fast,
     )
     return Result(outcomes=tuple(outcomes), failures=tuple(item.error for item in outcomes if item.error))

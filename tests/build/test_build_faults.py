@@ -35,12 +35,12 @@ class Site:
     environment: dict[str, str] = field(default_factory=dict)
 
     def inv(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return run_inv(self.project, arguments, {**self._own(), **environment})
+        return run_inv(self.project, arguments, {**self.own(), **environment})
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        return start_inv(self.project, arguments, self._own())
+        return start_inv(self.project, arguments, self.own())
 
-    def _own(self) -> dict[str, str]:
+    def own(self) -> dict[str, str]:
         return {"IMAGE_PREFIX": self.prefix, "IMAGE_TAG": "v1", **self.environment}
 
     def service(self, name: str, *lines: str, on: str = "") -> None:

@@ -1,0 +1,47 @@
+"""Why a build failed: the line of the Dockerfile, the instruction, and what the instruction itself printed last."""
+
+import re
+from pathlib import Path
+
+from build_lib.build.output import Output, Step
+from build_lib.dockerfile import line_of_step
+from build_lib.errors import BuildFailed
+from build_lib.repository import Service
+from build_lib.units import shortened
+
+_BEFORE = re.compile(r"\[[^\]]*\d+/\d+\] |Step \d+/\d+ : ")  # what builders write before an instruction
+_EXIT_CODE = re.compile(r"exit code: (\d+)$|returned a non-zero code: (\d+)$")
+_LAST_WORD = re.compile(r"(?:ERROR: )?(?:failed to solve: )?(?:the build failed: )?")
+_PARSE_LINE = re.compile(r"parse error (?:on )?line (\d+)")
+_INSTRUCTION_LENGTH = 100
+
+
+def build_failed(service: Service, output: Output, root: Path) -> BuildFailed:
+    """The error for a service whose builder ended with this output; paths are relative to `root` where they can be."""
+    step = output.failed
+    line, reason = _of_step(service, step) if step else _of_builder(output)
+    place = _place(service, line, root)
+    why = "\n".join([f"{place}: {reason}", *(step.lines if step else ())])
+    return BuildFailed(f"{service.name} cannot be built: {why}", hint=f"the whole log: {output.path}")
+
+
+def _of_step(service: Service, step: Step) -> tuple[int, str]:
+    instruction = shortened(_BEFORE.sub("", step.name, count=1), _INSTRUCTION_LENGTH)
+    code = _EXIT_CODE.search(step.error)
+    reason = f"exit code {code[1] or code[2]}" if code else shortened(_LAST_WORD.sub("", step.error, count=1))
+    return line_of_step(service.text, step.name), f"{instruction}: {reason}"
+
+
+def _of_builder(output: Output) -> tuple[int, str]:
+    """The line that the builder names, and its last word."""
+    word = shortened(_LAST_WORD.sub("", output.error, count=1)) or "the builder printed nothing"
+    found = _PARSE_LINE.search(word)
+    return int(found[1]) if found else output.line, word
+
+
+def _place(service: Service, line: int, root: Path) -> str:
+    """Where it is; for an inline Dockerfile, where the compose file declares the service."""
+    path = service.origin if service.inline else service.dockerfile
+    shown = path.relative_to(root) if path.is_relative_to(root) else path
+    at = service.line if service.inline else line
+    return f"{shown}:{at}" if at else str(shown)
