@@ -34,6 +34,7 @@ _HELP = {
     "plain": "print only the names of the images, one per line",
     "no_deps": "build only the named services, with the existing images of those they depend on",
     "pull": "let the builder pull newer base images from their registries",
+    "no_cache": "repeat every step, also those that the builder has in its cache",
     "force": "also build services that are up to date",
     "fail_fast": "stop at the first failure",
     "strict": "treat remarks on the repository's files as errors",
@@ -202,7 +203,7 @@ def prefetch(
 
 @task(
     pre=[prefetch],
-    help=_help("tag", "registry", "service", "jobs", "force", "no_deps", "pull", "fail_fast", "strict"),
+    help=_help("tag", "registry", "service", "jobs", "force", "no_deps", "pull", "no_cache", "fail_fast", "strict"),
     iterable=["service"],
 )
 def build(
@@ -214,6 +215,7 @@ def build(
     force: bool = False,
     no_deps: bool = False,
     pull: bool = False,
+    no_cache: bool = False,
     fail_fast: bool = False,
     strict: bool = False,
 ) -> None:
@@ -238,6 +240,7 @@ def build(
             force=force,
             no_deps=no_deps,
             pull=pull,
+            no_cache=no_cache,
             fail_fast=fail_fast,
             dry=console.dry,
         )
@@ -554,6 +557,44 @@ def doctor(ctx: Context, registry: str | None = None, json: bool = False) -> Non
     """
     settings, console = _load(ctx, json=json, registry=registry)
     lib.console.doctor.examined(console, lib.job.doctor.examine(settings))
+
+
+@task(help=_help("tag", "registry", "service", "jobs"), iterable=["service"])
+def watch(
+    ctx: Context,
+    tag: str | None = None,
+    registry: str | None = None,
+    service: Sequence[str] | None = None,
+    jobs: str | None = None,
+) -> None:
+    """Build services again whenever their files are saved.
+
+    Their dependents are built too. Without -s, all services are watched. ^C ends it.
+
+    Examples:
+        inv watch
+        inv watch -s apphub
+    """
+    settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
+    with lib.engine.Engine.connect(settings) as engine:
+        lib.job.watch(service or (), engine, settings, lib.console.WatchReport(console, service or ()))
+
+
+@task(
+    help=_help("service", "tag") | {"follow": "also print what running builds write, until they end"},
+    iterable=["service"],
+)
+def logs(ctx: Context, service: Sequence[str] | None = None, tag: str | None = None, follow: bool = False) -> None:
+    """Print the logs of the last builds.
+
+    Examples:
+        inv logs -s apphub
+        inv logs -s apphub -s slurm-build --follow
+    """
+    settings, console = _load(ctx, tag=tag)
+    repository = lib.repository.discover(settings, expected="services")
+    names = service or lib.job.logs.names(repository, settings)
+    lib.console.logs.logs(console, lib.job.logs.read(repository, names, settings, follow=follow), names)
 
 
 @task(

@@ -19,7 +19,7 @@ from build_lib.errors import BuildError, Incomplete, UsageError
 
 INTERRUPTED = 130  # exit code after ^C: 128 + SIGINT
 TERMINATED = 143
-_SHORT_FLAGS = {"tag": "t", "registry": "r", "service": "s", "jobs": "j", "file": "f"}
+_SHORT_FLAGS = {"tag": "t", "registry": "r", "service": "s", "jobs": "j", "file": "f", "follow": "f"}
 
 
 class Task(InvokeTask[Callable[..., None]]):

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -73,6 +74,29 @@ def read(path: Path) -> Any:
         raise BuildError(f"{path} cannot be read: {error.strerror}", hint=_advice(path, error)) from None
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+
+
+def holder(path: Path) -> str:
+    """The task that holds a lock, as its process wrote it, such as `build (pid 5058)`; "" if that process has ended.
+
+    The lock itself is not asked: whoever tries to get it keeps others from it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
+    found = re.search(r"\(pid (\d+)\)$", text)
+    return text if found and _is_alive(int(found[1])) else ""
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True
 
 
 @contextmanager

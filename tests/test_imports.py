@@ -53,6 +53,7 @@ ONLY_IN = {  # other people's packages
     "yaml": {"compose", "image_files"},
     "colorama": {"console"},
     "rich": {"console"},
+    "watchfiles": {"job"},
     "debian": {"hub"},
     "zstandard": {"hub", "bundle"},
     "pysequoia": {"hub"},

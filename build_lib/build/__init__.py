@@ -18,5 +18,6 @@ if TYPE_CHECKING:
     from build_lib.build.up_to_date import Check as Check
     from build_lib.build.up_to_date import check as check
     from build_lib.build.up_to_date import check_again as check_again
+    from build_lib.build.up_to_date import in_order as in_order
 else:
     __getattr__ = attach(__name__, __file__)

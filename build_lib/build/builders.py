@@ -56,6 +56,7 @@ class CommandLine:
     contexts: bool  # whether it supports additional build contexts
     secrets: Mapping[str, str]
     pull: bool
+    no_cache: bool
     form: Form
 
     def build(
@@ -67,7 +68,8 @@ class CommandLine:
         environment = past_proxies(self.environment, hosts)
         with _dockerfile(service, output.path) as path:
             pull = ["--pull"] if self.pull and not service.uses_siblings else []
-            flags = [*_options(service, labels), *_secrets(self.secrets), *_proxies(environment), *pull]
+            no_cache = ["--no-cache"] if self.no_cache else []
+            flags = [*_options(service, labels), *_secrets(self.secrets), *_proxies(environment), *pull, *no_cache]
             command = [*self.command, *flags, *_hosts(hosts), "--file", str(path), str(service.context)]
             return read_all(command, output, cancel=cancel, env=environment) == 0
 
@@ -79,6 +81,7 @@ class Classic:
     name: str
     engine: Engine
     pull: bool = False
+    no_cache: bool = False
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Form = "classic"
 
@@ -108,7 +111,7 @@ class Classic:
                         pull=self.pull and not service.uses_siblings,
                         labels=dict(labels),
                         extra_hosts={host.name: host.address for host in hosts},
-                        nocache=bool(hosts),  # its cache does not know what a RUN downloaded from them
+                        nocache=self.no_cache or bool(hosts),  # its cache does not know what came from them
                     )
             except BuildError as error:
                 output.fail(error.message)
@@ -116,8 +119,10 @@ class Classic:
         return True
 
 
-def choose(settings: Settings, engine: Engine, *, pull: bool = False) -> Builder:
-    """The best builder available, or the one that `BUILDER_BACKEND` names; with `pull`, it pulls newer base images.
+def choose(settings: Settings, engine: Engine, *, pull: bool = False, no_cache: bool = False) -> Builder:
+    """The best builder available, or the one that `BUILDER_BACKEND` names.
+
+    With `pull`, it pulls newer base images; with `no_cache`, it repeats steps that it has in its cache.
 
     Raises:
         BuildError: the builder that `BUILDER_BACKEND` names is not available.
@@ -125,14 +130,14 @@ def choose(settings: Settings, engine: Engine, *, pull: bool = False) -> Builder
     backends = {"buildx": _buildx, "buildkit": _buildkit, "classic": _classic}
     wanted = settings.builder_backend
     for find in backends.values() if wanted == "auto" else [backends[wanted]]:
-        builder = find(settings, engine, pull=pull)
+        builder = find(settings, engine, pull=pull, no_cache=no_cache)
         if builder is not None:
             return builder
     hint = _GET_BUILDX if wanted == "buildx" else GET_BUILDKIT
     raise BuildError(f"BUILDER_BACKEND is {wanted!r}, but no docker CLI on the PATH supports it", hint=hint)
 
 
-def _buildx(settings: Settings, engine: Engine, *, pull: bool) -> Builder | None:
+def _buildx(settings: Settings, engine: Engine, *, pull: bool, no_cache: bool) -> Builder | None:
     environment = _environment(settings)
     for program in _programs(settings.environment.get("PATH", "")):
         version = _first_line([program, "buildx", "version"], environment)
@@ -141,29 +146,36 @@ def _buildx(settings: Settings, engine: Engine, *, pull: bool) -> Builder | None
             command = (program, "buildx", "--builder", _builder(settings), "build", "--load", f"--progress={form}")
             name = f"buildx {version.split()[1]}"
             contexts = int(engine.version().partition(".")[0]) >= _FIRST_WITH_CONTEXTS
-            return _command_line(settings, name, command, form=form, contexts=contexts, pull=pull)
+            return _command_line(settings, name, command, form=form, contexts=contexts, pull=pull, no_cache=no_cache)
     return None
 
 
-def _buildkit(settings: Settings, _engine: Engine, *, pull: bool) -> Builder | None:
+def _buildkit(settings: Settings, _engine: Engine, *, pull: bool, no_cache: bool) -> Builder | None:
     for program in _programs(settings.environment.get("PATH", "")):
         version = _first_line([program, "--version"], _environment(settings))
         found = re.search(r"version (\d+)\.\S+?,", version)
         if found and int(found[1]) <= _LAST_WITH_BUILDKIT:
             name = f"BuildKit in docker {found[0].split()[1].rstrip(',')}"
             command = (program, "build", "--progress=plain")
-            return _command_line(settings, name, command, form="plain", contexts=False, pull=pull)
+            return _command_line(settings, name, command, form="plain", contexts=False, pull=pull, no_cache=no_cache)
     return None
 
 
-def _classic(settings: Settings, engine: Engine, *, pull: bool) -> Builder:
+def _classic(settings: Settings, engine: Engine, *, pull: bool, no_cache: bool) -> Builder:
     environment = settings.environment
     proxies = {name: environment[name] for name in proxy_names(environment)}
-    return Classic(name="classic builder", engine=engine, pull=pull, proxies=proxies)
+    return Classic(name="classic builder", engine=engine, pull=pull, no_cache=no_cache, proxies=proxies)
 
 
 def _command_line(
-    settings: Settings, name: str, command: tuple[str, ...], *, form: Form, contexts: bool, pull: bool
+    settings: Settings,
+    name: str,
+    command: tuple[str, ...],
+    *,
+    form: Form,
+    contexts: bool,
+    pull: bool,
+    no_cache: bool,
 ) -> CommandLine:
     environment = _environment(settings)
     secrets = {secret: _secret_source(secret, text, settings) for secret, text in settings.secrets.items()}
@@ -174,6 +186,7 @@ def _command_line(
         contexts=contexts,
         secrets=secrets,
         pull=pull,
+        no_cache=no_cache,
         form=form,
     )
 

@@ -11,7 +11,10 @@ from build_lib.units import shortened
 
 _BEFORE = re.compile(r"\[[^\]]*\d+/\d+\] |Step \d+/\d+ : ")  # what builders write before an instruction
 _EXIT_CODE = re.compile(r"exit code: (\d+)$|returned a non-zero code: (\d+)$")
-_LAST_WORD = re.compile(r"(?:ERROR: )?(?:failed to solve: )?(?:the build failed: )?")
+_LAST_WORD = re.compile(
+    r"(?:ERROR: )?(?:failed to solve(?: with frontend [\w.]+)?: )?(?:failed to create LLB definition: )?"
+    r"(?:the build failed: )?"
+)
 _PARSE_LINE = re.compile(r"parse error (?:on )?line (\d+)")
 _INSTRUCTION_LENGTH = 100
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
+from types import MappingProxyType
 from typing import Any
 
 from build_lib.build.inputs import Held, Inputs, Reader
@@ -50,23 +51,28 @@ def check(
     engine: Engine,
     settings: Settings,
     *,
-    forced: Collection[str] = (),
+    forced: Mapping[str, str] = MappingProxyType({}),
     pull: bool = False,
 ) -> dict[str, Check]:
     """Compare each service with its existing image; the result is in the order of `services`.
 
-    Everything that a service depends on must be in `services`. Those that are `forced` are always built. With `pull`,
-    the builder may use newer base images than the engine has.
+    Everything that a service depends on must be in `services`. Those that are `forced` are always built, for the
+    given reason. With `pull`, the builder may use newer base images than the engine has.
     """
     held = Held(engine)
     checks: dict[str, Check] = {}
-    for name in TopologicalSorter({name: service.needs for name, service in services.items()}).static_order():
+    for name in in_order(services):
         service = services[name]
         siblings = {need: services[need].image for need in service.needs}
         rebuilt = tuple(need for need in service.needs if checks[need].reason)
         reader = Reader(service, siblings, rebuilt, held, Records(service, settings), contexts={})
-        checks[name] = _check(reader, why="--force" if name in forced else "", pull=pull)
+        checks[name] = _check(reader, why=forced.get(name, ""), pull=pull)
     return {name: checks[name] for name in services}
+
+
+def in_order(services: Mapping[str, Service]) -> list[str]:
+    """Return the names of the services, each after those that it depends on."""
+    return list(TopologicalSorter({name: service.needs for name, service in services.items()}).static_order())
 
 
 def check_again(

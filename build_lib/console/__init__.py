@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from build_lib.console import clean as clean
     from build_lib.console import doctor as doctor
     from build_lib.console import init as init
+    from build_lib.console import logs as logs
     from build_lib.console import machine as machine
     from build_lib.console import mirrors as mirrors
     from build_lib.console import overview as overview
@@ -33,5 +34,6 @@ if TYPE_CHECKING:
     from build_lib.console.prefetch import PrefetchReport as PrefetchReport
     from build_lib.console.push import DepsPushReport as DepsPushReport
     from build_lib.console.push import PushReport as PushReport
+    from build_lib.console.watch import WatchReport as WatchReport
 else:
     __getattr__ = attach(__name__, __file__)

@@ -83,9 +83,7 @@ class BuildReport:
         """
         for outcome in result.outcomes:
             self._console.line(f"  {outcome.name}: {self._ended(outcome)}")
-        for error in result.failures:
-            if error not in self._told:
-                failure(error)
+        self.failures(result)
         if result.report:
             self._console.line(f"report: {self._console.below(result.report)}")
         failed = [outcome.name for outcome in result.outcomes if outcome.error]
@@ -101,6 +99,12 @@ class BuildReport:
                 f"{number(others, 'failure')} after the builds, see above" if others else "",
             ),
         )
+
+    def failures(self, result: Result) -> None:
+        """Print the failures that were not printed during the build."""
+        for error in result.failures:
+            if error not in self._told:
+                failure(error)
 
     def _ended(self, outcome: Outcome[Built]) -> str:
         if outcome.value is None:

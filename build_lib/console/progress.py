@@ -49,9 +49,7 @@ class Region:
 
         console = Console(file=self._stream, force_terminal=True, no_color=not self._colored, highlight=False)
         atexit.register(self.close)  # the cursor is hidden until then
-        live = Live(
-            console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-        )
+        live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
         live.start()
         return live
 

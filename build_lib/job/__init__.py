@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from build_lib.job import clean as clean
     from build_lib.job import doctor as doctor
     from build_lib.job import init as init
+    from build_lib.job import logs as logs
     from build_lib.job.clean import Leftover as Leftover
     from build_lib.job.finding import Finding as Finding
     from build_lib.job.init import Initialized as Initialized
@@ -21,5 +22,6 @@ if TYPE_CHECKING:
     from build_lib.job.steps import build_all as build_all
     from build_lib.job.steps import check as check
     from build_lib.job.steps import push as push
+    from build_lib.job.watch import watch as watch
 else:
     __getattr__ = attach(__name__, __file__)

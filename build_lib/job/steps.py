@@ -52,12 +52,14 @@ def build(
     force: bool = False,
     no_deps: bool = False,
     pull: bool = False,
+    no_cache: bool = False,
     fail_fast: bool = False,
     dry: bool = False,
 ) -> Result:
-    """Build the named services and what they depend on; with `dry`, only say which would be built, and why.
+    """Build the named services, by default all, and what they depend on; with `dry`, only say which would be built.
 
-    With `no_deps`, only the named services are built; with `pull`, the builder pulls base images itself.
+    With `force`, the named services are built also if they are up to date. With `no_deps`, only they are built. With
+    `pull`, the builder pulls base images itself; with `no_cache`, it repeats every step.
 
     Raises:
         BuildError: there is no such service; a hub cannot be built as `APPHUB_MODE` says; or, with `no_deps`, a service
@@ -65,7 +67,9 @@ def build(
     """
     chosen = repository.chosen(names)
     packages.require_modes(chosen, repository, settings)
-    checks = building.check(chosen, engine, settings, forced=names if force or pull else (), pull=pull)
+    why = "--no-cache" if no_cache else "--pull" if pull else "--force" if force else ""
+    forced = dict.fromkeys(names or chosen, why) if why else {}
+    checks = building.check(chosen, engine, settings, forced=forced, pull=pull)
     if no_deps and names:
         checks = _alone(checks, names, engine, settings, pull=pull)
     if dry:
@@ -75,7 +79,9 @@ def build(
     def work(recorder: Recorder) -> Result:
         recorder.checked(checks)
         early: dict[str, Copied] = {}
-        result = _build(checks, repository, engine, settings, recorder, early, fail_fast=fail_fast, pull=pull)
+        result = _build(
+            checks, repository, engine, settings, recorder, early, fail_fast=fail_fast, pull=pull, no_cache=no_cache
+        )
         for copied in early.values():
             recorder.line(f"  {copied.summary}")
         return replace(result, packages="; ".join(copied.summary for copied in early.values()))
@@ -91,7 +97,7 @@ def _recorded(
     Raises:
         BuildError: another build is running in this repository; or the work could not be continued.
     """
-    with state.lock(settings.state_dir / "build.lock", command):
+    with state.lock(settings.build_lock, command):
         recorder = Recorder(listener, command, engine, settings)
         try:
             result = work(recorder)
@@ -186,7 +192,7 @@ def build_all(
 
     def check(listener: Listener) -> dict[str, Check]:
         listener.step(1, "check build state")
-        forced = tuple(repository.services) if force else ()
+        forced = dict.fromkeys(repository.services, "--force") if force else {}
         checks = building.check(repository.services, engine, settings, forced=forced)
         listener.checked(checks)
         return checks
@@ -241,10 +247,11 @@ def _build(
     *,
     fail_fast: bool,
     pull: bool = False,
+    no_cache: bool = False,
 ) -> Result:
     """Build; `early` gets the copies into hubs that had to run meanwhile, by the hubs' names."""
     if any(check.reason for check in checks.values()):
-        builder = builders.choose(settings, engine, pull=pull)
+        builder = builders.choose(settings, engine, pull=pull, no_cache=no_cache)
         listener.building(builder.name, settings.builds_at_once)
     else:
         builder = builders.Classic(name="none", engine=engine)

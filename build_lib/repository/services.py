@@ -39,9 +39,7 @@ class Repository:
         Raises:
             BuildError: there is no such service; with the problem that prevents it, or with similar names.
         """
-        for name in names:
-            if name not in self.services:
-                raise self._missing(name)
+        self.require(names)
         wanted = set(names or self.services)
         queue = list(wanted)
         while queue:
@@ -49,6 +47,16 @@ class Repository:
             wanted |= new
             queue += new
         return {name: service for name, service in self.services.items() if name in wanted}
+
+    def require(self, names: Sequence[str]) -> None:
+        """Check that there are services of these names.
+
+        Raises:
+            BuildError: there is no such service; with the problem that prevents it, or with similar names.
+        """
+        for name in names:
+            if name not in self.services:
+                raise self._missing(name)
 
     def _missing(self, name: str) -> BuildError:
         for problem in self.problems:

@@ -196,6 +196,11 @@ class Settings:
         return self.private_registry
 
     @property
+    def build_lock(self) -> Path:
+        """The file that a process locks while it builds in the repository."""
+        return self.state_dir / "build.lock"
+
+    @property
     def state_dir(self) -> Path:
         """The directory of the program's own files: logs, records, locks. It may not exist yet.
 

@@ -51,6 +51,30 @@ def test_only_what_changed_and_what_stands_on_it_is_built_again(
     assert inv("build-all", **two).stdout.count("up to date") == 6
 
 
+def test_without_a_name_force_builds_all_again(two: dict[str, str], inv: Inv) -> None:
+    assert inv("build", **two).returncode == 0
+    done = inv("build", "--force", **two)
+    assert "app: out of date: --force" in done.stdout
+    assert "base: out of date: --force" in done.stdout
+
+
+def test_no_cache_repeats_every_step(
+    two: dict[str, str], backend: dict[str, str], project: Path, inv: Inv, tiny: str, engine: Engine, prefix: str
+) -> None:
+    needs(project, "base", tiny, "RUN cat /proc/sys/kernel/random/uuid >/once")
+    environment = {**two, **backend}
+
+    def once(*flags: str) -> str:
+        assert inv("build", "-s", "base", *flags, **environment).returncode == 0
+        return content(engine, f"{prefix}base:v1", "/once")
+
+    first = once()
+    assert once("--force") == first, "from the cache"
+    assert once("--no-cache") != first
+    done = inv("--dry", "build", "-s", "base", "--no-cache", **environment)
+    assert "base: out of date: --no-cache" in done.stdout
+
+
 def test_force_builds_the_named_service_again(two: dict[str, str], inv: Inv) -> None:
     assert inv("build-all", **two).returncode == 0
     done = inv("build", "-s", "app", "--force", **two)

@@ -85,7 +85,10 @@ HARMLESS: dict[str, tuple[str, Lie]] = {
     "a manifest in chunks of a byte": ("manifest", in_chunks(1)),
     "layers in chunks": ("layer", in_chunks(1000)),
     "layers that take longer than STALL_SECONDS": ("layer", in_chunks(1 << 14, 0.1)),
-    "a HEAD with a length too long to count": ("head", sends(head("200 OK", "Connection: close", "Content-Length: " + "9" * 5000))),
+    "a HEAD with a length too long to count": (
+        "head",
+        sends(head("200 OK", "Connection: close", "Content-Length: " + "9" * 5000)),
+    ),
     "a HEAD with a coding": ("head", says("200 OK", b"", "Content-Encoding: gzip", "Docker-Content-Digest: sha256:x")),
     "a coding that is none": ("manifest", gives(MANIFEST, coding="identity")),
     "a token for ever": ("token", says("200 OK", '{"access_token": "a", "expires_in": 1e99}')),
