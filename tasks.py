@@ -10,14 +10,13 @@ from invoke.context import Context
 from invoke.tasks import Task as InvokeTask
 
 import build_lib as lib
-from build_lib.executor import Task, task
+from build_lib.executor import REPOSITORY_KEY, Task, task
 
 if TYPE_CHECKING:
     from build_lib.console import Console
     from build_lib.settings import Settings
 
 ROOT = Path(__file__).resolve().parent
-_ROOT_KEY = "build_lib_root"  # invoke's configuration key for the repository whose tasks these are
 _HELP = {
     "tag": "the release, such as v0.3.6-dev (IMAGE_TAG)",
     "registry": "your own registry, host[:port]/project (PRIVATE_REGISTRY)",
@@ -60,8 +59,8 @@ def _load(
 
 def _root(ctx: Context) -> Path:
     """The repository of the tasks.py that invoke loaded; for build-lib's own, the repository that it is called from."""
-    of_tasks = Path(ctx.config.get(_ROOT_KEY) or ctx.get("tasks_directory") or ROOT).resolve()
-    root = of_tasks if of_tasks != ROOT else lib.settings.worked_on(ROOT)
+    of_tasks = Path(ctx.config.get(REPOSITORY_KEY) or ctx.get("tasks_directory") or ROOT).resolve()
+    root = lib.settings.worked_on(of_tasks)
     if root != of_tasks:
         lib.console.working_on(root)
     return root
@@ -692,5 +691,5 @@ def collection(file: str, *own: InvokeTask[Callable[..., Any]]) -> Collection:
     """
     left_out = (test, lint, bench)
     found = Collection(*(item for item in globals().values() if isinstance(item, Task) and item not in left_out), *own)
-    found.configure({_ROOT_KEY: str(Path(file).resolve().parent)})
+    found.configure({REPOSITORY_KEY: str(Path(file).resolve().parent)})
     return found

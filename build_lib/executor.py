@@ -19,6 +19,7 @@ from build_lib.errors import BuildError, Incomplete, UsageError
 
 INTERRUPTED = 130  # exit code after ^C: 128 + SIGINT
 TERMINATED = 143
+REPOSITORY_KEY = "build_lib_root"  # invoke's configuration key for the repository whose tasks these are
 _SHORT_FLAGS = {"tag": "t", "registry": "r", "service": "s", "jobs": "j", "file": "f", "follow": "f"}
 
 

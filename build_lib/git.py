@@ -1,4 +1,4 @@
-"""What git knows about a directory: the top of its repository, its files, its newest tag, where it was cloned from."""
+"""What git knows about a directory: the top of its repository, its files, its tags, where it was cloned from."""
 
 import os
 import subprocess
@@ -49,6 +49,11 @@ def newest_tag(directory: Path, environ: Mapping[str, str]) -> tuple[str, int] |
         return None
     tag, later, _ = answer.rsplit("-", 2)
     return tag, int(later)
+
+
+def tags(directory: Path, environ: Mapping[str, str]) -> list[str]:
+    """Return all tags, the newest first."""
+    return _text(directory, ["tag", "--list", "--sort=-creatordate"], environ).splitlines()
 
 
 def origin(directory: Path, environ: Mapping[str, str]) -> str:

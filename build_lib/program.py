@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from invoke.exceptions import Exit, ParseError, UnknownFileType
 from invoke.parser import Parser, ParseResult
@@ -15,7 +15,10 @@ from invoke.program import Program as InvokeProgram
 
 from build_lib import invocation, pipes
 from build_lib.errors import BuildError, UsageError, nearest
-from build_lib.executor import Executor, tell
+from build_lib.executor import REPOSITORY_KEY, Executor, tell
+
+if TYPE_CHECKING:
+    from build_lib.settings import Settings
 
 
 class Program(InvokeProgram):
@@ -50,6 +53,13 @@ class Program(InvokeProgram):
 
             command_line.check_own_flags(self.argv[1:], self.initial_context)
         super().parse_core_args()
+        shell = self.args["print-completion-script"].value
+        if shell:
+            from build_lib import completion  # noqa: PLC0415  # as above
+
+            root = self.args["search-root"].value if "search-root" in self.args else None
+            sys.stdout.write(completion.script(shell, Path(root or ".").resolve() / "inv"))
+            raise Exit
 
     def _make_parser(self) -> Parser:
         """The parser, which checks the words unless they are to be completed."""
@@ -61,6 +71,8 @@ class Program(InvokeProgram):
 
     def parse_cleanup(self) -> None:
         """See invoke. `--help` and `--list` take names, which have to exist."""
+        if self.args.complete.value:
+            self._complete()
         task, group = self.args.help.value, self.args.list.value
         if isinstance(task, str) and task not in self.parser.contexts:
             hint = nearest(task, self.parser.contexts) or "./inv --list shows the tasks"
@@ -68,6 +80,21 @@ class Program(InvokeProgram):
         if isinstance(group, str) and not _has_group(self.collection, group):
             raise UsageError(f"there is no group of tasks {group!r}", hint="./inv --list shows all tasks")
         super().parse_cleanup()
+
+    def _complete(self) -> NoReturn:
+        """Print what may stand at the cursor: nothing for any file. The exit code is 1 if nothing fits there."""
+        from build_lib import completion  # noqa: PLC0415  # only for completion
+
+        found = completion.candidates(self.core.remainder, self.parser.contexts, self.initial_context, self._settings)
+        sys.stdout.writelines(f"{word}\n" for word in found.words)
+        raise Exit(code=0 if found.any_fits else 1)
+
+    def _settings(self, task: str) -> "Settings":
+        """The settings of the repository that a task works on."""
+        from build_lib.settings import Settings, worked_on  # noqa: PLC0415  # as above
+
+        of_tasks = self.collection.configuration(task or None).get(REPOSITORY_KEY)
+        return Settings.load(worked_on(Path(of_tasks or self.collection.loaded_from or ".").resolve()))
 
     def update_config(self, merge: bool = True) -> None:
         """See invoke. A config file that is named has to exist."""

@@ -43,12 +43,13 @@ MAY_IMPORT: dict[str, set[str]] = {  # besides TOP
     "hub": {"repository", "engine"},
     "transfer": {"repository", "registry", "engine", "machine"},
     "job": {"repository", "registry", "engine", "machine", "transfer", "build", "hub", "page"},
+    "completion": {"repository", "registry", "machine"},
     "console": {"compose", "repository", "registry", "machine", "transfer", "bundle", "build", "hub", "job"},
 }
 ONLY_IN = {  # other people's packages
     "docker": {"engine", "registry/credentials"},
     "requests": {"engine", "registry"},
-    "invoke": {"executor", "tasks", "command_line", "program"},
+    "invoke": {"executor", "tasks", "command_line", "program", "completion"},
     "dotenv": {"settings"},
     "yaml": {"compose", "image_files"},
     "colorama": {"console"},

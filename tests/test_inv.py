@@ -2,32 +2,14 @@
 
 import os
 import re
-import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from build_lib.settings import Settings
 from tests.support.commands import ROOT
-from tests.support.engines import install
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The project as far as the wrapper needs it, with an environment that has been made."""
-    top = tmp_path / "a project"
-    top.mkdir()
-    for name in ("inv", "tasks.py", "invoke.yaml", "pyproject.toml"):
-        shutil.copy(ROOT / name, top / name)
-    (top / "build_lib").symlink_to(ROOT / "build_lib")
-    (top / ".venv/bin").mkdir(parents=True)
-    (top / ".venv/bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    (top / ".venv/bin/python").chmod(0o755)
-    shutil.copy(top / "pyproject.toml", top / ".venv/installed-pyproject.toml")
-    return top
+from tests.support.shells import shell
 
 
 def run(script: Path | str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -49,26 +31,11 @@ def test_it_works_through_symbolic_links(copy: Path, tmp_path: Path) -> None:
     assert "build-all" in run(tmp_path / "far", tmp_path).stdout
 
 
-def test_one_line_sets_up_tab_completion_in_bash(copy: Path) -> None:
-    line = "complete_words() { COMP_WORDS=(./inv build); _complete_invoke ./inv build; echo ${COMPREPLY[*]}; }"
-    script = f'eval "$(./inv --print-completion-script bash)"; {line}; complete_words; complete -p inv'
-    done = subprocess.run(["bash", "-euc", script], cwd=copy, capture_output=True, text=True, check=False)
-    assert done.stdout.splitlines()[0].split() == ["build", "build-all"], done.stderr
-    assert "-F _complete_invoke inv" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("shell", "script"),
-    [
-        ("fish", "./inv --print-completion-script fish | source; complete --do-complete './inv build'"),
-        ("zsh", 'eval "$(./inv --print-completion-script zsh)"; words="inv build"; _complete_invoke; print -l $reply'),
-    ],
-)
-def test_and_in_other_shells(shell: str, script: str, copy: Path) -> None:
-    install(shell, shell, Settings.load(copy, environ=dict(os.environ)))
-    done = subprocess.run([shell, "-c", script], cwd=copy, capture_output=True, text=True, check=False)
-    found = [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
-    assert {"build", "build-all"} <= set(found), done.stdout + done.stderr
+def test_before_the_first_use_completion_installs_nothing(copy: Path) -> None:
+    (copy / ".venv/installed-pyproject.toml").unlink()
+    done = call(copy, copy, "--complete", "--", "inv ")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    assert not (copy / ".venv/installed-pyproject.toml").exists()
 
 
 @pytest.mark.parametrize(
@@ -220,21 +187,30 @@ def test_another_repository_s_inv_runs_its_tasks_by_the_clone_that_it_names(own:
     assert "  render " in run(own, shop, BUILD_LIB=str(copy)).stdout
 
 
-@pytest.mark.parametrize(
-    ("shell", "script"),
-    [
-        ("bash", "COMP_WORDS=(./inv ren); _complete_invoke ./inv ren; echo ${COMPREPLY[*]}"),
-        ("fish", "complete --do-complete './inv ren'"),
-        ("zsh", "words=(./inv ren); _complete_invoke; print -l $reply"),
-    ],
-)
-def test_completion_asks_the_inv_that_is_typed(shell: str, script: str, own: Path, copy: Path, shop: Path) -> None:
+@pytest.mark.parametrize("name", ["bash", "fish", "zsh"])
+def test_completion_asks_the_inv_that_is_typed(name: str, own: Path, copy: Path, shop: Path) -> None:
     """Whichever repository's script is in the shell's start-up file."""
-    install(shell, shell, Settings.load(copy, environ=dict(os.environ)))
-    wrapper = shlex.quote(str(copy / "inv"))
-    read = f"{wrapper} --print-completion-script {shell}"
-    setup = f"{read} | source" if shell == "fish" else f'eval "$({read})"'
-    command = [shell, "-c", f"{setup}; {script}"]
-    environment = {name: text for name, text in os.environ.items() if name != "BUILD_LIB"}
-    done = subprocess.run(command, cwd=shop, env=environment, capture_output=True, text=True, check=False)
-    assert "render" in done.stdout.split(), done.stderr
+    with shell(name, copy / "inv", shop) as typing:
+        assert typing.completed("./inv ren") == ["./inv", "render", "+"]
+        assert typing.completed("./inv render build w") == ["./inv", "render", "build", "web", "+"]
+        typing.enter("cd src")
+        assert typing.completed("../inv ren") == ["../inv", "render", "+"]
+        assert typing.completed("~/inv ren") == [str(own), "render", "+"]
+        assert typing.completed("inv lin") == ["inv", "lint", "+"], "not on the PATH: that of the script"
+
+
+@pytest.mark.parametrize("name", ["bash", "fish", "zsh"])
+def test_called_from_another_repository_it_completes_what_it_would_do_there(name: str, copy: Path, shop: Path) -> None:
+    with shell(name, copy / "inv", shop) as typing:
+        called = str(copy / "inv").replace(" ", "\\ ")
+        assert typing.completed(f"{called} build w") == [str(copy / "inv"), "build", "web", "+"]
+
+
+@pytest.mark.parametrize("name", ["bash", "fish", "zsh"])
+def test_the_inv_of_invoke_itself_completes_tasks_and_flags(name: str, copy: Path) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with shell(name, copy / "inv", copy, PATH=path, PYTHONPATH=str(ROOT)) as typing:
+        assert typing.completed("inv lin") == ["inv", "lint", "+"]
+        assert typing.completed("inv deps --kin") == ["inv", "deps", "--kind", "+"]
+        if name != "fish":
+            assert typing.completed("inv deps-load -f pypro") == ["inv", "deps-load", "-f", "pyproject.toml", "+"]

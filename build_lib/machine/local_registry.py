@@ -66,6 +66,12 @@ def down(settings: Settings, *, dry: bool = False) -> bool:
     return found is not None
 
 
+def running(settings: Settings) -> str:
+    """Return the host of the registry that `up` started; "" if none is running."""
+    found = _running(settings.state_dir / "registry")
+    return str(found["host"]) if found else ""
+
+
 def _running(directory: Path) -> dict[str, Any] | None:
     found = state.read(directory / "process.json")
     return found if found and background.Process(**found["process"]).runs() else None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from build_lib.registry.connections import proxy_of as proxy_of
     from build_lib.registry.copy_plan import Copy as Copy
     from build_lib.registry.credentials import Login as Login
+    from build_lib.registry.docker_config import logins as logins
     from build_lib.registry.download import Downloads as Downloads
     from build_lib.registry.image_layout import Loadable as Loadable
     from build_lib.registry.manifests import DOCKER_MANIFEST as DOCKER_MANIFEST

@@ -3,12 +3,12 @@
 import threading
 import warnings
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from docker.auth import AuthConfig, load_config
 from docker.errors import DockerException
 
 from build_lib.errors import RegistryError, SettingsError
+from build_lib.registry import docker_config
 from build_lib.settings import Settings
 
 
@@ -27,7 +27,7 @@ class Credentials:
 
     def __init__(self, settings: Settings) -> None:
         self._own = _own(settings)
-        self._path = _config_path(settings)
+        self._path = docker_config.path(settings)
         self._config: AuthConfig | None = None
         self._known: dict[str, Login | None] = {}
         self._lock = threading.Lock()
@@ -77,11 +77,3 @@ def _own(settings: Settings) -> tuple[str, Login] | None:
     if not username or settings.private_registry is None:
         return None
     return settings.private_registry.host, Login(username=username, password=password, from_settings=True)
-
-
-def _config_path(settings: Settings) -> Path:
-    """The path of the docker CLI's config file."""
-    environment = settings.environment
-    if environment.get("DOCKER_CONFIG"):
-        return Path(environment["DOCKER_CONFIG"]) / "config.json"
-    return Path(environment.get("HOME") or Path.home()) / ".docker/config.json"

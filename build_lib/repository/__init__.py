@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from build_lib.repository.service import with_images as with_images
     from build_lib.repository.services import Repository as Repository
     from build_lib.repository.services import discover as discover
+    from build_lib.repository.services import service_names as service_names
     from build_lib.repository.survey import Suggestion as Suggestion
     from build_lib.repository.survey import Survey as Survey
 else:

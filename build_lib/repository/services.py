@@ -81,6 +81,13 @@ def discover(settings: Settings, *, expected: Literal["services", "images", ""] 
     return repository
 
 
+def service_names(settings: Settings) -> list[str]:
+    """Return the names of the services, without reading their Dockerfiles; some of these may be wrong."""
+    composed = compose.read(settings.project_root, settings.compose_variables)
+    files = {file.name for file in _uncovered(settings, composed.builds) if not file.variant}
+    return sorted({entry.name for entry in composed.builds} | files)
+
+
 def _read(settings: Settings) -> Repository:
     composed = compose.read(settings.project_root, settings.compose_variables)
     named = image_files.read(settings)

@@ -219,14 +219,15 @@ def described() -> dict[str, Key[Any]]:
 
 
 def worked_on(own: Path, environ: Mapping[str, str] | None = None) -> Path:
-    """Return the repository to work on if tasks that belong to no other repository than `own` are called.
+    """Return the repository to work on if the tasks of the repository `own` are called.
 
-    This is the repository that contains the current directory, or that directory if it is in none. But it is `own` if
-    `PROJECT_ROOT` says what to work on, or if the current directory is in `own` and in no other repository within it.
+    Tasks of build-lib itself work on the repository that contains the current directory, or on that directory if it is
+    in none. But it is `own` if these are the tasks of another repository, if `PROJECT_ROOT` says what to work on, or if
+    the current directory is in `own` and in no other repository within it.
     """
     environ = os.environ if environ is None else environ
     here = Path.cwd()
-    if environ.get("PROJECT_ROOT"):
+    if environ.get("PROJECT_ROOT") or not (own / "build_lib/__init__.py").is_file():
         return own
     top = git.top_level(here, environ)
     if here.is_relative_to(own):

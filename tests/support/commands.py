@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -31,6 +32,31 @@ def inv(project: Path) -> Inv:
         return run_inv(project, arguments, environment)
 
     return call
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The project as far as the wrapper needs it, with an environment that has been made."""
+    return copy_of_project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all tests of a module."""
+    return copy_of_project(tmp_path_factory.mktemp("project"))
+
+
+def copy_of_project(directory: Path) -> Path:
+    top = directory / "a project"
+    top.mkdir()
+    for name in ("inv", "tasks.py", "invoke.yaml", "pyproject.toml"):
+        shutil.copy(ROOT / name, top / name)
+    (top / "build_lib").symlink_to(ROOT / "build_lib")
+    (top / ".venv/bin").mkdir(parents=True)
+    (top / ".venv/bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (top / ".venv/bin/python").chmod(0o755)
+    shutil.copy(top / "pyproject.toml", top / ".venv/installed-pyproject.toml")
+    return top
 
 
 def run_inv(

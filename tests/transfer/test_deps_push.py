@@ -94,6 +94,7 @@ def test_a_local_registry_starts_is_used_and_ends(machine: Settings, project: Pa
         assert up.returncode == 0, up.stderr
         [host] = re.findall(r"registry at (\S+): started", up.stdout)
         assert inv("registry-up").stdout.startswith(f"registry at {host}: already running")
+        assert f"{host}/" in inv("--complete", "--", "./inv deps-push -r ").stdout.split()
         login = project / ".build/registry/login"
         assert login.stat().st_mode & 0o077 == 0
         (project / ".env").write_text(login.read_text())
