@@ -46,17 +46,16 @@ def test_what_is_expected_is_known_from_the_last_build(site: Site, pause: Pause)
     assert not terminal.cursor_is_hidden
 
 
-def test_with_no_color_it_is_drawn_too_and_with_a_dumb_terminal_not(site: Site) -> None:  # noqa: F811
-    site.service("one", "RUN echo something; sleep 1")
-    with at_a_terminal(
-        site.project, "build-all", environment={**site.own(), "NO_COLOR": "1"}, size=(200, 30)
-    ) as terminal:
+def test_with_no_color_it_is_drawn_too_and_with_a_dumb_terminal_not(site: Site, pause: Pause) -> None:  # noqa: F811
+    drawn = re.compile(r"^  one  \d+\.\d s ", re.MULTILINE)
+    site.service("one", pause.line)
+    with at_a_terminal(site.project, "build-all", environment={**site.own(), "NO_COLOR": "1"}) as terminal:
+        terminal.until(lambda text: drawn.search(text) and pause.begun())
+        pause.end()
         assert terminal.ended() == 0
-    assert any("RUN echo something; sleep 1  " in frame for frame in terminal.frames)
-    site.service("one", "RUN echo something else; sleep 1")
-    with at_a_terminal(
-        site.project, "build-all", environment={**site.own(), "TERM": "dumb"}, size=(200, 30)
-    ) as terminal:
+    site.service("one", "RUN echo before", pause.line)
+    with at_a_terminal(site.project, "build-all", environment={**site.own(), "TERM": "dumb"}) as terminal:
+        terminal.until(lambda text: "  one ..." in text and pause.begun())
+        pause.end()
         assert terminal.ended() == 0
-    assert not any("RUN echo something else; sleep 1  " in frame for frame in terminal.frames)
-    assert "  one ..." in terminal.text
+    assert not any(drawn.search(frame) for frame in terminal.frames)
