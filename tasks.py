@@ -423,13 +423,20 @@ def deps_save(
     report.end(saved, repository, service or ())
 
 
-@task(help=_help("tag", "jobs", "file", "json") | {"registry": "load into this registry, not into the engine"})
+@task(
+    help=_help("tag", "jobs", "file", "json")
+    | {
+        "registry": "load into this registry, not into the engine",
+        "replace": "also replace images of this repository's services",
+    }
+)
 def deps_load(
     ctx: Context,
     tag: str | None = None,
     registry: str | None = None,
     jobs: str | None = None,
     file: str | None = None,
+    replace: bool = False,
     json: bool = False,
 ) -> None:
     """Load a bundle into the engine or a registry.
@@ -443,12 +450,13 @@ def deps_load(
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     path = _path(file) or lib.bundle.default_path(settings)
     report = lib.console.LoadReport(console)
+    kept = () if replace else lib.repository.discover(settings).own_images
     if registry is None:
         outcomes = lib.bundle.into_engine(
-            path, settings, lambda: lib.engine.Engine.connect(settings), report, dry=console.dry
+            path, settings, lambda: lib.engine.Engine.connect(settings), report, kept=kept, dry=console.dry
         )
     else:
-        outcomes = lib.bundle.into_registry(path, settings, report, release=tag, dry=console.dry)
+        outcomes = lib.bundle.into_registry(path, settings, report, release=tag, kept=kept, dry=console.dry)
     report.end(outcomes)
 
 

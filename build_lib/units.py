@@ -6,11 +6,6 @@ from datetime import datetime
 _SHOWN = 10  # names in a sentence
 
 
-def printable(name: str) -> str:
-    """A name without control characters, on one line."""
-    return name if name.isprintable() else ascii(name)[1:-1]
-
-
 def shortened(text: str, most: int = 300) -> str:
     """A text from elsewhere on one line of at most `most` characters, all of which can be encoded."""
     line = " ".join(text.split()).encode(errors="replace").decode()

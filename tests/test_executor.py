@@ -125,7 +125,7 @@ def test_after_that_nothing_runs_that_is_to_follow_a_success(call, tasks: tuple[
 @pytest.mark.parametrize(("flags", "shown"), [((), "loud\n"), (("--hide",), "")])
 def test_a_command_that_fails_is_an_expected_failure_of_its_task(call, flags: tuple[str, ...], shown: str) -> None:  # type: ignore[no-untyped-def]
     done = call("run", *flags, "other")
-    hidden = ":\nspoken\nloud" if flags else ""
+    hidden = ":\n  | spoken\n  | loud" if flags else ""
     assert done.returncode == 1
     assert done.stderr == f"{shown}not run: other\nerror: run: a command failed with exit code 3{hidden}\n"
     assert done.stdout == ("" if flags else "spoken\n")

@@ -10,16 +10,17 @@ import tarfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from build_lib.bundle.contents import NAME, Base, LeftOut, Listed, Listing
+from build_lib.bundle.contents import Base, LeftOut, Listed
+from build_lib.bundle.documents import Counter, Documents, Held
 from build_lib.bundle.layers import Layers
-from build_lib.bundle.members import BLOB, DOCUMENTS, OTHERS, SUMS, members_of, sums_of
+from build_lib.bundle.members import BLOB, members_of
 from build_lib.bundle.parts import Volume
+from build_lib.bundle.values import LARGEST_DOCUMENT
 from build_lib.errors import BadBundle
 from build_lib.graph import Cancel, run
 from build_lib.registry import (
@@ -33,24 +34,11 @@ from build_lib.registry import (
     WrongContent,
     digest_of,
 )
+from build_lib.units import some
 
 _BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 1 << 20
-_LARGEST_DOCUMENT = 64 << 20  # bytes
 _SHOWN = 5  # problems in one message
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
-    """An image of a bundle with its manifests, of which the first is the one that its name resolves to."""
-
-    listed: Listed
-    manifests: tuple[Manifest, ...]
-
-    @property
-    def blobs(self) -> dict[str, Descriptor]:
-        """The image's configs and layers by digest, without foreign layers, which are never in a bundle."""
-        return {blob.digest: blob for manifest in self.manifests for blob in manifest.distributed}
 
 
 class Archive:
@@ -65,9 +53,12 @@ class Archive:
         self._volume = volume
         self.path = volume.path
         self._members = dict(members_of(volume))
-        self.listing = Listing.read(self._documents()[NAME], f"{NAME} in {self.path}")
+        documents = Documents(volume, self._members)
+        self.listing = documents.listing()
         self.left_out: Mapping[str, LeftOut] = {item.digest: item for item in self.listing.left_out}
+        self._counter = Counter(where=str(self.path))
         self.images = tuple(Held(listed=item, manifests=self._tree(item)) for item in self.listing.images)
+        documents.check(self.images)
         self._check_complete()
 
     @classmethod
@@ -208,35 +199,26 @@ class Archive:
         return ""
 
     def _of(self, name: str) -> str:
-        digest = f"sha256:{name.rpartition('/')[2]}"
-        users = [item.listed.name for item in self.images if digest in item.blobs]
-        return f" of {', '.join(users)}" if users else ""
+        users = self._users.get(f"sha256:{name.rpartition('/')[2]}", [])
+        return f" of {some(users)}" if users else ""
 
-    def _documents(self) -> dict[str, bytes]:
-        found = {name: self._document(name) for name in (*DOCUMENTS, SUMS)}
-        wanted = sums_of({name: found[name] for name in DOCUMENTS})
-        if found[SUMS] != wanted:
-            lines = found[SUMS].decode(errors="replace").splitlines()
-            wrong = [line.partition("  ")[2] for line in wanted.decode().splitlines() if line not in lines]
-            text = f"the checksums in {SUMS} do not match {' and '.join(wrong or [SUMS])}"
-            raise BadBundle(f"{self.path} is damaged: {text}")
+    @cached_property
+    def _users(self) -> dict[str, list[str]]:
+        """The images of each blob."""
+        found: dict[str, list[str]] = {}
+        for item in self.images:
+            for digest in item.blobs:
+                found.setdefault(digest, []).append(item.listed.name)
         return found
-
-    def _document(self, name: str) -> bytes:
-        member = self._members.get(name)
-        if member is None:
-            raise BadBundle(f"{self.path} is not a bundle: it has no {name}", hint=OTHERS)
-        if member.size > _LARGEST_DOCUMENT:
-            raise BadBundle(f"{name} in {self.path} is too large: {member.size} bytes")
-        return self._volume.read(member.offset, member.size)
 
     def _tree(self, item: Listed) -> tuple[Manifest, ...]:
         found: dict[str, Manifest] = {}
-        left = [(item.digest, item.media_type)]
+        left = deque([(item.digest, item.media_type)])
         while left:
-            digest, media_type = left.pop(0)
+            digest, media_type = left.popleft()
             if digest not in found:
                 found[digest] = self._manifest(item, digest, media_type)
+                self._counter.add(found[digest])
                 left += [(listed.digest, listed.media_type) for listed in found[digest].manifests]
         return tuple(found.values())
 
@@ -256,7 +238,12 @@ class Archive:
             raise BadBundle(f"{self.path} is not a bundle: {digest} of {item.name}: {error.message}") from None
 
     def _check_complete(self) -> None:
-        """Check that each blob is present in its size, or listed as left out."""
+        """Check that each blob is present in its size, or listed as left out, and that nothing else is there."""
+        needed = {_name(manifest.digest) for item in self.images for manifest in item.manifests}
+        needed |= {_name(digest) for item in self.images for digest in item.blobs}
+        for name in self._members:
+            if name not in needed and BLOB.fullmatch(name):
+                raise BadBundle(f"{self.path} is not a bundle: no image needs {name}")
         for item in self.images:
             for digest, blob in item.blobs.items():
                 member = self._members.get(_name(digest))
@@ -275,8 +262,8 @@ def read_base(path: Path) -> Base:
         BadBundle: it is none of the three.
     """
     with Volume.open(path) as volume:
-        if volume.read(0, 1) == b"{" and volume.size <= _LARGEST_DOCUMENT:
-            return Base.read(volume.read(0, volume.size), str(path))
+        if volume.read(0, 1) == b"{":
+            return Base.read(volume.read(0, LARGEST_DOCUMENT + 1), str(path))
     with Archive.open(path) as archive:
         return Base.of_bundle(archive.listing, path.name)
 

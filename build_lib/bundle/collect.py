@@ -9,9 +9,10 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 
 from build_lib.bundle import layers
-from build_lib.bundle.contents import Listed, Variant, printable
+from build_lib.bundle.contents import Listed, Variant
 from build_lib.engine import Engine, Image, NotLoadable, load_plan, saved_images
 from build_lib.errors import BuildError, EngineError, Refusal, RegistryError, Unavailable
+from build_lib.foreign import on_one_line
 from build_lib.reference import Reference, pinned
 from build_lib.registry import (
     IMAGE_CONFIGS,
@@ -178,7 +179,7 @@ def variant_of(manifest: Manifest, config: bytes) -> Variant:
     if manifest.blobs[0].media_type not in IMAGE_CONFIGS or not all(map(is_sha256, diff_ids)):
         diff_ids = ()
     return Variant(
-        layers=tuple(layer.digest for layer in manifest.blobs[1:]), diff_ids=diff_ids, platform=printable(platform)
+        layers=tuple(layer.digest for layer in manifest.blobs[1:]), diff_ids=diff_ids, platform=on_one_line(platform)
     )
 
 
@@ -220,7 +221,7 @@ def gathered(
         source=source,
         service=service,
         variants=variants,
-        not_loaded=printable(image_layout.not_for_classic(loadable.image)),
+        not_loaded=on_one_line(image_layout.not_for_classic(loadable.image)),
     )
     return Collected(listed=listed, loadable=loadable, sources=())
 

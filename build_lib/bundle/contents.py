@@ -3,22 +3,22 @@
 Both files are JSON objects with their kind in `build-lib` and the version of their format in `format`.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Literal, TypeVar
 
+from build_lib.bundle import values
 from build_lib.errors import BadBundle, InvalidReference
+from build_lib.foreign import on_one_line
 from build_lib.reference import Reference, is_tag
-from build_lib.registry import is_sha256
+from build_lib.units import shortened
 
 T = TypeVar("T")
 Kind = Literal["engine", "registry", "bundle"]
 
 NAME = "build-lib.json"
 _FORMAT = 1
-_WRITERS = "./inv deps-inventory writes inventories, ./inv deps-save writes bundles"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +84,7 @@ class Listing:
             "since": self.since,
             "left_out": [{"digest": item.digest, "size": item.size, "held_by": item.held_by} for item in self.left_out],
         }
-        return _json(content)
+        return values.to_bytes(content, "the listing of the bundle")
 
     @classmethod
     def read(cls, content: bytes, where: str) -> "Listing":
@@ -111,7 +111,7 @@ class Base:
     def to_bytes(self) -> bytes:
         """The inventory as JSON."""
         images = [{"image": image, **_variant_json(variant)} for image, variant in self.images]
-        return _json(
+        return values.to_bytes(
             {
                 "build-lib": "inventory",
                 "format": _FORMAT,
@@ -119,14 +119,15 @@ class Base:
                 "of": self.kind,
                 "name": self.name,
                 "images": images,
-            }
+            },
+            "the inventory",
         )
 
     @classmethod
     def of_bundle(cls, listing: Listing, name: str) -> "Base":
         """The base of a site that has loaded this bundle."""
         images = tuple((item.name, variant) for item in listing.images for variant in item.variants)
-        return cls(kind="bundle", name=printable(name), images=images)
+        return cls(kind="bundle", name=on_one_line(name), images=images)
 
     @classmethod
     def read(cls, content: bytes, where: str) -> "Base":
@@ -135,7 +136,7 @@ class Base:
         Raises:
             BadBundle: it is neither.
         """
-        found = _object(content, where)
+        found = values.read_object(content, where)
         if found.get("build-lib") == "bundle":
             return cls.of_bundle(Listing.read(content, where), where)
         return _read(content, where, "inventory", _base)
@@ -164,15 +165,6 @@ class Base:
         return {digest: image for digest, image in held.items() if digest not in wanted}
 
 
-def printable(text: str) -> str:
-    """The text without control characters: listings are shown at terminals."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
-
-
-def _json(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
-
-
 def _listed_json(item: Listed) -> dict[str, Any]:
     return {
         "image": item.name,
@@ -190,42 +182,35 @@ def _variant_json(variant: Variant) -> dict[str, Any]:
     return {"platform": variant.platform, "layers": list(variant.layers), "diff_ids": list(variant.diff_ids)}
 
 
-def _object(content: bytes, where: str) -> dict[str, Any]:
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise BadBundle(f"{where} is not a JSON object", hint=_WRITERS)
-    return found
-
-
 def _read(content: bytes, where: str, kind: str, build: Callable[[dict[str, Any]], T]) -> T:
-    found = _object(content, where)
+    found = values.read_object(content, where)
     if found.get("build-lib") != kind:
         what = (
             "neither an inventory nor the build-lib.json of a bundle"
             if kind == "inventory"
             else f"not that of a {kind}"
         )
-        raise BadBundle(f"{where} is {what}", hint=_WRITERS)
+        raise BadBundle(f"{where} is {what}", hint=values.WRITERS)
     if found.get("format") != _FORMAT:
-        text = f"{where} has the format {found.get('format')!r}; this program supports {_FORMAT}"
+        text = f"{where} has the format {values.shown(found.get('format'))}; this program supports {_FORMAT}"
         raise BadBundle(
-            text, hint=f"it was written by build-lib {found.get('version')!r}: use that version or a newer one"
+            text,
+            hint=f"it was written by build-lib {values.shown(found.get('version'))}: use that version or a newer one",
         )
     try:
         return build(found)
     except (KeyError, TypeError, ValueError, AttributeError, InvalidReference) as error:
-        raise BadBundle(f"{where} is damaged: {error!s}") from None
+        raise BadBundle(f"{where} is damaged: {shortened(str(error))}") from None
 
 
 def _listing(found: dict[str, Any]) -> Listing:
-    release = _text(found["release"])
+    release = values.text(found["release"])
     if not is_tag(release):
-        raise ValueError(f"the release {release!r} is not a valid tag")
+        raise ValueError(f"the release {values.shown(release)} is not a valid tag")
     left_out = tuple(
-        LeftOut(digest=_digest(item["digest"]), size=_size(item["size"]), held_by=_text(item["held_by"]))
+        LeftOut(
+            digest=values.digest(item["digest"]), size=values.size(item["size"]), held_by=values.text(item["held_by"])
+        )
         for item in found["left_out"]
     )
     images = tuple(_listed(item) for item in found["images"])
@@ -235,21 +220,29 @@ def _listing(found: dict[str, Any]) -> Listing:
     return Listing(
         release=release,
         images=images,
-        missing={_text(image): _text(reason) for image, reason in found["missing"].items()},
-        since=_text(found["since"]),
+        missing={values.text(image): values.text(reason) for image, reason in found["missing"].items()},
+        since=values.text(found["since"]),
         left_out=left_out,
     )
 
 
+def _left_out(item: Mapping[str, Any]) -> LeftOut:
+    digest, size = values.digest(item["digest"]), values.size(item["size"])
+    return LeftOut(digest=digest, size=size, held_by=values.text(item["held_by"]))
+
+
 def _listed(item: Mapping[str, Any]) -> Listed:
+    image, digest = Reference.parse(values.text(item["image"])), values.digest(item["digest"])
+    if image.digest and image.digest != digest:
+        raise ValueError(f"{image} is listed with the digest {digest}")
     return Listed(
-        image=Reference.parse(_text(item["image"])),
-        digest=_digest(item["digest"]),
-        media_type=_text(item["media_type"]),
-        size=_size(item["size"]),
-        source=_text(item["source"]),
+        image=image,
+        digest=digest,
+        media_type=values.text(item["media_type"]),
+        size=values.size(item["size"]),
+        source=values.text(item["source"]),
         service=bool(item["service"]),
-        not_loaded=_text(item["not_loaded"]),
+        not_loaded=values.text(item["not_loaded"]),
         variants=tuple(map(_variant, item["variants"])),
     )
 
@@ -257,35 +250,11 @@ def _listed(item: Mapping[str, Any]) -> Listed:
 def _base(found: dict[str, Any]) -> Base:
     kind = found["of"]
     if kind not in ("engine", "registry"):
-        raise ValueError(f"it is an inventory of {kind!r}, not of an engine or a registry")
-    images = tuple((_text(item["image"]), _variant(item)) for item in found["images"])
-    return Base(kind=kind, name=_text(found["name"]), images=images)
+        raise ValueError(f"it is an inventory of {values.shown(kind)}, not of an engine or a registry")
+    images = tuple((values.text(item["image"]), _variant(item)) for item in found["images"])
+    return Base(kind=kind, name=values.text(found["name"]), images=images)
 
 
 def _variant(item: Mapping[str, Any]) -> Variant:
-    layers, diff_ids = (tuple(map(_digest, _list(item[key]))) for key in ("layers", "diff_ids"))
-    return Variant(platform=_text(item["platform"]), layers=layers, diff_ids=diff_ids)
-
-
-def _list(value: Any) -> Sequence[Any]:
-    if not isinstance(value, list):
-        raise TypeError(f"{value!r} is not a list")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.isprintable():
-        raise TypeError(f"{value!r} is not a printable text")
-    return value
-
-
-def _digest(value: Any) -> str:
-    if not is_sha256(_text(value)):
-        raise ValueError(f"{value!r} is not a digest")
-    return str(value)
-
-
-def _size(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is not a size")
-    return value
+    layers, diff_ids = (tuple(map(values.digest, values.list_of(item[key]))) for key in ("layers", "diff_ids"))
+    return Variant(platform=values.text(item["platform"]), layers=layers, diff_ids=diff_ids)

@@ -1,14 +1,16 @@
 """Loads the images of a bundle into an engine: for its platform, and without the layers that it has."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from build_lib.bundle.archive import Archive, Held
+from build_lib.bundle.archive import Archive
 from build_lib.bundle.contents import Listed
-from build_lib.bundle.load_result import Listener, Loaded, refuse
+from build_lib.bundle.documents import Held
+from build_lib.bundle.load_result import Listener, Loaded, refuse, refuse_to_replace
 from build_lib.engine import Engine, LoadPlan, NotLoadable, load_plan
 from build_lib.errors import BuildError
 from build_lib.graph import Cancel, Outcome, run
+from build_lib.reference import Reference
 from build_lib.registry import Loadable, image_layout
 from build_lib.units import some
 
@@ -32,8 +34,11 @@ class IntoEngine:
         self.images = {item.listed.name: item for item in archive.images}
         self.present = engine.images.by_name()
 
-    def load(self, jobs: int, listener: Listener, *, dry: bool) -> list[Outcome[Loaded]]:
-        """Load all images, after checking that the engine has all layers that were left out."""
+    def load(self, jobs: int, listener: Listener, *, kept: Collection[Reference], dry: bool) -> list[Outcome[Loaded]]:
+        """Load all images, after checking that the engine has all layers that were left out.
+
+        Names in the repositories of `kept` are not replaced.
+        """
         found: dict[str, _Fitted] = {}
         errors: dict[str, BuildError] = {}
         for name, item in self.images.items():
@@ -45,6 +50,8 @@ class IntoEngine:
             except BuildError as error:
                 errors[name] = BuildError(f"{name}: {error.message}", hint=error.hint)
         refuse(self.archive, "this engine", {name: self._missing(image) for name, image in found.items()})
+        replaced = [name for image in found.values() for name in self._replaced(image.loadable)]
+        refuse_to_replace(self.archive, "this engine", replaced, kept)
 
         def work(name: str, cancel: Cancel) -> Outcome[Loaded]:
             try:
@@ -98,6 +105,11 @@ class IntoEngine:
         ids = {manifest.digest for manifest in loadable.manifests} | {loadable.image.blobs[0].digest}
         return held is not None and held.id in ids
 
+    def _replaced(self, loadable: Loadable) -> tuple[Reference, ...]:
+        """The image's name, if the engine has it for something else."""
+        taken = loadable.name.canonical in self.present and not self._is_there(loadable)
+        return (loadable.name,) if taken else ()
+
     def _load(self, image: _Fitted, cancel: Cancel, *, dry: bool) -> Loaded:
         loadable = image.loadable
         if self._is_there(loadable):
@@ -109,7 +121,7 @@ class IntoEngine:
             with cancel.abandoned():  # the engine ends the load by itself
                 self.engine.streams.load(image_layout.stream([loadable], self.archive.chunks, leave_out=leave_out))
         self.fitting.add(image.diff_ids)
-        return Loaded.of(image.listed, "loaded", size, (loadable.name,))
+        return Loaded.of(image.listed, "loaded", size, (loadable.name,), self._replaced(loadable))
 
 
 def _inner(outcome: Outcome[Outcome[Loaded]]) -> Outcome[Loaded]:

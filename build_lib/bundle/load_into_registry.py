@@ -1,12 +1,12 @@
 """Uploads the images of a bundle to the private registry, with their digests and under the names of `deps-push`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import TypeVar
 
 from build_lib.bundle.archive import Archive
 from build_lib.bundle.contents import Listed
-from build_lib.bundle.load_result import Listener, Loaded, Result, refuse
+from build_lib.bundle.load_result import Listener, Loaded, Result, refuse, refuse_to_replace
 from build_lib.errors import BuildError, InvalidReference
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.reference import PrivateRegistry, Reference
@@ -24,10 +24,16 @@ class IntoRegistry:
         self.registries = registries
         self.images = {item.listed.name: item for item in archive.images}
         self.places = {name: _places(item.listed, registry, release) for name, item in self.images.items()}
+        self._replaced: dict[str, tuple[Reference, ...]] = {}
         self._held: dict[str, Reference] = {}  # left-out blobs by digest, each with a repository that has it
 
-    def load(self, jobs: int, cancel: Cancel, listener: Listener, *, dry: bool) -> list[Outcome[Loaded]]:
-        """Upload all images, after checking that the registry has all blobs that were left out."""
+    def load(
+        self, jobs: int, cancel: Cancel, listener: Listener, *, kept: Collection[Reference], dry: bool
+    ) -> list[Outcome[Loaded]]:
+        """Upload all images, after checking that the registry has all blobs that were left out.
+
+        Names in the repositories that `push` writes for `kept` are not replaced.
+        """
         for targets in list(self.places.values())[:1]:
             harbor.check_access(self.registries, targets[0], self.registry, create=False)
         found = run(dict.fromkeys(self.images, ()), lambda name, _cancel: self._copy(name), jobs=jobs, cancel=cancel)
@@ -36,6 +42,9 @@ class IntoRegistry:
             dict.fromkeys(copies, ()), lambda name, _cancel: self._missing(copies[name]), jobs=jobs, cancel=cancel
         )
         refuse(self.archive, str(self.registry), dict(_values(missing)))
+        self._replaced = {name: copy.occupied for name, copy in copies.items()}
+        replaced = [place for places in self._replaced.values() for place in places]
+        refuse_to_replace(self.archive, str(self.registry), replaced, map(self.registry.place, kept))
         if any(copy.lacking for copy in copies.values()):
             harbor.check_project(self.registries.session, self.registry, create=False)
         uploads = Uploads(self.registries, self, jobs=jobs, cancel=cancel, dry=dry)
@@ -86,7 +95,8 @@ class IntoRegistry:
         if pushed is None:
             return Outcome(name=outcome.name, error=outcome.error)
         result: Result = "there" if pushed.result == "there" else "loaded"
-        return Outcome(name=outcome.name, value=Loaded.of(item, result, pushed.moved, pushed.places))
+        replaced = self._replaced[outcome.name]
+        return Outcome(name=outcome.name, value=Loaded.of(item, result, pushed.moved, pushed.places, replaced))
 
 
 def _values(outcomes: Iterable[Outcome[T]]) -> Iterator[tuple[str, T]]:

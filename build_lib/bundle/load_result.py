@@ -1,6 +1,6 @@
 """The results of loading a bundle, and the refusal of a delta whose missing layers are not at the site."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
@@ -10,7 +10,7 @@ from build_lib.errors import BuildError
 from build_lib.graph import Outcome
 from build_lib.reference import Reference
 from build_lib.registry import Progress
-from build_lib.units import number
+from build_lib.units import number, some
 
 Result = Literal["loaded", "there"]
 
@@ -26,11 +26,19 @@ class Loaded:
     digest: str
     size: int
     names: tuple[Reference, ...]  # its names at the destination
+    replaced: tuple[Reference, ...]  # those that another image had there
 
     @classmethod
-    def of(cls, listed: Listed, result: Result, size: int, names: tuple[Reference, ...]) -> Self:
+    def of(
+        cls,
+        listed: Listed,
+        result: Result,
+        size: int,
+        names: tuple[Reference, ...],
+        replaced: tuple[Reference, ...] = (),
+    ) -> Self:
         """The result for an image in the bundle's listing."""
-        return cls(image=listed.image, result=result, digest=listed.digest, size=size, names=names)
+        return cls(image=listed.image, result=result, digest=listed.digest, size=size, names=names, replaced=replaced)
 
 
 class Listener(Protocol):
@@ -59,6 +67,22 @@ def refuse(archive: Archive, where: str, missing: Mapping[str, list[str]]) -> No
             f"{archive.path} is a delta against {archive.listing.since}, and {where} does not have all layers "
             f"that it needs: {'; '.join(named)}; nothing was changed",
             hint="load the bundle that it was made against first; or ./inv deps-inventory here, and save --since that",
+        )
+
+
+def refuse_to_replace(archive: Archive, where: str, replaced: Iterable[Reference], kept: Iterable[Reference]) -> None:
+    """Refuse to replace names of the repositories of `kept` at `where`: a bundle does not decide what services are.
+
+    Raises:
+        BuildError: names would be replaced; nothing was changed.
+    """
+    repositories = {image.repository for image in kept}
+    named = [str(name) for name in replaced if name.repository in repositories]
+    if named:
+        raise BuildError(
+            f"{archive.path} would replace images of this repository's services in {where}: {some(named)}; "
+            "nothing was changed",
+            hint=f"if they are to be replaced: ./inv deps-load --replace -f {archive.path}",
         )
 
 

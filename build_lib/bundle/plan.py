@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build_lib.bundle.collect import Collected
-from build_lib.bundle.contents import NAME, Base, LeftOut, Listing, printable
+from build_lib.bundle.contents import NAME, Base, LeftOut, Listing
+from build_lib.bundle.documents import Counter
 from build_lib.bundle.members import SUMS, sums_of
 from build_lib.bundle.parts import MOST_PARTS
 from build_lib.errors import BuildError
+from build_lib.foreign import on_one_line
 from build_lib.graph import Outcome
 from build_lib.registry import BlobStore, Descriptor, Loadable, image_layout
 from build_lib.settings import Settings
+from build_lib.units import shortened
 
 
 def part_size(text: str) -> int:
@@ -49,7 +52,7 @@ def plan_of(outcomes: Sequence[Outcome[Collected]], base: Base | None, settings:
     """The plan for the images that were found.
 
     Raises:
-        BuildError: no image was found.
+        BuildError: no image was found, or they are more than a bundle may have.
     """
     images = tuple(outcome.value for outcome in outcomes if outcome.value is not None)
     missing = {outcome.name: outcome.error for outcome in outcomes if outcome.error is not None}
@@ -60,7 +63,7 @@ def plan_of(outcomes: Sequence[Outcome[Collected]], base: Base | None, settings:
     listing = Listing(
         release=settings.image_tag,
         images=tuple(item.listed for item in images),
-        missing={name: printable(error.message) for name, error in missing.items()},
+        missing={name: on_one_line(shortened(error.message, 1000)) for name, error in missing.items()},
         since=base.name if base else "",
         left_out=tuple(
             LeftOut(digest=digest, size=blobs[digest].size, held_by=by)
@@ -68,6 +71,9 @@ def plan_of(outcomes: Sequence[Outcome[Collected]], base: Base | None, settings:
             if digest in blobs
         ),
     )
+    counter = Counter(where="the bundle")
+    for manifest in (manifest for item in images for manifest in item.loadable.manifests):
+        counter.add(manifest)
     documents = image_layout.documents_of([item.loadable for item in images]) | {NAME: listing.to_bytes()}
     foreign = frozenset(digest for item in images for digest in item.foreign)
     return Plan(

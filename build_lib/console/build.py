@@ -40,7 +40,7 @@ class BuildReport:
         """Print which services are out of date, and why, and which run while others are built."""
         for name, check in checks.items():
             state = f"out of date: {check.reason}" if check.reason else self._console.good("up to date")
-            self._console.line(f"  {name}: {state}")
+            self._console.line(f"  {name}: ", state)
         for name, others in to_run(checks).items():
             verb = "is" if len(others) == 1 else "are"
             self._console.line(f"  {name} runs while {', '.join(others)} {verb} built")
@@ -62,12 +62,12 @@ class BuildReport:
         """Print how the build of a service ended; print nothing if it was up to date from the beginning."""
         built = outcome.value
         if built is None:
-            self._console.line(f"  {outcome.name}: {self._console.bad(_why_not(outcome))}")
+            self._console.line(f"  {outcome.name}: ", self._console.bad(_why_not(outcome)))
             if outcome.error:
                 self._told.append(outcome.error)
                 failure(outcome.error)
         elif built.reason:
-            self._console.line(f"  {outcome.name}: {self._console.good('built')}, {seconds(built.seconds)}")
+            self._console.line(f"  {outcome.name}: ", self._console.good("built"), f", {seconds(built.seconds)}")
             if built.changed:
                 self._console.line(f"    {fingerprint.unsure(built.changed)}: the next run builds it again")
         elif built.unchanged:
@@ -82,7 +82,7 @@ class BuildReport:
             Incomplete: something failed, or the repository's files have errors; with everything that failed.
         """
         for outcome in result.outcomes:
-            self._console.line(f"  {outcome.name}: {self._ended(outcome)}")
+            self._console.line(f"  {outcome.name}: ", self._ended(outcome))
         self.failures(result)
         if result.report:
             self._console.line(f"report: {self._console.below(result.report)}")

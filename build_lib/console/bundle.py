@@ -34,7 +34,7 @@ class SaveReport:
     def on_gathered(self, outcome: Outcome[Collected]) -> None:
         """Print why an image is not available."""
         if outcome.error is not None:
-            self._console.line(f"  {outcome.name}: {self._console.bad('not available')}")
+            self._console.line(f"  {outcome.name}: ", self._console.bad("not available"))
             self._console.reason(outcome.error)
 
     def on_progress(self, progress: Progress) -> None:
@@ -75,7 +75,7 @@ class LoadReport:
     def on_loaded(self, outcome: Outcome[Loaded]) -> None:
         """Print why an image is not loaded."""
         if outcome.error is not None:
-            self._console.line(f"  {outcome.name}: {self._console.bad('not loaded')}")
+            self._console.line(f"  {outcome.name}: ", self._console.bad("not loaded"))
             self._console.line(f"    {outcome.error.message}")
 
     def end(self, outcomes: Sequence[Outcome[Loaded]]) -> None:
@@ -155,7 +155,8 @@ def _loaded_row(outcome: Outcome[Loaded], *, dry: bool) -> tuple[str, ...]:
     loaded = outcome.value
     if loaded is None:
         return (outcome.name, "failed", "", "")
-    return (outcome.name, in_words(loaded.result, dry=dry), size(loaded.size), str(loaded.names[-1]))
+    result = in_words(loaded.result, dry=dry) + (", replacing another image" if loaded.replaced else "")
+    return (outcome.name, result, size(loaded.size), str(loaded.names[-1]))
 
 
 def _loaded_json(outcome: Outcome[Loaded]) -> dict[str, Any]:
@@ -166,6 +167,7 @@ def _loaded_json(outcome: Outcome[Loaded]) -> dict[str, Any]:
         "digest": loaded.digest if loaded else None,
         "bytes_new": loaded.size if loaded else None,
         "names": [str(name) for name in loaded.names] if loaded else [],
+        "replaced": [str(name) for name in loaded.replaced] if loaded else [],
         "error": outcome.error.message if outcome.error else None,
     }
 

@@ -37,6 +37,6 @@ def examined(console: Console, findings: Sequence[Finding]) -> None:
 def _lines(console: Console, findings: Sequence[Finding]) -> None:
     levels = {"good": console.good("good   "), "warning": "warning", "bad": console.bad("bad    ")}
     for finding in findings:
-        console.line(f"{levels[finding.level]}  {finding.what}: {finding.detail}")
+        console.line(levels[finding.level], f"  {finding.what}: {finding.detail}")
         if finding.fix:
             console.line(f"         next: {as_typed(finding.fix)}")

@@ -73,7 +73,7 @@ def _change(console: Console, change: Change, root: Path) -> None:
     """A line for the file, and the lines that were added or have to be."""
     done = _DONE.get(change.kind, "")
     text = (f"would be {done}" if console.dry else console.good(done)) if done else _UNCHANGED[change.kind]
-    console.line(f"{change.path.relative_to(root)}: {text}")
+    console.line(f"{change.path.relative_to(root)}: ", text)
     if change.kind in ("append", "lacks"):
         for line in change.text.strip().splitlines():
             console.line(f"  {line}")

@@ -17,7 +17,7 @@ def engine_up(console: Console, up: Up) -> None:
         console.line(f"would {'install and ' if up.installed else ''}start a Docker Engine at {up.address}")
         return
     done = "installed and started" if up.installed else "started" if up.started else "already running"
-    console.line(f"Docker Engine {up.version} at {up.address}: {console.good(done)}")
+    console.line(f"Docker Engine {up.version} at {up.address}: ", console.good(done))
 
 
 def engine_down(console: Console, ended: Started | None) -> None:
@@ -32,7 +32,7 @@ def engine_down(console: Console, ended: Started | None) -> None:
 def registry_up(console: Console, up: LocalRegistry) -> None:
     """Print the address of the local registry, and how to use it."""
     done = "would be started" if console.dry else "started" if up.started else "already running"
-    console.line(f"registry at {up.host}: {console.good(done)}")
+    console.line(f"registry at {up.host}: ", console.good(done))
     if up.login_file is not None:
         console.line(f"  login: PRIVATE_REGISTRY_USERNAME and PRIVATE_REGISTRY_PASSWORD are in {up.login_file}")
     console.line(as_typed(f"  try it: ./inv deps-push -r {up.host}/aihpc"))

@@ -1,11 +1,11 @@
 """Output that all commands share: lines, tables, colours and bars for users, JSON documents for programs, failures.
 
-This is the only module that prints. The text of each command is in the module of its group.
+This is the only module that prints, and it makes everything printable that is not `Painted` (`foreign`). The text of
+each command is in the module of its group.
 """
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +16,7 @@ from colorama import Fore, Style, just_fix_windows_console
 from build_lib import pipes
 from build_lib.console.progress import Builds, Downloads, Heartbeat, Region
 from build_lib.errors import BuildError, Refusal, Unavailable
+from build_lib.foreign import as_json, on_one_line, printable
 from build_lib.invocation import as_typed
 
 if TYPE_CHECKING:  # a failure has to be printed without first importing the Docker SDK
@@ -27,6 +28,13 @@ if TYPE_CHECKING:  # a failure has to be printed without first importing the Doc
 _LAST_STEP = 5
 _said: set[str] = set()  # lines that are printed once in a run
 _GAP = "  "  # between the columns of a table
+_FURTHER = "\n  | "  # before the further lines of a text, which may be from elsewhere: no line of ours begins so
+
+
+class Painted(str):
+    """Text in one of this program's own colours; the rest of it is printable."""
+
+    __slots__ = ()
 
 
 class Console:
@@ -51,9 +59,9 @@ class Console:
         """Whether running work is drawn at the bottom of the terminal."""
         return self._builds is not None
 
-    def line(self, text: str) -> None:
-        """Print one line, and flush it, so that it also appears at once in a pipe."""
-        _print(text, self._stream)
+    def line(self, *parts: str) -> None:
+        """Print a line of these parts, and flush it, so that it also appears at once in a pipe."""
+        _print(self._stream, *parts, between=_FURTHER)
 
     def step(self, number: int, title: str) -> None:
         """Print the heading of a step of build-all."""
@@ -85,16 +93,17 @@ class Console:
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table, with each column as wide as its widest cell."""
-        widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-        for row in (head, *rows):
+        shown = [tuple(map(on_one_line, row)) for row in (head, *rows)]
+        widths = [max(len(row[column]) for row in shown) for column in range(len(head))]
+        for row in shown:
             self.line(_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
     def document(self, content: Any) -> None:
         """Print the JSON document of a command, on stdout."""
-        plain(jsonlib.dumps(content, indent=2, ensure_ascii=False))
+        plain(as_json(content))
 
     def text(self, text: str) -> None:
-        """Print a text unchanged, on stdout."""
+        """Print a text of several lines on stdout."""
         plain(text)
 
     def refusals(self, refusals: Sequence[Refusal]) -> None:
@@ -120,13 +129,13 @@ class Console:
 
     def ask(self, question: str) -> bool:
         """Ask the user a question, and return whether the answer is yes."""
-        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        return input(f"{printable(question)} [y/N] ").strip().lower() in ("y", "yes")
 
-    def good(self, text: str) -> str:
+    def good(self, text: str) -> Painted:
         """Return the text in green, if colours are enabled."""
         return self._paint(text, Fore.GREEN)
 
-    def bad(self, text: str) -> str:
+    def bad(self, text: str) -> Painted:
         """Return the text in red, if colours are enabled."""
         return self._paint(text, Fore.RED)
 
@@ -134,8 +143,9 @@ class Console:
         """Return the path, relative to the repository if it is inside it."""
         return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
 
-    def _paint(self, text: str, style: str) -> str:
-        return f"{style}{text}{Style.RESET_ALL}" if self._colored else text
+    def _paint(self, text: str, style: str) -> Painted:
+        shown = on_one_line(text)
+        return Painted(f"{style}{shown}{Style.RESET_ALL}" if self._colored else shown)
 
 
 def failure(error: BuildError) -> None:
@@ -160,12 +170,12 @@ def in_words(result: str, *, dry: bool) -> str:
 
 def plain(text: str) -> None:
     """Print a text on stdout, and flush it."""
-    _print(text, sys.stdout)
+    _print(sys.stdout, text)
 
 
 def stderr_line(text: str) -> None:
     """Print one line on stderr, and flush it."""
-    _print(text, sys.stderr)
+    _print(sys.stderr, text, between=_FURTHER)
 
 
 def working_on(repository: Path) -> None:
@@ -196,8 +206,10 @@ def next_line(hint: str) -> None:
     stderr_line(f"  next: {as_typed(hint)}")
 
 
-def _print(text: str, stream: IO[str] | None) -> None:
-    """Print a text, and flush it; print nothing if the caller closed the stream.
+def _print(stream: IO[str] | None, *parts: str, between: str = "\n") -> None:
+    """Print a text of these parts, with `between` between its lines; print nothing if the caller closed the stream.
+
+    This is the one place where text becomes printable.
 
     Raises:
         BuildError: it cannot be written, for example to a full disk.
@@ -205,9 +217,10 @@ def _print(text: str, stream: IO[str] | None) -> None:
     """
     if stream is None:
         return
+    text = "".join(part if isinstance(part, Painted) else printable(part) for part in parts)
     try:
         with Region.hidden():
-            print(text, file=stream, flush=True)
+            print(text.replace("\n", between), file=stream, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -47,10 +47,10 @@ class PrefetchReport:
         """Print the source of an image, and why other sources did not provide it."""
         fetched = outcome.value
         if fetched is not None:
-            came = f"{self._console.good('from ' + fetched.source)}, {seconds(fetched.seconds)}"
+            came = (self._console.good(f"from {fetched.source}"), f", {seconds(fetched.seconds)}")
         else:
-            came = self._console.bad("could not be pulled")
-        self._console.line(f"  {outcome.name}: {came}")
+            came = (self._console.bad("could not be pulled"), "")
+        self._console.line(f"  {outcome.name}: ", *came)
         self._console.refusals(prefetch.refusals(outcome))
 
     def end(self, outcomes: Sequence[Outcome[Fetched]], repository: Repository, names: Sequence[str] = ()) -> None:
@@ -101,7 +101,7 @@ class PrefetchReport:
     def _planned(self, name: str, asked: Sequence[tuple[str, str]]) -> None:
         source = _source(asked)
         found = "already present" if source == "engine" else f"would come from {source}"
-        self._console.line(f"  {name}: {found if source else self._console.bad('not available from any source')}")
+        self._console.line(f"  {name}: ", found if source else self._console.bad("not available from any source"))
         self._console.refusals([Refusal(source=other, reason=reason) for other, reason in asked if reason])
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from build_lib.console.output import Console, next_line, stderr_line
 from build_lib.errors import Incomplete, InvalidReference
+from build_lib.foreign import on_one_line
 from build_lib.reference import Reference
-from build_lib.units import number, printable
+from build_lib.units import number
 
 if TYPE_CHECKING:  # as in output
     from collections.abc import Collection, Iterable, Sequence
@@ -45,17 +46,15 @@ def listed(console: Console, repository: Repository, chosen: Collection[str] | N
 
 def left_out(console: Console, repository: Repository) -> None:
     """Print how many images are not included because no profile of the services that run them is active."""
-    own = [name for one in repository.services.values() for name in (one.image, one.in_compose) if name]
     named = [item.image for item in repository.named_images]
     included = {_canonical(entry.image) for entry in repository.run_images} | {
-        name.canonical for name in (*own, *named)
+        name.canonical for name in (*repository.own_images, *named)
     }
     entries = [entry for entry in repository.not_deployed if _canonical(entry.image) not in included]
     if entries:
         images = number(len({_canonical(entry.image) for entry in entries}), "image")
         profiles = ", ".join(sorted({profile for entry in entries for profile in entry.profiles}))
-        line = f"{images} left out, for profiles that are not active: {profiles} (COMPOSE_PROFILES)"
-        console.line(printable(line))
+        console.line(f"{images} left out, for profiles that are not active: {profiles} (COMPOSE_PROFILES)")
 
 
 def _canonical(image: str) -> str:
@@ -78,7 +77,7 @@ def _print(console: Console, problems: Iterable[Problem], chosen: Collection[str
         kind = _kind(problem, chosen, strict=console.strict)
         remarks += kind == "remark"
         errors += kind == "problem"
-        stderr_line(printable(f"{kind}: {_where(console, problem)}: {problem.reason}"))
+        stderr_line(on_one_line(f"{kind}: {_where(console, problem)}: {problem.reason}"))
         if problem.hint:
             next_line(problem.hint)
     return remarks, errors

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from build_lib.units import printable, seconds
+from build_lib.foreign import on_one_line
+from build_lib.units import seconds
 
 if TYPE_CHECKING:  # as in output
     from build_lib.build import Running
@@ -105,7 +106,7 @@ class Downloads:
             self._bars.remove_task(self._tasks.pop(name))
         for name, (done, total) in wanted.items():
             if name not in self._tasks:
-                self._tasks[name] = self._bars.add_task(f"  {name}", total=total, completed=done)
+                self._tasks[name] = self._bars.add_task(f"  {on_one_line(name)}", total=total, completed=done)
             self._bars.update(self._tasks[name], completed=done, total=total)
         self._region.show(self._bars.get_renderable())
 
@@ -145,7 +146,7 @@ class Builds:
         for name, build in running.items():
             step = build.output.current
             cells = (f"  {name}", _time(build), step.name if step else "", step.last_line if step else "")
-            table.add_row(*(Text(printable(cell)) for cell in cells))
+            table.add_row(*(Text(on_one_line(cell)) for cell in cells))
         self._region.show(table)
 
     def close(self) -> None:
@@ -175,4 +176,4 @@ def _time(build: Running) -> str:
 
 def _step(build: Running) -> str:
     step = build.output.current
-    return f", {printable(step.name)}" if step else ""
+    return f", {on_one_line(step.name)}" if step else ""

@@ -31,9 +31,9 @@ class PushReport:
         """Print that a service was pushed, or why it was not."""
         if outcome.value is not None:
             result = in_words(outcome.value.result, dry=self._console.dry)
-            self._console.line(f"  {outcome.name}: {self._console.good(result)}")
+            self._console.line(f"  {outcome.name}: ", self._console.good(result))
         elif outcome.error is not None:
-            self._console.line(f"  {outcome.name}: {self._console.bad('not pushed')}: {outcome.error.message}")
+            self._console.line(f"  {outcome.name}: ", self._console.bad("not pushed"), f": {outcome.error.message}")
 
     def end(
         self, outcomes: Sequence[Outcome[PushedService]], repository: Repository, names: Sequence[str] = ()
@@ -64,7 +64,7 @@ class DepsPushReport:
     def on_pushed(self, outcome: Outcome[Pushed]) -> None:
         """Print why an image was not pushed."""
         if outcome.value is None:
-            self._console.line(f"  {outcome.name}: {self._console.bad('not pushed')}")
+            self._console.line(f"  {outcome.name}: ", self._console.bad("not pushed"))
             self._console.reason(outcome.error)
 
     def end(self, outcomes: Sequence[Outcome[Pushed]], repository: Repository, names: Sequence[str] = ()) -> None:

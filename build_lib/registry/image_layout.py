@@ -105,7 +105,7 @@ def documents_of(images: Sequence[Loadable]) -> dict[str, bytes]:
     documents: dict[str, Any] = {
         "oci-layout": {"imageLayoutVersion": "1.0.0"},
         "index.json": {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [_listed(image) for image in images]},
-        "manifest.json": [_loaded(image) for image in images if not not_for_classic(image.image)],
+        "manifest.json": [loaded(image) for image in images if not not_for_classic(image.image)],
     }
     return {name: json.dumps(content, separators=(",", ":")).encode() for name, content in documents.items()}
 
@@ -117,7 +117,8 @@ def _listed(image: Loadable) -> dict[str, Any]:
     return {"mediaType": top.media_type, "digest": top.digest, "size": top.size, "annotations": notes}
 
 
-def _loaded(image: Loadable) -> dict[str, Any]:
+def loaded(image: Loadable) -> dict[str, Any]:
+    """The image's entry in `manifest.json`."""
     config, *layers = map(_blob, image.image.blobs)
     tags = [str(image.name.with_tag(image.name.tag))] if image.name.tag else []
     return {"Config": config, "RepoTags": tags, "Layers": layers}

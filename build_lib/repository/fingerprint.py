@@ -4,8 +4,8 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
+from build_lib.foreign import on_one_line
 from build_lib.repository.service import Service
-from build_lib.units import printable
 
 LABEL = "build-lib.fingerprint"
 WHOLE, COPIED = "context", "copied files"  # the part about the context: all of it, or what the Dockerfile takes of it
@@ -104,7 +104,7 @@ def _context(old: Parts, new: Parts, before: Parts | None, files: Parts) -> str:
 def _first(names: Sequence[str]) -> str:
     """The first names, and how many more there are, on one line whatever bytes they contain."""
     more = f", {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(map(printable, names[:_NAMED]))}{more}"
+    return f"{', '.join(map(on_one_line, names[:_NAMED]))}{more}"
 
 
 def _hash(text: str) -> str:

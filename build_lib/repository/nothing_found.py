@@ -17,8 +17,8 @@ def no_services(settings: Settings) -> BuildError:
             f"no services found: {settings.project_root} has no Dockerfile, and no compose file with a build: section",
             hint=f"add {settings.services_dir[0]}/NAME/Dockerfile, or name another repository with PROJECT_ROOT",
         )
-    shown = [f"    {path}" for path in seen[:_SHOWN]]
-    more = [f"    and {len(seen) - _SHOWN} more"] if len(seen) > _SHOWN else []
+    shown = list(map(str, seen[:_SHOWN]))
+    more = [f"and {len(seen) - _SHOWN} more"] if len(seen) > _SHOWN else []
     listed = "\n".join([*shown, *more])
     lines = " and ".join(setting_lines(seen, settings))
     return BuildError(

@@ -10,6 +10,7 @@ from build_lib.compose import Problem
 from build_lib.dockerfile import read
 from build_lib.errors import BuildError, InvalidReference
 from build_lib.image_files import NamedImage
+from build_lib.reference import Reference
 from build_lib.repository import context_remarks, dockerfiles, edges, links, names
 from build_lib.repository.dockerfiles import Found
 from build_lib.repository.nothing_found import no_services
@@ -32,6 +33,12 @@ class Repository:
     not_deployed: tuple[compose.ImageEntry, ...] = ()
     variants: tuple[Found, ...] = ()
     compose_files: tuple[Path, ...] = ()
+
+    @property
+    def own_images(self) -> tuple[Reference, ...]:
+        """The images of all services, and those that compose would give them."""
+        found = ((service.image, service.in_compose) for service in self.services.values())
+        return tuple(name for names in found for name in names if name)
 
     def chosen(self, names: Sequence[str]) -> dict[str, Service]:
         """Return the named services and all that they depend on; without names, all services.

@@ -21,7 +21,7 @@ def test_a_failure_is_shown_at_once_above_what_goes_on(site: Site, pause: Pause)
         shown[failed + 1]
         == "error: bad cannot be built: src/bad/Dockerfile:2: RUN echo about-to-break && false: exit code 1"
     )
-    assert shown[failed + 2].strip() == "about-to-break"
+    assert shown[failed + 2] == "  | about-to-break"
     assert re.fullmatch(r"  slow  \d+(\.\d)? s  \[3/3\] RUN echo has-begun.*  has-begun", shown[-1])
     assert "bad ..." not in "\n".join(terminal.frames)
     assert code == 130

@@ -97,7 +97,7 @@ def test_a_failure_shows_the_end_of_the_log_and_blocks_what_stands_on_it(
     assert done.returncode == 1
     said = "error: base cannot be built: src/base/Dockerfile:2: RUN echo about-to-break && false: exit code 1\n"
     assert done.stderr.count(said) == 1
-    assert re.search(r"^ *about-to-break$", done.stderr, re.MULTILINE)
+    assert re.search(r"^  \| about-to-break$", done.stderr, re.MULTILINE)
     log = project / ".build/logs/base.log"
     assert f"the whole log: {log}" in done.stderr
     assert "about-to-break" in log.read_text()

@@ -1,17 +1,13 @@
 """Bundles, their parts and their listings, and whatever may be wrong with them: no engine, no network."""
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
-import os
-import pty
-import struct
+import re
 import subprocess
 import sys
 import tarfile
-import termios
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,8 +23,9 @@ from build_lib.bundle.plan import part_size
 from build_lib.errors import BadBundle, BuildError
 from build_lib.registry import digest_of
 from tests.bundle.bundles import archive, bundle, gathered, members, missing, odd, plan
-from tests.support.commands import Inv, inv_command
+from tests.support.commands import Inv
 from tests.support.images import Made, index, layer, make, make_zstd
+from tests.support.terminal import at_a_terminal
 
 SHARED = layer(shared="shared")
 IMAGES: dict[str, Made] = {
@@ -271,22 +268,10 @@ def test_at_a_terminal_an_error_stands_on_a_line_of_its_own(project: Path) -> No
         {"large:1": make([b"not compressed" * (4 << 20)], layer_type="application/vnd.oci.image.layer.v1.tar")}
     )
     path = write(project / "f.tar", large[:-2000] + b"X" + large[-1999:])
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-    environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
-    environment |= {"PROJECT_ROOT": str(project), "TERM": "xterm"}
-    command = inv_command("deps-verify", "-f", str(path))
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
-    os.close(theirs)
-    said = b""
-    with contextlib.suppress(OSError):  # the end of a terminal
-        while chunk := os.read(ours, 1 << 16):
-            said += chunk
-    os.close(ours)
-    assert process.wait() == 1
-    assert b"all:" in said, "no bar was drawn"
-    before = said.partition(b"error: ")[0]
-    assert not before.rpartition(b"\r")[2].strip()
+    with at_a_terminal(project, "deps-verify", "-f", str(path), environment={}) as terminal:
+        assert terminal.ended() == 1
+    assert any(re.search(r"^  all .* MB ", frame, re.MULTILINE) for frame in terminal.frames), "no bar was drawn"
+    assert terminal.text.startswith("error: ")
 
 
 def test_what_was_missing_is_listed() -> None:

@@ -174,8 +174,8 @@ def test_without_services_a_task_that_needs_them_tells_what_is_there(root: Path,
     assert done.stderr.splitlines() == [
         "error: no services found in SERVICES_DIR=src, at the top, or in a compose file; the repository has 2"
         " Dockerfiles:",
-        "    deploy/api/Dockerfile",
-        "    deploy/web/Dockerfile.gpu",
+        "  | deploy/api/Dockerfile",
+        "  | deploy/web/Dockerfile.gpu",
         "  next: write in .env: SERVICES_DIR=deploy",
     ]
 
@@ -226,8 +226,8 @@ def test_at_most_twenty_are_shown(root: Path, inv: Inv) -> None:
     lay(root, *(f"deploy/{number:02}/Dockerfile" for number in range(25)), "node_modules/x/Dockerfile", ".x/Dockerfile")
     said = inv("services", PROJECT_ROOT=str(root)).stderr.splitlines()
     assert said[0].endswith("the repository has 25 Dockerfiles:")
-    assert said[1:21] == [f"    deploy/{number:02}/Dockerfile" for number in range(20)]
-    assert said[21] == "    and 5 more"
+    assert said[1:21] == [f"  | deploy/{number:02}/Dockerfile" for number in range(20)]
+    assert said[21] == "  | and 5 more"
 
 
 def test_a_hook_s_git_is_not_asked_about_another_repository(root: Path, inv: Inv) -> None:
@@ -236,7 +236,7 @@ def test_a_hook_s_git_is_not_asked_about_another_repository(root: Path, inv: Inv
     git(root, "init", "--quiet")
     lay(root, "deploy/a/Dockerfile")
     done = inv("services", PROJECT_ROOT=str(root), GIT_DIR=str(root.parent / "other/.git"))
-    assert "    deploy/a/Dockerfile\n" in done.stderr
+    assert "  | deploy/a/Dockerfile\n" in done.stderr
 
 
 def test_without_any_dockerfile_the_directory_is_named(root: Path, inv: Inv) -> None:

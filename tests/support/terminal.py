@@ -16,16 +16,17 @@ from pathlib import Path
 
 import pyte
 
-from tests.support.commands import inv_command
+from tests.support.commands import ROOT, inv_command
 
 _PATIENCE_SECONDS = 60
 
 
 class Terminal:
-    """The screen of a running command, as text. `frames` are the different ones that were seen."""
+    """The screen of a running command, as text. `frames` are the different ones, `received` all bytes."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", keyboard: int, size: tuple[int, int]) -> None:
         self.frames: list[str] = []
+        self.received = b""
         self._process = process
         self._keyboard = keyboard
         self._screen = pyte.Screen(*size)
@@ -65,6 +66,7 @@ class Terminal:
                 content = os.read(self._keyboard, 1 << 16)
             except OSError:  # EIO: nobody has the other end any more
                 return False
+            self.received += content
             self._stream.feed(content)
             if self.text not in self.frames[-1:]:
                 self.frames.append(self.text)
@@ -99,3 +101,10 @@ def at_a_terminal(
                 os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         os.close(ours)
+
+
+def said_at_a_terminal(*arguments: str, **environment: str) -> tuple[int, str]:
+    """The exit code of a command, and every byte that a terminal got from it, with `\n` at the ends of lines."""
+    with at_a_terminal(ROOT, *arguments, environment=environment) as terminal:
+        code = terminal.ended()
+    return code, terminal.received.decode().replace("\r\n", "\n")
