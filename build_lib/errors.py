@@ -3,17 +3,20 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from build_lib.settings import masked
+
 
 class BuildError(Exception):
     """A failure that a user can act on.
 
-    `message` is one line for users. `hint`, if not empty, is the next step: a command or a setting.
+    `message` is one line for users. `hint`, if not empty, is the next step: a command or a setting. Both are without
+    passwords.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = masked(message)
+        self.hint = masked(hint)
+        super().__init__(self.message)
 
 
 class Incomplete(BuildError):

@@ -3,6 +3,7 @@
 `invoke.yaml` names the Executor as `tasks.executor_class`, for invoke's own `inv`. `program` has it anyway.
 """
 
+import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
@@ -16,6 +17,7 @@ from invoke.tasks import task as invoke_task
 
 from build_lib import pipes
 from build_lib.errors import BuildError, Incomplete, UsageError
+from build_lib.settings import masked
 
 INTERRUPTED = 130  # exit code after ^C: 128 + SIGINT
 TERMINATED = 143
@@ -212,5 +214,18 @@ def tell_not_run(calls: Sequence[Call]) -> None:
     not_run([_name(call) for call in calls])
 
 
+def _without_password(record: logging.LogRecord) -> bool:
+    record.msg, record.args = masked(record.getMessage()), ()
+    return True
+
+
+def _debug_quietly() -> None:
+    """Keep passwords out of invoke's debug output. Those of requests are in it too, such as a build's proxies."""
+    logging.getLogger("invoke").addFilter(_without_password)
+    for name in ("docker", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 # Invoke's own `inv` lists these tasks without giving the Executor control.
 pipes.end_quietly()
+_debug_quietly()

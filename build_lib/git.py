@@ -42,6 +42,11 @@ def uncommitted(directory: Path, names: Sequence[str], environ: Mapping[str, str
     return [name for name in names if name not in known]
 
 
+def tracks(path: Path, environ: Mapping[str, str]) -> bool:
+    """Return whether git tracks the path, or anything below it."""
+    return bool(_text(path.parent, ["ls-files", "--", path.name], environ))
+
+
 def newest_tag(directory: Path, environ: Mapping[str, str]) -> tuple[str, int] | None:
     """Return the newest tag of the commit or of those before it, and how many commits came after it; None if no tag."""
     answer = _text(directory, ["describe", "--tags", "--long"], environ)

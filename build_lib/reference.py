@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from build_lib.errors import InvalidReference
+from build_lib.settings import masked_value
 
 DOCKER_HUB = "docker.io"
 _HUB_ALIASES = ("docker.io", "index.docker.io")
@@ -268,4 +269,6 @@ def _check_name(text: str, host: str, path: str) -> None:
 def _check_digest(text: str, digest: str) -> None:
     algorithm, _, value = digest.partition(":")
     if len(value) != _DIGEST_LENGTHS.get(algorithm) or not _HEX_RE.fullmatch(value):
-        raise InvalidReference(f"{text!r} has an invalid digest", hint="a digest is sha256: followed by 64 hex digits")
+        raise InvalidReference(
+            f"{masked_value(text)!r} has an invalid digest", hint="a digest is sha256: followed by 64 hex digits"
+        )

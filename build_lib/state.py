@@ -3,8 +3,10 @@
 import errno
 import fcntl
 import json
+import logging
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from build_lib.errors import BuildError
+from build_lib.files import kind
+
+OWN = ".build"  # the directory of the program's own files in a repository
+_log = logging.getLogger(__name__)
 
 
 def write(path: Path, content: Any, *, compact: bool = False) -> None:
@@ -41,10 +47,13 @@ def write_text(path: Path, text: str) -> None:
 def writing(path: Path) -> Iterator[None]:
     """Create the parent directory of `path`, and raise failures to write within the block as BuildError.
 
+    Something else than a file at `path` gets another name, which `clean` removes.
+
     Raises:
         BuildError: the disk is full, the path is not writable, or similar; with the path.
     """
     try:
+        _make_room(path)
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BuildError(f"{error.filename} cannot be created: {error.strerror}", hint=_advice(path, error)) from None
@@ -62,18 +71,81 @@ def _advice(path: Path, error: OSError) -> str:
     return "./inv clean removes what is not needed; or free up space there" if error.errno == errno.ENOSPC else ""
 
 
-def read(path: Path) -> Any:
-    """Read a record. Return None if it is missing or invalid, because no run depends on a record.
+def _make_room(path: Path) -> None:
+    """Give another name to what is at the path, unless it is a file, and to files where it needs directories."""
+    for place in reversed(path.parents):
+        if place.parent.name == OWN and place.is_file():
+            _rename(place, "a file")
+    if kind(path):
+        _rename(path, kind(path))
+
+
+def _rename(path: Path, kind: str) -> None:
+    aside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    _log.warning("%s is %s: it is now %s", path, kind, aside.name)
+    path.rename(aside)
+
+
+def read(path: Path, shape: object = object) -> Any:
+    """Read a record of this shape. Return None if it is missing or something else, because no run depends on a record.
+
+    A shape is a type; a list with the shape of all items; a mapping with the shape of all values at the key `str`, or
+    of each value at its key; a tuple of shapes, of which None means that a key may be missing; or a function.
+    What is there and is not read is a warning in this module's log.
+
+    Raises:
+        BuildError: this user may not read it.
+    """
+    text = read_text(path)
+    if text is None:
+        return None
+    try:
+        content = json.loads(text)
+        valid = _has(content, shape)
+    except (ValueError, RecursionError):
+        valid = False
+    if not valid:
+        _log.warning("%s is not as this program writes it: it is ignored", path)
+    return content if valid else None
+
+
+def read_text(path: Path) -> str | None:
+    """Read a file. Return None if it is missing, and with a warning if it is no file or not UTF-8.
 
     Raises:
         BuildError: this user may not read it.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        if kind(path):
+            _log.warning("%s is %s: it is ignored", path, kind(path))
+            return None
+        return path.read_text(encoding="utf-8")
     except PermissionError as error:
         raise BuildError(f"{path} cannot be read: {error.strerror}", hint=_advice(path, error)) from None
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except ValueError:
+        _log.warning("%s is not as this program writes it: it is ignored", path)
+        return None
+
+
+def _has(value: object, shape: Any) -> bool:
+    """Whether a value has the shape that `read` describes. No text may have what UTF-8 cannot encode."""
+    match shape:
+        case type():
+            encodable = not isinstance(value, str) or value.encode(errors="replace").decode() == value
+            return isinstance(value, shape) and encodable and (shape is bool or not isinstance(value, bool))
+        case tuple():
+            return any(value is None if each is None else _has(value, each) for each in shape)
+        case [each]:
+            return isinstance(value, list) and all(_has(item, each) for item in value)
+        case dict() if str in shape:
+            return isinstance(value, dict) and all(
+                _has(item, shape[str]) for pair in value.items() for item in pair[1:]
+            )
+        case dict():
+            return isinstance(value, dict) and all(_has(value.get(key), each) for key, each in shape.items())
+    return bool(shape(value))
 
 
 def holder(path: Path) -> str:
@@ -81,10 +153,7 @@ def holder(path: Path) -> str:
 
     The lock itself is not asked: whoever tries to get it keeps others from it.
     """
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except (FileNotFoundError, UnicodeDecodeError):
-        return ""
+    text = (read_text(path) or "").strip()
     found = re.search(r"\(pid (\d+)\)$", text)
     return text if found and _is_alive(int(found[1])) else ""
 
@@ -110,7 +179,7 @@ def lock(path: Path, doing: str) -> Iterator[None]:
     """
     with ExitStack() as stack:
         with writing(path):
-            file = stack.enter_context(path.open("a+", encoding="utf-8"))
+            file = stack.enter_context(path.open("a+", encoding="utf-8", errors="replace"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -22,6 +22,14 @@ def seconds(count: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def is_time(text: object) -> bool:
+    """Whether this is a point in time in the form that a record has it."""
+    try:
+        return isinstance(text, str) and local_time(text) != ""
+    except (ValueError, OverflowError):
+        return False
+
+
 def local_time(iso: str) -> str:
     """A point in time, such as a record has it, in the time zone of this machine: `2026-11-28 14:03`."""
     return f"{datetime.fromisoformat(iso).astimezone():%Y-%m-%d %H:%M}"

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "build_lib"
 TOP = (
     "errors",
+    "files",
     "foreign",
     "reference",
     "settings",

@@ -192,7 +192,7 @@ def test_completion_asks_the_inv_that_is_typed(name: str, own: Path, copy: Path,
     """Whichever repository's script is in the shell's start-up file."""
     with shell(name, copy / "inv", shop) as typing:
         assert typing.completed("./inv ren") == ["./inv", "render", "+"]
-        assert typing.completed("./inv render build w") == ["./inv", "render", "build", "web", "+"]
+        assert typing.completed("./inv render build we") == ["./inv", "render", "build", "web", "+"]
         typing.enter("cd src")
         assert typing.completed("../inv ren") == ["../inv", "render", "+"]
         assert typing.completed("~/inv ren") == [str(own), "render", "+"]
@@ -203,7 +203,7 @@ def test_completion_asks_the_inv_that_is_typed(name: str, own: Path, copy: Path,
 def test_called_from_another_repository_it_completes_what_it_would_do_there(name: str, copy: Path, shop: Path) -> None:
     with shell(name, copy / "inv", shop) as typing:
         called = str(copy / "inv").replace(" ", "\\ ")
-        assert typing.completed(f"{called} build w") == [str(copy / "inv"), "build", "web", "+"]
+        assert typing.completed(f"{called} build we") == [str(copy / "inv"), "build", "web", "+"]
 
 
 @pytest.mark.parametrize("name", ["bash", "fish", "zsh"])

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from build_lib.build import builders as builders
     from build_lib.build.builders import CommandLine as CommandLine
     from build_lib.build.records import INTERRUPTED as INTERRUPTED
+    from build_lib.build.records import Records as Records
     from build_lib.build.run import Built as Built
     from build_lib.build.run import Running as Running
     from build_lib.build.run import build as build

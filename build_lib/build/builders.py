@@ -289,7 +289,7 @@ def _refuse_ignore_files(service: Service) -> None:
     It reads only the context's `.dockerignore`, as UTF-8 text.
     """
     own = service.dockerfile.with_name(f"{service.dockerfile.name}.dockerignore")
-    if own.is_file():
+    if own.exists():
         raise BuildFailed(f"{own}: a Dockerfile-specific ignore file needs BuildKit", hint=GET_BUILDKIT)
     ignored = service.context / ".dockerignore"
     try:

@@ -8,8 +8,18 @@ from build_lib import state
 from build_lib.errors import BuildError
 from build_lib.repository import Context, Service, build_context, fingerprint
 from build_lib.settings import Settings
+from build_lib.units import is_time
 
 INTERRUPTED = "its build was interrupted, or is still running"
+_LAST = {
+    "image": (str, None),
+    "begun": (str, None),
+    "unsure": ([str], None),
+    "failed": (str, None),
+    "failed_at": (is_time, None),
+    "seconds": (float, int, None),
+}
+_FILES = {"context": (str, None), "files": ({str: str}, None)}
 
 
 class Records:
@@ -29,11 +39,11 @@ class Records:
 
     def last(self) -> Mapping[str, Any]:
         """How the last build ended."""
-        return state.read(self._last) or {}
+        return state.read(self._last, _LAST) or {}
 
     def files(self, label: fingerprint.Parts | None) -> fingerprint.Parts | None:
         """The context files that the image with this label was built from, or None if they are not known."""
-        built = state.read(self._files) or {}
+        built = state.read(self._files, _FILES) or {}
         same = label is not None and built.get("context") == fingerprint.context(label)
         return built.get("files") if same else None
 
@@ -46,8 +56,7 @@ class Records:
 
     def seconds(self) -> float | None:
         """How many seconds the last successful build took; None if that is not known."""
-        found = self.last().get("seconds")
-        return float(found) if isinstance(found, int | float) else None
+        return self.last().get("seconds")
 
     def write_built(
         self, context: Context, digest: str | None, image: str, unsure: Sequence[str], seconds: float

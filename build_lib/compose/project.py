@@ -13,6 +13,7 @@ from build_lib.compose.files import load
 from build_lib.compose.service import Part, is_remote
 from build_lib.errors import InvalidReference
 from build_lib.reference import Reference
+from build_lib.settings import masked_value
 
 _SHOWN = 100  # characters of a name in a message
 
@@ -146,7 +147,7 @@ def _wrong_image(name: str, service: Part, image: Part | None) -> Iterator[Part]
 
 def _named(image: Part) -> str:
     """An image's name, and how it is written if it contains variables."""
-    name, written = (f"{(text or '')[:_SHOWN]!r}" for text in (image.text, image.written))
+    name, written = (f"{masked_value(text or '')[:_SHOWN]!r}" for text in (image.text, image.written))
     return name if name == written else f"{name}, written {written},"
 
 

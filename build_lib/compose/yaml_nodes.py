@@ -16,6 +16,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
 from build_lib.errors import BuildError
+from build_lib.files import kind
 
 _MERGE, _NULL, _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{kind}" for kind in ("merge", "null", "bool", "int", "float"))
 _LARGEST = 1 << 22  # bytes in a file
@@ -35,9 +36,12 @@ class Field:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether the path is a file; False also if the name is too long or access is denied."""
+    """Return whether there is something to read; False also if the name is too long or access is denied.
+
+    `read_text` refuses what is not a regular file.
+    """
     try:
-        return path.is_file()
+        return path.exists() and not path.is_dir()
     except OSError:
         return False
 
@@ -47,6 +51,10 @@ def read_text(path: Path, report: Report) -> str | None:
     try:
         if not is_file(path):
             report(0, "there is no such file")
+            return None
+        odd = kind(path, follow=True)
+        if odd:
+            report(0, f"this is {odd}: only regular files are read")
             return None
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)

@@ -6,6 +6,7 @@ each command is in the module of its group.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from build_lib.console.progress import Builds, Downloads, Heartbeat, Region
 from build_lib.errors import BuildError, Refusal, Unavailable
 from build_lib.foreign import as_json, on_one_line, printable
 from build_lib.invocation import as_typed
+from build_lib.settings import masked
 
 if TYPE_CHECKING:  # a failure has to be printed without first importing the Docker SDK
     from build_lib.build import Running
@@ -42,6 +44,7 @@ class Console:
 
     def __init__(self, settings: Settings, *, json: bool = False, dry: bool = False, strict: bool = False) -> None:
         just_fix_windows_console()
+        _show_warnings()
         self.json = json
         self.dry = dry
         self.strict = strict  # whether remarks on the repository's files are errors
@@ -189,6 +192,20 @@ def misspelt(settings: Mapping[str, str]) -> None:
         _once(f"warning: {name} in .env is not a setting: {hint}")
 
 
+class _Warnings(logging.Handler):
+    """Prints the library's warnings on stderr, each once in a run."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a warning."""
+        _once(f"warning: {record.getMessage()}")
+
+
+def _show_warnings() -> None:
+    log = logging.getLogger("build_lib")
+    log.propagate = False
+    log.handlers = [_Warnings(logging.WARNING)]
+
+
 def not_run(tasks: Sequence[str]) -> None:
     """Print on stderr which tasks are not run because an earlier one failed."""
     if tasks:
@@ -209,7 +226,7 @@ def next_line(hint: str) -> None:
 def _print(stream: IO[str] | None, *parts: str, between: str = "\n") -> None:
     """Print a text of these parts, with `between` between its lines; print nothing if the caller closed the stream.
 
-    This is the one place where text becomes printable.
+    This is the one place where text becomes printable, and loses its passwords.
 
     Raises:
         BuildError: it cannot be written, for example to a full disk.
@@ -220,7 +237,7 @@ def _print(stream: IO[str] | None, *parts: str, between: str = "\n") -> None:
     text = "".join(part if isinstance(part, Painted) else printable(part) for part in parts)
     try:
         with Region.hidden():
-            print(text.replace("\n", between), file=stream, flush=True)
+            print(masked(text).replace("\n", between), file=stream, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -15,5 +15,4 @@ def remember(id: str, settings: Settings) -> None:
 
 def ids(settings: Settings) -> frozenset[str]:
     """All that were noted."""
-    path = settings.state_dir / _FILE
-    return frozenset(path.read_text(encoding="ascii").split()) if path.is_file() else frozenset()
+    return frozenset((state.read_text(settings.state_dir / _FILE) or "").split())

@@ -15,7 +15,7 @@ from requests.exceptions import RequestException
 
 from build_lib.errors import EngineError, NoEngine
 from build_lib.registry import innermost
-from build_lib.settings import Settings
+from build_lib.settings import Settings, masked_value, without_password_of
 
 ELSEWHERE = "start it there, or unset DOCKER_HOST and `docker context use default`"
 _PING_SECONDS = 10
@@ -111,4 +111,5 @@ def _group_of(place: Path) -> tuple[str, Sequence[str]]:
 def _no_answer(address: str, why: str) -> EngineError:
     here = address.startswith("unix://")
     hint = "./inv engine-up installs or starts one; DOCKER_HOST names another" if here else ELSEWHERE
-    return NoEngine(f"no Docker Engine answers at {address}: {why}", hint=hint)
+    why = without_password_of(address, why)
+    return NoEngine(f"no Docker Engine answers at {masked_value(address)}: {why}", hint=hint)

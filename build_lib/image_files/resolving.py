@@ -10,6 +10,7 @@ from build_lib.errors import BuildError, InvalidReference
 from build_lib.image_files.lines import Written
 from build_lib.image_files.placeholders import fill, without_placeholders
 from build_lib.reference import Reference
+from build_lib.settings import masked_value
 
 _POSSIBLE = re.compile(r"[\w./:@-]*")  # what can be made the name of an image by values
 _MOST_IMAGES = 10_000  # in one file
@@ -88,14 +89,14 @@ class File:
             reason = "the name of the image is not on this line: name the file that is made from the template"
             self.remark(item.line, reason)
             return None
-        shown = f"{item.text[:_SHOWN]!r}"
+        shown = f"{masked_value(item.text)[:_SHOWN]!r}"
         name = item.text
         try:
             name = fill(item.text, self._variables)
             return Reference.parse(name)
         except InvalidReference:
             written = f", written {shown}," if name != item.text else ""
-            reason = f"{name[:_SHOWN]!r}{written} is not an image name"
+            reason = f"{masked_value(name)[:_SHOWN]!r}{written} is not an image name"
         except BuildError as error:
             if _POSSIBLE.fullmatch(without_placeholders(item.text)):
                 self.remark(item.line, f"{shown} cannot be filled: {error.message}")

@@ -49,7 +49,7 @@ def _source(path: Path) -> Source | None:
     """The source that a path stands for; None if it is a directory without a chart, or not a file."""
     if path.is_dir():
         return Source(path=path, kind="chart") if (path / CHART).is_file() else None
-    if not path.is_file():
+    if not path.exists():
         return None
     chart = next((directory for directory in path.parents if (directory / CHART).is_file()), None)
     if chart and _is_of_chart(path, chart):

@@ -134,13 +134,13 @@ _WHY = {
 
 
 def _size(path: Path) -> int:
-    files = [path] if path.is_file() else [item for item in path.rglob("*") if item.is_file()]
+    files = [path] if path.is_symlink() or not path.is_dir() else [item for item in path.rglob("*") if item.is_file()]
     return sum(file.lstat().st_size for file in files)
 
 
 def _remove_file(path: Path) -> None:
     try:
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             rmtree(path)
         else:
             path.unlink(missing_ok=True)

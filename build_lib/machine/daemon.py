@@ -1,6 +1,5 @@
 """A Docker Engine on this machine: installs and starts one if none is running, and stops it again."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ _SOCKET = "unix:///var/run/docker.sock"
 _PACKAGES = ("docker.io",)
 _PACKAGES_IF_KNOWN = ("docker-cli", "docker-buildx")  # newer releases split them from docker.io
 _START_SECONDS = 60
+_RECORD = {"by": lambda by: by in ("systemd", "process"), "pid": int, "born": int}
 _BY_HAND = "install and start one by hand: https://docs.docker.com/engine/install/"
 
 
@@ -78,9 +78,10 @@ def up(settings: Settings, *, dry: bool = False) -> Up:
 def down(settings: Settings, *, dry: bool = False) -> Started | None:
     """Stop the engine that `up` started, and return it; None if it is not running. With `dry`, only return it."""
     record = _record(settings)
-    if not record.is_file():
+    found = state.read(record, _RECORD)
+    if found is None:
         return None
-    started = Started(**json.loads(record.read_text()))
+    started = Started(by=found["by"], pid=found["pid"], born=found["born"])
     gone = started.by == "process" and not started.process.runs()
     if not dry:
         _end(started, gone=gone)

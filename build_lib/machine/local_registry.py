@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from build_lib.settings import Settings
 _PORT = 5000
 _USER = "build-lib"
 _READY_SECONDS = 30
+_RECORD = {"host": str, "process": {"pid": int, "born": int}}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,9 +62,8 @@ def down(settings: Settings, *, dry: bool = False) -> bool:
     directory = settings.state_dir / "registry"
     found = _running(directory)
     if found and not dry:
-        background.Process(**found["process"]).stop("the registry")
-    if not dry:
-        (directory / "process.json").unlink(missing_ok=True)
+        _process(found).stop("the registry")
+        (directory / "process.json").unlink()
     return found is not None
 
 
@@ -73,8 +74,12 @@ def running(settings: Settings) -> str:
 
 
 def _running(directory: Path) -> dict[str, Any] | None:
-    found = state.read(directory / "process.json")
-    return found if found and background.Process(**found["process"]).runs() else None
+    found = state.read(directory / "process.json", _RECORD)
+    return found if found and _process(found).runs() else None
+
+
+def _process(record: Mapping[str, Any]) -> background.Process:
+    return background.Process(pid=record["process"]["pid"], born=record["process"]["born"])
 
 
 def _program(name: str, package: str, settings: Settings) -> str:

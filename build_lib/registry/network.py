@@ -1,6 +1,7 @@
 """Failures of the network, raised as RegistryError."""
 
 import re
+from urllib.request import getproxies
 
 from requests.exceptions import ProxyError, RequestException
 from urllib3.exceptions import HTTPError
@@ -8,6 +9,7 @@ from urllib3.exceptions import HTTPError
 from build_lib.errors import RegistryError
 from build_lib.registry.addresses import is_loopback
 from build_lib.registry.retry import Hosts
+from build_lib.settings import without_password_of
 from build_lib.units import shortened
 
 # what to do about failures to connect, by their reasons
@@ -41,7 +43,7 @@ class translated:  # noqa: N801  # used as a with statement's function
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, (RequestException, HTTPError, OSError)):
-            reason = shortened(innermost(error))
+            reason = shortened(_without_proxies(innermost(error)))
             hint = _PROXY_ADVICE if isinstance(error, ProxyError) else _advice(reason, self._host)
             proxy = "the proxy: " if isinstance(error, ProxyError) else ""
             translated = RegistryError(f"{self._what}: {proxy}{reason}", hint=hint)
@@ -55,6 +57,13 @@ def _advice(reason: str, host: str) -> str:
     if is_loopback(host) and "refused" in reason:
         return "./inv registry-up starts a registry on this machine; or name another one"
     return next((advice for pattern, advice in _ADVICE if re.search(pattern, reason, re.IGNORECASE)), "")
+
+
+def _without_proxies(reason: str) -> str:
+    """The reason without what it may quote of the passwords of proxies."""
+    for proxy in getproxies().values():
+        reason = without_password_of(proxy, reason)
+    return reason
 
 
 def innermost(error: BaseException) -> str:

@@ -92,10 +92,7 @@ def _stamp_of_dockerfile(service: Service) -> str:
 
 def _remembered(memory: Path) -> dict[str, str]:
     """The content hash and stamp of each file at the last scan; empty if the file holds something else."""
-    found = state.read(memory)
-    if not isinstance(found, dict):
-        return {}
-    return {path: known for path, known in found.items() if isinstance(known, str)}
+    return state.read(memory, {str: str}) or {}
 
 
 def _unreadable(service: Service, error: OSError) -> BuildError:

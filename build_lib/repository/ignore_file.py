@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from build_lib.errors import BuildError
+from build_lib.files import kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def place(context: Path, dockerfile: Path) -> Path:
     There may be neither.
     """
     own = dockerfile.with_name(f"{dockerfile.name}.dockerignore")
-    return own if own.is_file() else context / ".dockerignore"
+    return own if own.exists() else context / ".dockerignore"
 
 
 def rules(context: Path, dockerfile: Path) -> Rules:
@@ -57,6 +58,9 @@ def read(path: Path) -> Rules:
     Raises:
         BuildError: it cannot be read.
     """
+    odd = kind(path, follow=True)
+    if odd:
+        raise BuildError(f"{path} is {odd}: only regular files are read", hint=f"rm {path}")
     if not path.is_file():
         return Rules(())
     try:

@@ -9,6 +9,7 @@ from build_lib import compose, image_files
 from build_lib.compose import Problem
 from build_lib.dockerfile import read
 from build_lib.errors import BuildError, InvalidReference
+from build_lib.files import kind
 from build_lib.image_files import NamedImage
 from build_lib.reference import Reference
 from build_lib.repository import context_remarks, dockerfiles, edges, links, names
@@ -175,8 +176,9 @@ def _service(
         )
     if not isinstance(entry.context, Path) or not entry.context.is_dir():
         return _problem(entry, f"service {entry.name}: the context {entry.context} is not a local directory")
-    if entry.dockerfile is not None and not entry.dockerfile.is_file():
-        return _problem(entry, f"service {entry.name}: there is no {entry.dockerfile}")
+    wrong = _without_dockerfile(entry)
+    if wrong:
+        return wrong
     text = _text(entry)
     seen = read(text)
     if not seen.stages and entry.path == settings.project_root / entry.path.name and entry.path == entry.dockerfile:
@@ -223,6 +225,16 @@ def _platform_of(entry: compose.BuildEntry, settings: Settings) -> str:
 def _problem(entry: compose.BuildEntry, reason: str) -> Problem:
     """A problem of the place that declares the service."""
     return Problem(path=entry.path, line=entry.line, reason=reason, service=entry.name)
+
+
+def _without_dockerfile(entry: compose.BuildEntry) -> Problem | None:
+    """The problem of an entry whose Dockerfile cannot be read."""
+    odd = kind(entry.dockerfile, follow=True) if entry.dockerfile else ""
+    if odd:
+        return _problem(entry, f"service {entry.name}: {entry.dockerfile} is {odd}: only regular files are read")
+    if entry.dockerfile is not None and not entry.dockerfile.is_file():
+        return _problem(entry, f"service {entry.name}: there is no {entry.dockerfile}")
+    return None
 
 
 def _text(entry: compose.BuildEntry) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from build_lib import compose, git
 from build_lib.errors import BuildError, InvalidReference
+from build_lib.files import kind
 from build_lib.reference import Reference, is_tag
 from build_lib.repository.dockerfiles import as_image_name, is_named
 from build_lib.repository.search import Seen, dockerfiles_setting, is_plain, search, services_dir
@@ -233,6 +234,8 @@ def _in_dockerfiles(services: Iterable[Service]) -> Iterator[tuple[str, str]]:
 def _in_compose_files(seen: Seen, settings: Settings) -> Iterator[tuple[str, str]]:
     """The images that compose files and their templates name, without tags; "" instead of a service."""
     for path in (*seen.compose_files, *seen.compose_templates):
+        if kind(settings.project_root / path, follow=True):
+            continue
         try:
             with (settings.project_root / path).open(encoding="utf-8", errors="replace") as file:
                 text = file.read(_LONGEST)

@@ -10,6 +10,9 @@ from build_lib.lazy import attach
 
 if TYPE_CHECKING:
     from build_lib.settings import documents as documents
+    from build_lib.settings.masking import masked as masked
+    from build_lib.settings.masking import masked_value as masked_value
+    from build_lib.settings.masking import without_password_of as without_password_of
     from build_lib.settings.origin import read_env_file as read_env_file
     from build_lib.settings.origin import set_again as set_again
     from build_lib.settings.package_paths import PACKAGES as PACKAGES

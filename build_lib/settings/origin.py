@@ -2,7 +2,6 @@
 
 import io
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +10,9 @@ from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
 
 from build_lib.errors import SettingsError
+from build_lib.files import kind
 from build_lib.settings.keys import Key
+from build_lib.settings.masking import masked_value
 
 T = TypeVar("T")
 
@@ -39,9 +40,18 @@ def parse(key: Key[T], text: str, origin: str) -> T:
     """
     try:
         return key.parse(text.strip())
+    except ValueError:
+        shown = "***" if key.secret else masked_value(text)
+        raise SettingsError(f"{origin} is {shown!r}", hint=f"allowed: {_allowed(key, shown)}") from None
+
+
+def _allowed(key: Key[Any], shown: str) -> str:
+    """What is allowed instead, in words that may quote the text as it is shown."""
+    try:
+        key.parse(shown.strip())
     except ValueError as error:
-        shown = "***" if key.secret else _without_password(text)
-        raise SettingsError(f"{origin} is {shown!r}", hint=f"allowed: {error}") from None
+        return str(error)
+    return "the same without a password"
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -71,6 +81,11 @@ def _text(path: Path) -> str:
     try:
         if not os.path.lexists(path):
             return ""
+        odd = kind(path, follow=True)
+        if odd and odd != "a directory":
+            raise SettingsError(
+                f"{path} is {odd}: only regular files are read", hint=f"{_FORM}, in a file of that name"
+            )
         if not path.is_file():  # a directory, or a link that leads nowhere
             raise SettingsError(f"{path} is not a file", hint=f"{_FORM}, in a file of that name; or remove it")
         return path.read_text(encoding="utf-8")
@@ -94,8 +109,3 @@ def _line(binding: Binding) -> int:
     """The line of a statement. The parser's own is that of the empty lines before it."""
     statement = binding.original.string
     return binding.original.line + statement[: len(statement) - len(statement.lstrip())].count("\n")
-
-
-def _without_password(text: str) -> str:
-    """The text with the password of `user:password@host` hidden. `name:tag@sha256:…` is unchanged."""
-    return re.sub(r"(?<![^/\s])([^/\s@:]*):[^/\s@]*@(?!sha256:)", r"\1:***@", text)

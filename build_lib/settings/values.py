@@ -9,16 +9,15 @@ from types import MappingProxyType
 from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from build_lib import git
-from build_lib.errors import BuildError, SettingsError, nearest
+from build_lib.errors import SettingsError, nearest
 from build_lib.reference import PrivateRegistry
-from build_lib.settings import keys
+from build_lib.settings import keys, own_directory
 from build_lib.settings.keys import Key
 from build_lib.settings.origin import find, parse, read_env_file
 from build_lib.settings.parsers import apt_archive
 
 T = TypeVar("T")
 _NEARLY = 0.9  # of 1, how much two names have in common if one is taken for a slip of the other
-_OWN_FILES = "the tasks keep their records and logs in a directory of this name"
 _OF_THE_CLI = ("DOCKER_HOST", "DOCKER_CONTEXT")  # values in `.env` are passed to the docker CLI too
 
 
@@ -205,11 +204,10 @@ class Settings:
         """The directory of the program's own files: logs, records, locks. It may not exist yet.
 
         Raises:
-            BuildError: there is something else of this name.
+            BuildError: something else has this name, git tracks it, or a link in it leads elsewhere.
         """
         path = self.project_root / ".build"
-        if os.path.lexists(path) and not path.is_dir():
-            raise BuildError(f"{path} is not a directory", hint=f"remove it: {_OWN_FILES}")
+        own_directory.check(path, self.environment)
         return path
 
 

@@ -18,8 +18,21 @@ from build_lib.transfer import bootstrap
 from build_lib.transfer.fetch import Listener, fetch
 from build_lib.transfer.image_pull import BOOTSTRAP, HERE, Fetched
 from build_lib.transfer.source_search import source_name
+from build_lib.units import is_time
 
 _RECORD = "prefetch.json"
+_REFUSAL = {"source": str, "reason": str}
+_NEED = {"path": str, "line": int, "needed_by": str, "kind": str}
+_IMAGE = {
+    "image": str,
+    "source": (str, None),
+    "seconds": (float, int, None),
+    "bytes": (int, None),
+    "tries": (int, None),
+    "refusals": [_REFUSAL],
+    "needed_by": [_NEED],
+}
+_SHAPE = {"process": int, "began": is_time, "seconds": (float, int), "images": [_IMAGE]}
 
 
 def prefetch(
@@ -105,7 +118,7 @@ def last(settings: Settings) -> Mapping[str, Any]:
 
     Each image has `needed_by` too, the places that need it.
     """
-    return state.read(settings.state_dir / _RECORD) or {}
+    return state.read(settings.state_dir / _RECORD, _SHAPE) or {}
 
 
 def reasons(image: Reference, settings: Settings) -> str:

@@ -210,25 +210,40 @@ def test_a_hub_of_any_kind_keeps_what_it_has(kind: str, job: Job, machine: Setti
     assert job.inv("copy-slurm").startswith("nothing to do: 1 package")
 
 
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        ("RUN echo no package >/out/bad.deb", "error: bad.deb is damaged: "),
-        ("RUN /bin/busybox ln -s tool_1.0_all.deb /out/bad.deb", "/out/bad.deb, which is not a regular file; "),
-        ("RUN mkdir /out/bad.deb && touch /out/bad.deb/x", "/out/bad.deb, which is not a regular file; "),
-    ],
-    ids=["damaged", "a link", "a directory"],
-)
-def test_what_is_no_package_is_refused_by_name_and_the_hub_stays(line: str, told: str, job: Job) -> None:
+NOT_A_FILE = ", which is not a regular file; "
+TOOL = "/out/tool_1.0_all.deb"
+NO_PACKAGES = {  # what slurm-build does in the packages' directory, and what is said
+    "damaged": ("echo no package >/out/bad.deb", "error: bad.deb is damaged: "),
+    "empty": (": >/out/bad.deb", "error: bad.deb is damaged: "),
+    "half a package": (f"/bin/busybox head -c 300 {TOOL} >/out/bad.deb", "error: bad.deb is damaged: "),
+    "a link": ("/bin/busybox ln -s tool_1.0_all.deb /out/bad.deb", f"/out/bad.deb{NOT_A_FILE}"),
+    "a link out of it": ("/bin/busybox ln -s ../../../etc/shadow /out/bad.deb", f"/out/bad.deb{NOT_A_FILE}"),
+    "a link to itself": ("/bin/busybox ln -s bad.deb /out/bad.deb", f"/out/bad.deb{NOT_A_FILE}"),
+    "a hard link": (f"/bin/busybox ln {TOOL} /out/zzz.deb", f"/out/zzz.deb{NOT_A_FILE}"),
+    "a directory": ("mkdir /out/bad.deb && touch /out/bad.deb/x", f"/out/bad.deb{NOT_A_FILE}"),
+    "a pipe": ("/bin/busybox mkfifo /out/bad.deb", f"/out/bad.deb{NOT_A_FILE}"),
+    "a device": ("/bin/busybox mknod /out/bad.deb c 1 5", f"/out/bad.deb{NOT_A_FILE}"),
+    "the directory a link": (
+        "/bin/busybox mv /out /far && /bin/busybox ln -s /far /out",
+        " has no .deb or .rpm in /out; ",
+    ),
+    "the directory a file": ("/bin/busybox rm -r /out && : >/out", " has no .deb or .rpm in /out; "),
+}
+
+
+@pytest.mark.parametrize("attack", NO_PACKAGES)
+def test_what_is_no_package_is_refused_by_name_and_the_hub_stays(attack: str, job: Job) -> None:
+    line, told = NO_PACKAGES[attack]
     job.packages(("tool", "1.0"))
     job.hub(f"FROM scratch\nCOPY kept {SERVED}/kept\n", kept="kept\n")
     with (job.project / "src/slurm-build/Dockerfile").open("a") as file:
-        file.write(f"{line}\n")
+        file.write(f"RUN {line}\n")
     job.inv("build")
     before = job.images()
     done = job.tried("copy-slurm")
     assert done.returncode == 1
     assert told in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
     after = job.images()
     after.pop(f"docker.io/library/{job.image}-without-slurm", None)
     assert after == before

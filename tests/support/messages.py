@@ -11,6 +11,7 @@ _VARIES = "…"
 _PROBLEMS = {"report", "remark", "_report", "_problem", "Problem", "Refusal"}  # told of a file or a source, not raised
 _ENDS = "problems"  # of console/problems: what a command lacks, in its last line
 _WRAPS = "translated"  # of engine/sdk_errors and registry/network: what was tried, then the other side's own words
+_WARNS = "_log.warning"  # of state, with %s for what varies
 _ASKS = "request"  # of registry/connections, which passes `what` on to it
 
 
@@ -71,7 +72,7 @@ def _name(call: ast.Call) -> str:
 
 
 def _said(call: ast.Call, errors: set[str]) -> list[ast.expr]:
-    if _name(call) in {*errors, _WRAPS, "__init__", "_end"}:
+    if _name(call) in {*errors, _WRAPS, "__init__", "_end"} or ast.unparse(call.func) == _WARNS:
         return call.args[:1]
     if _name(call) == _ASKS:
         return [each.value for each in call.keywords if each.arg == "what"]
@@ -89,7 +90,7 @@ def _texts(node: ast.expr, scope: ast.FunctionDef | ast.Module) -> Iterator[str]
     """What the expression may be, a name by what this function gives it."""
     match node:
         case ast.Constant(value=str(text)):
-            yield text
+            yield text.replace("%s", _VARIES)
         case ast.JoinedStr(values=parts):
             yield "".join(str(part.value) if isinstance(part, ast.Constant) else _VARIES for part in parts)
         case ast.IfExp(body=one, orelse=other):
