@@ -36,6 +36,7 @@ _HELP = {
     "no_cache": "repeat every step, also those that the builder has in its cache",
     "force": "also build services that are up to date",
     "fail_fast": "stop at the first failure",
+    "junit": "a file to write the result to, as JUnit XML for CI",
     "strict": "treat remarks on the repository's files as errors",
 }
 
@@ -202,7 +203,20 @@ def prefetch(
 
 @task(
     pre=[prefetch],
-    help=_help("tag", "registry", "service", "jobs", "force", "no_deps", "pull", "no_cache", "fail_fast", "strict"),
+    help=_help(
+        "tag",
+        "registry",
+        "service",
+        "jobs",
+        "force",
+        "no_deps",
+        "pull",
+        "no_cache",
+        "fail_fast",
+        "json",
+        "junit",
+        "strict",
+    ),
     iterable=["service"],
 )
 def build(
@@ -216,6 +230,8 @@ def build(
     pull: bool = False,
     no_cache: bool = False,
     fail_fast: bool = False,
+    json: bool = False,
+    junit: str | None = None,  # noqa: ARG001  # the Executor writes it
     strict: bool = False,
 ) -> None:
     """Build some services and what they depend on.
@@ -225,8 +241,9 @@ def build(
     Examples:
         inv build -s apphub
         inv build -s a -s b -j 2 --force
+        inv build --json --junit build.xml
     """
-    settings, console = _load(ctx, strict=strict, tag=tag, registry=registry, jobs=jobs)
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings, expected="services")
     report = lib.console.BuildReport(console)
     with lib.engine.Engine.connect(settings) as engine:
@@ -246,7 +263,7 @@ def build(
     report.end(result, repository, service or ())
 
 
-@task(pre=[prefetch], help=_help("tag", "registry", "jobs", "force", "fail_fast", "strict"))
+@task(pre=[prefetch], help=_help("tag", "registry", "jobs", "force", "fail_fast", "json", "junit", "strict"))
 def build_all(
     ctx: Context,
     tag: str | None = None,
@@ -254,6 +271,8 @@ def build_all(
     jobs: str | None = None,
     force: bool = False,
     fail_fast: bool = False,
+    json: bool = False,
+    junit: str | None = None,  # noqa: ARG001  # the Executor writes it
     strict: bool = False,
 ) -> None:
     """Do the whole job, from prefetch to report.
@@ -264,8 +283,9 @@ def build_all(
         inv build-all
         inv build-all -t v0.3.6-dev -r harbor.example/aihpc
         inv build-all push
+        inv build-all --json --junit build.xml
     """
-    settings, console = _load(ctx, strict=strict, tag=tag, registry=registry, jobs=jobs)
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings, expected="services")
     report = lib.console.BuildReport(console)
     with lib.engine.Engine.connect(settings) as engine:
@@ -276,8 +296,8 @@ def build_all(
     report.end(result, repository)
 
 
-@task(help=_help("tag"))
-def copy_slurm(ctx: Context, tag: str | None = None) -> None:
+@task(help=_help("tag", "json"))
+def copy_slurm(ctx: Context, tag: str | None = None, json: bool = False) -> None:
     """Copy slurm-build's packages into apphub.
 
     apphub serves them to apt and dnf. This is also a step of build-all. HUB_PACKAGES names other services.
@@ -286,7 +306,7 @@ def copy_slurm(ctx: Context, tag: str | None = None) -> None:
         inv copy-slurm
         inv copy-slurm -t v0.3.6-dev
     """
-    settings, console = _load(ctx, tag=tag)
+    settings, console = _load(ctx, json=json, tag=tag)
     repository = lib.repository.discover(settings, expected="services")
     with lib.engine.Engine.connect(settings) as engine:
         hubs = lib.hub.find_hubs(repository, settings)

@@ -2,21 +2,47 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from build_lib.invocation import as_typed
 from build_lib.settings import masked
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """A line of a file; line 0 is the whole file."""
+
+    path: Path
+    line: int = 0
+
+    def below(self, *tops: Path | None) -> str:
+        """The path, relative to the first of these directories that it is inside; as it is if it is in none."""
+        inside = (self.path.relative_to(top) for top in tops if top and self.path.is_relative_to(top))
+        return str(next(inside, self.path))
 
 
 class BuildError(Exception):
     """A failure that a user can act on.
 
-    `message` is one line for users. `hint`, if not empty, is the next step: a command or a setting. Both are without
-    passwords.
+    `message` is one line for users. `hint`, if not empty, is the next step: a command or a setting. `place` is the line
+    that failed, or that has to be changed, if there is one. Message and hint are without passwords.
     """
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", place: Place | None = None) -> None:
         self.message = masked(message)
         self.hint = masked(hint)
+        self.place = place
         super().__init__(self.message)
+
+    def described(self, root: Path | None) -> dict[str, str | int | None]:
+        """The error for programs. File (relative to `root` if it is inside) and line are None if they are unknown."""
+        place = self.place
+        return {
+            "message": self.message,
+            "hint": as_typed(self.hint),
+            "file": place.below(root) if place else None,
+            "line": (place.line or None) if place else None,
+        }
 
 
 class Incomplete(BuildError):

@@ -6,6 +6,8 @@
 import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -74,7 +76,7 @@ class Executor(InvokeExecutor):
         """Run the tasks. An expected failure gives one line on stderr and exit code 1; ^C gives exit code 130."""
         signal.signal(signal.SIGTERM, _terminate)
         try:
-            with pipes.checked():
+            with pipes.checked(), self._documented(self.normalize(tasks)):
                 self._check(self.normalize(tasks))
                 return self._run(tasks)
         except BuildError as error:
@@ -84,6 +86,24 @@ class Executor(InvokeExecutor):
             tell(_ended_early(end))
             raise Exit(code=TERMINATED if isinstance(end, Terminated) else INTERRUPTED) from None
 
+    @contextmanager
+    def _documented(self, calls: Sequence[Call]) -> Iterator[None]:
+        """Within, a failure is also reported to programs, as `--json` and `--junit` of these calls ask for."""
+        from build_lib.console import Documents  # noqa: PLC0415  # not imported for completion, which has to be fast
+
+        files = {path: _name(call) for call in calls for path in self._junit(call)}
+        self.documents = Documents(json=any(call.kwargs.get("json") for call in calls), junit=files)
+        try:
+            yield
+        except (BuildError, KeyboardInterrupt, Terminated) as end:
+            tell_programs(self.documents, end if isinstance(end, BuildError) else _ended_early(end))
+            raise
+
+    def _junit(self, call: Call) -> list[Path]:
+        """The file that a call was asked for, which a dry run does not write."""
+        name = call.kwargs.get("junit")
+        return [Path(name).expanduser()] if name and not self.config.run.dry else []
+
     def _check(self, calls: Sequence[Call]) -> None:
         """Check the flags, before any task runs.
 
@@ -92,6 +112,7 @@ class Executor(InvokeExecutor):
         """
         from build_lib.settings import check_flags  # noqa: PLC0415  # not imported for completion, which has to be fast
 
+        self.documents.check()
         for call in calls:
             check_flags(call.kwargs)
         rest = self.core.remainder if self.core else ""
@@ -124,6 +145,7 @@ class Executor(InvokeExecutor):
             if call is last:
                 tell_not_run(ahead[1:])
                 raise _together(lacking, told=bool(lacking[1:]) or call.task in results)
+            self.documents.ended(self._junit(call))
         return results
 
     def _context(self, call: Call, callers: Sequence[Call]) -> Any:
@@ -205,6 +227,14 @@ def tell(error: BuildError) -> None:
     from build_lib.console import last_failure  # noqa: PLC0415  # as above
 
     last_failure(error)
+
+
+def tell_programs(documents: Any, error: BuildError) -> None:
+    """Report an expected failure to programs (`console.Documents`)."""
+    try:
+        documents.failed(error)
+    except BuildError as not_written:
+        tell(not_written)
 
 
 def tell_not_run(calls: Sequence[Call]) -> None:

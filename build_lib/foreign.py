@@ -19,6 +19,12 @@ _UNSHOWN = re.compile(
 )
 
 
+class Painted(str):
+    """Text with control sequences of this program's own, such as colours; the rest of it is printable."""
+
+    __slots__ = ()
+
+
 def printable(text: str) -> str:
     """The text without colours, and with escapes such as `\\x1b` instead of other control characters. Lines remain."""
     return _UNSHOWN.sub(lambda found: ascii(found[0])[1:-1], _COLOURS.sub("", text))

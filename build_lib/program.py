@@ -6,6 +6,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,7 +16,7 @@ from invoke.program import Program as InvokeProgram
 
 from build_lib import invocation, pipes
 from build_lib.errors import BuildError, UsageError, nearest
-from build_lib.executor import REPOSITORY_KEY, Executor, tell
+from build_lib.executor import REPOSITORY_KEY, Executor, tell, tell_programs
 
 if TYPE_CHECKING:
     from build_lib.settings import Settings
@@ -36,10 +37,21 @@ class Program(InvokeProgram):
         """See invoke. A mistake gives exit code 1; if the reader of the output leaves, the program ends silently."""
         try:
             with pipes.checked():
-                super().run(argv, exit)
+                self._run(argv, exit)
         except BuildError as error:
             tell(error)
             sys.exit(1)
+
+    def _run(self, argv: list[str] | None, exit: bool) -> None:
+        """Run invoke. A mistake is also reported to a program that has asked for JSON."""
+        try:
+            super().run(argv, exit)
+        except BuildError as error:
+            if "--json" in takewhile(lambda word: word != "--", self.argv):
+                from build_lib.console import Documents  # noqa: PLC0415  # as below
+
+                tell_programs(Documents(json=True, junit={}), error)
+            raise
 
     def parse_core(self, argv: list[str] | None) -> None:
         """See invoke. The values of the program's own flags are checked."""

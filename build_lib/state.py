@@ -47,7 +47,7 @@ def write_text(path: Path, text: str) -> None:
 def writing(path: Path) -> Iterator[None]:
     """Create the parent directory of `path`, and raise failures to write within the block as BuildError.
 
-    Something else than a file at `path` gets another name, which `clean` removes.
+    Below `.build`, something else than a file at `path` gets another name, which `clean` removes.
 
     Raises:
         BuildError: the disk is full, the path is not writable, or similar; with the path.
@@ -72,9 +72,12 @@ def _advice(path: Path, error: OSError) -> str:
 
 
 def _make_room(path: Path) -> None:
-    """Give another name to what is at the path, unless it is a file, and to files where it needs directories."""
+    """Below `.build`, give another name to what is at the path, unless it is a file, and to files above it."""
+    own = next((place for place in path.parents if place.name == OWN), None)
+    if own is None:
+        return
     for place in reversed(path.parents):
-        if place.parent.name == OWN and place.is_file():
+        if place.parent == own and place.is_file():
             _rename(place, "a file")
     if kind(path):
         _rename(path, kind(path))

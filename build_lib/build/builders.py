@@ -12,7 +12,7 @@ from typing import Protocol
 from build_lib.build.output import Form, Output
 from build_lib.build.running import Host
 from build_lib.engine import Engine
-from build_lib.errors import BuildError, BuildFailed, SettingsError
+from build_lib.errors import BuildError, BuildFailed, Place, SettingsError
 from build_lib.graph import Cancel
 from build_lib.process import read_all
 from build_lib.repository import Service
@@ -95,6 +95,7 @@ class Classic:
             raise BuildFailed(
                 f"{service.dockerfile}:{line}: {feature} needs BuildKit, but only the classic builder is available",
                 hint=GET_BUILDKIT,
+                place=Place(path=service.dockerfile, line=line),
             )
         with _dockerfile(service, output.path) as path:
             try:
@@ -280,6 +281,7 @@ def _refuse_contexts(service: Service, builder: str) -> None:
             f"{service.origin}:{service.line}: service {service.name}: the additional context {name} needs buildx and "
             f"Docker {_FIRST_WITH_CONTEXTS} or newer; the builder available is: {builder}",
             hint=f"{_GET_BUILDX}, and upgrade an engine that is older",
+            place=Place(path=service.origin, line=service.line),
         )
 
 

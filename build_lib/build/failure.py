@@ -5,7 +5,7 @@ from pathlib import Path
 
 from build_lib.build.output import Output, Step
 from build_lib.dockerfile import line_of_step
-from build_lib.errors import BuildFailed
+from build_lib.errors import BuildFailed, Place
 from build_lib.repository import Service
 from build_lib.units import shortened
 
@@ -23,9 +23,10 @@ def build_failed(service: Service, output: Output, root: Path) -> BuildFailed:
     """The error for a service whose builder ended with this output; paths are relative to `root` where they can be."""
     step = output.failed
     line, reason = _of_step(service, step) if step else _of_builder(output)
-    place = _place(service, line, root)
-    why = "\n".join([f"{place}: {reason}", *(step.lines if step else ())])
-    return BuildFailed(f"{service.name} cannot be built: {why}", hint=f"the whole log: {output.path}")
+    place = _place(service, line)
+    where = f"{place.below(root)}:{place.line}" if place.line else place.below(root)
+    why = "\n".join([f"{where}: {reason}", *(step.lines if step else ())])
+    return BuildFailed(f"{service.name} cannot be built: {why}", hint=f"the whole log: {output.path}", place=place)
 
 
 def _of_step(service: Service, step: Step) -> tuple[int, str]:
@@ -42,9 +43,8 @@ def _of_builder(output: Output) -> tuple[int, str]:
     return int(found[1]) if found else output.line, word
 
 
-def _place(service: Service, line: int, root: Path) -> str:
+def _place(service: Service, line: int) -> Place:
     """Where it is; for an inline Dockerfile, where the compose file declares the service."""
-    path = service.origin if service.inline else service.dockerfile
-    shown = path.relative_to(root) if path.is_relative_to(root) else path
-    at = service.line if service.inline else line
-    return f"{shown}:{at}" if at else str(shown)
+    if service.inline:
+        return Place(path=service.origin, line=service.line)
+    return Place(path=service.dockerfile, line=line)

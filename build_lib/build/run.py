@@ -166,7 +166,7 @@ class _Work:
         with state.writing(log):
             log.unlink(missing_ok=True)
         for problem in check.service.wrong_tags:
-            raise BuildFailed(f"{check.service.name} is not built: {problem.reason}")
+            raise BuildFailed(f"{check.service.name} is not built: {problem.reason}", place=problem.place)
         if check.missing and self._why_missing is not None:
             raise _missing_images(check, self._why_missing)
         _require_files(check.service)
@@ -204,4 +204,5 @@ def _missing_images(check: Check, why_missing: Callable[[Reference], str]) -> Bu
     return BuildFailed(
         f"{check.service.name} is not built: it needs {', '.join(images)}",
         hint="./inv prefetch, or set PRIVATE_REGISTRY in .env to a registry that has the images",
+        place=check.service.place_of(check.missing[0]),
     )

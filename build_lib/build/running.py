@@ -94,7 +94,7 @@ class RunningServices:
         if isinstance(found, Host):
             return found
         message = found.message.partition("\n")[0] if again else found.message
-        raise BuildFailed(f"{service.name} is not built: {message}", hint=found.hint) from found
+        raise BuildFailed(f"{service.name} is not built: {message}", hint=found.hint, place=found.place) from found
 
     def _try(self, service: Service, cancel: Cancel) -> Host | BuildError:
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from build_lib.compose.environment import look
 from build_lib.compose.files import load
 from build_lib.compose.service import Part, is_remote
-from build_lib.errors import InvalidReference
+from build_lib.errors import InvalidReference, Place
 from build_lib.reference import Reference
 from build_lib.settings import masked_value
 
@@ -76,6 +76,11 @@ class Problem:
     remark: bool = False
     hint: str = ""  # what to do about it
     service: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(path=self.path, line=self.line)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

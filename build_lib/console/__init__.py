@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from build_lib.console.build import BuildReport as BuildReport
     from build_lib.console.bundle import LoadReport as LoadReport
     from build_lib.console.bundle import SaveReport as SaveReport
+    from build_lib.console.documents import Documents as Documents
     from build_lib.console.output import Console as Console
     from build_lib.console.output import failure as failure
+    from build_lib.console.output import json_document as json_document
     from build_lib.console.output import last_failure as last_failure
     from build_lib.console.output import misspelt as misspelt
     from build_lib.console.output import not_run as not_run

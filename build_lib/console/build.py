@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from build_lib.build import to_run
+from build_lib.console import this_run
 from build_lib.console.output import Console, failure
 from build_lib.console.problems import problems
 from build_lib.repository import fingerprint
@@ -14,6 +15,7 @@ if TYPE_CHECKING:  # as in output
     from collections.abc import Iterable, Mapping, Sequence
 
     from build_lib.build import Built, Check, Running
+    from build_lib.console.this_run import Record
     from build_lib.errors import BuildError
     from build_lib.graph import Outcome
     from build_lib.hub import Copied
@@ -73,6 +75,12 @@ class BuildReport:
         elif built.unchanged:
             self._console.line(f"  {outcome.name}: up to date, because {', '.join(built.unchanged)} came out the same")
 
+    def recorded(self, record: Record) -> None:
+        """Keep the record for `--json` and `--junit`."""
+        this_run.keep_record(record)
+        if self._console.json:
+            self._console.document(record)
+
     def end(self, result: Result, repository: Repository, names: Sequence[str] = ()) -> None:
         """Print the result for each service, then each failure, and the path of the report.
 
@@ -116,12 +124,25 @@ class BuildReport:
 
 def copied(console: Console, hubs: Iterable[Copied], why_none: str) -> None:
     """Print for each hub, as soon as it is known, how many packages were copied, or that nothing had to be done."""
-    none = True
+    documents: list[dict[str, Any]] = []
+    if console.json:
+        console.document(documents)  # which also has those that were done before a failure
     for hub in hubs:
-        none = False
         console.line(f"{hub.count} would be {hub.done}" if console.dry and hub.changed else hub.summary)
-    if none:
+        documents.append(_copied_json(hub))
+    if not documents:
         console.line(f"nothing to do: {why_none}")
+
+
+def _copied_json(hub: Copied) -> dict[str, Any]:
+    return {
+        "hub": hub.hub,
+        "changed": hub.changed,
+        "copied": hub.copied,
+        "packages": list(hub.packages),
+        "not_newer": list(hub.not_newer),
+        "damaged": list(hub.damaged),
+    }
 
 
 def _why_not(outcome: Outcome[Built]) -> str:

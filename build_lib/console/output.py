@@ -15,9 +15,10 @@ from typing import IO, TYPE_CHECKING, Any
 from colorama import Fore, Style, just_fix_windows_console
 
 from build_lib import pipes
+from build_lib.console import ci, this_run
 from build_lib.console.progress import Builds, Downloads, Heartbeat, Region
-from build_lib.errors import BuildError, Refusal, Unavailable
-from build_lib.foreign import as_json, on_one_line, printable
+from build_lib.errors import BuildError, Incomplete, Refusal, Unavailable
+from build_lib.foreign import Painted, as_json, on_one_line, printable
 from build_lib.invocation import as_typed
 from build_lib.settings import masked
 
@@ -33,12 +34,6 @@ _GAP = "  "  # between the columns of a table
 _FURTHER = "\n  | "  # before the further lines of a text, which may be from elsewhere: no line of ours begins so
 
 
-class Painted(str):
-    """Text in one of this program's own colours; the rest of it is printable."""
-
-    __slots__ = ()
-
-
 class Console:
     """Prints text for users: on stdout, or on stderr if stdout is for a JSON document."""
 
@@ -52,6 +47,7 @@ class Console:
         terminal = _is_terminal(self._stream, settings.environment)
         self._colored = terminal and not settings.environment.get("NO_COLOR")  # no-color.org
         self._root = settings.project_root
+        this_run.work_in(self._root)
         region = Region(self._stream, colored=self._colored) if self._stream and terminal else None
         self._downloads = Downloads(region) if region else None
         self._builds = Builds(region) if region else None
@@ -67,8 +63,9 @@ class Console:
         _print(self._stream, *parts, between=_FURTHER)
 
     def step(self, number: int, title: str) -> None:
-        """Print the heading of a step of build-all."""
-        self.line(self._paint(f"step {number}/{_LAST_STEP}: {title}", Style.BRIGHT))
+        """Print the heading of a step of build-all, which is a section in the log of a service for CI."""
+        heading = self._paint(f"step {number}/{_LAST_STEP}: {title}", Style.BRIGHT)
+        ci.begin_section(f"step_{number}", heading, self.line)
 
     def on_start(self, name: str) -> None:
         """Print that the work on an image or a service begins."""
@@ -102,8 +99,8 @@ class Console:
             self.line(_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
     def document(self, content: Any) -> None:
-        """Print the JSON document of a command, on stdout."""
-        plain(as_json(content))
+        """Keep the JSON document of a task, which is printed on stdout when the task has ended (`documents`)."""
+        this_run.keep_document(content)
 
     def text(self, text: str) -> None:
         """Print a text of several lines on stdout."""
@@ -152,10 +149,23 @@ class Console:
 
 
 def failure(error: BuildError) -> None:
-    """Print an expected failure and its hint on stderr."""
-    stderr_line(f"error: {error.message}")
-    if error.hint:
-        next_line(error.hint)
+    """Print an expected failure and its hint on stderr. A sum of failures is annotated only if none of them is."""
+    told(f"error: {error.message}", error.hint)
+    if not (isinstance(error, Incomplete) and ci.has_error()):
+        ci.annotate("error", error.message, stderr_line, hint=as_typed(error.hint), place=error.place)
+
+
+def told(text: str, hint: str) -> None:
+    """Print on stderr what is wrong, outside of any section, and what to do about it."""
+    ci.end_section()
+    stderr_line(text)
+    if hint:
+        next_line(hint)
+
+
+def json_document(content: Any) -> None:
+    """Print a JSON document on stdout."""
+    plain(as_json(content))
 
 
 def last_failure(error: BuildError) -> None:

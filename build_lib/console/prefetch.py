@@ -63,7 +63,7 @@ class PrefetchReport:
         here = sum(1 for outcome in outcomes if outcome.value is not None and outcome.value.was_here)
         if here:
             self._console.line(f"  {here} already present")
-        if self._console.json:
+        if self._console.json and not self._caller:  # else the caller's document has them
             self._console.document([prefetch.described(outcome) for outcome in outcomes])
         elif here < len(outcomes):
             rows = [_row(item) for item in outcomes if item.value is None or not item.value.was_here]
@@ -81,7 +81,7 @@ class PrefetchReport:
         Raises:
             Incomplete: no source has an image, or the repository's files have errors.
         """
-        if self._console.json:
+        if self._console.json and not self._caller:
             self._console.document([_plan_json(name, asked) for name, asked in plan.items()])
         else:
             for name, asked in plan.items():

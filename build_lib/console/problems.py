@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from build_lib.console.output import Console, next_line, stderr_line
+from build_lib.console import ci
+from build_lib.console.output import Console, stderr_line, told
 from build_lib.errors import Incomplete, InvalidReference
 from build_lib.foreign import on_one_line
+from build_lib.invocation import as_typed
 from build_lib.reference import Reference
 from build_lib.units import number
 
@@ -77,9 +79,8 @@ def _print(console: Console, problems: Iterable[Problem], chosen: Collection[str
         kind = _kind(problem, chosen, strict=console.strict)
         remarks += kind == "remark"
         errors += kind == "problem"
-        stderr_line(on_one_line(f"{kind}: {_where(console, problem)}: {problem.reason}"))
-        if problem.hint:
-            next_line(problem.hint)
+        told(on_one_line(f"{kind}: {_where(console, problem)}: {problem.reason}"), problem.hint)
+        ci.annotate(kind, problem.reason, stderr_line, hint=as_typed(problem.hint), place=problem.place)
     return remarks, errors
 
 

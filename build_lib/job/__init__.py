@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from build_lib.job.finding import Finding as Finding
     from build_lib.job.init import Initialized as Initialized
     from build_lib.job.init_files import Change as Change
-    from build_lib.job.steps import Result as Result
+    from build_lib.job.recorded import Result as Result
     from build_lib.job.steps import build as build
     from build_lib.job.steps import build_all as build_all
     from build_lib.job.steps import check as check

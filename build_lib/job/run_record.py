@@ -18,7 +18,7 @@ from build_lib.settings import Settings
 from build_lib.transfer import prefetch
 
 FORMAT = 1
-Ending = Literal["done", "failed", "interrupted"]
+Ending = Literal["done", "failed", "interrupted", "planned"]
 
 
 class Listener(Protocol):
@@ -46,10 +46,17 @@ class Listener(Protocol):
         """A service's build ended."""
 
 
+class RecordListener(Listener, Protocol):
+    """Receives the record of the run, too."""
+
+    def recorded(self, record: Mapping[str, Any]) -> None:
+        """The run ended; its record, as docs/last-run.md has it."""
+
+
 class Recorder:
     """A listener that passes events on to another, and records the run. Times are in seconds since the run began."""
 
-    def __init__(self, listener: Listener, command: str, engine: Engine, settings: Settings) -> None:
+    def __init__(self, listener: RecordListener, command: str, engine: Engine, settings: Settings) -> None:
         self.report = settings.state_dir / "report.html"
         self._engine = engine
         self._version, self._platform = engine.version(), engine.platform()
@@ -107,14 +114,23 @@ class Recorder:
         self._listener.on_built(outcome)
 
     def write(self, ending: Ending, *, packages: str = "", failures: Sequence[BuildError] = ()) -> None:
-        """Write the record of the run, which has ended, and the page made from it.
+        """Pass the record of the run, which has ended, to the listener. Write it, and the page made from it.
+
+        What a dry run has planned is not written.
 
         Raises:
             BuildError: they cannot be written.
         """
         self._end_step()
+        document = self._document(ending, packages, failures)
+        self._listener.recorded(document)
+        if ending != "planned":
+            state.write(self._settings.state_dir / "last-run.json", document)
+            state.write_text(self.report, run_page(document))
+
+    def _document(self, ending: Ending, packages: str, failures: Sequence[BuildError]) -> dict[str, Any]:
         sizes = self._sizes()
-        document = {
+        return {
             "format": FORMAT,
             "command": self._command,
             "began": self._began.isoformat(timespec="seconds"),
@@ -129,10 +145,8 @@ class Recorder:
             "services": [self._service(check, sizes) for check in self._checks.values()],
             "dependencies": self._prefetch.get("images", []),
             "packages": packages or None,
-            "failures": [_failure(error) for error in failures],
+            "failures": [self._failure(error) for error in failures],
         }
-        state.write(self._settings.state_dir / "last-run.json", document)
-        state.write_text(self.report, run_page(document))
 
     def _sizes(self) -> dict[str, int]:
         """The images' sizes in bytes, by name; empty if the engine has ended, because such a run has a record too."""
@@ -164,6 +178,9 @@ class Recorder:
             "tail": _tail(error, log) if error and times and log.exists() else [],
         }
 
+    def _failure(self, error: BuildError) -> dict[str, Any]:
+        return error.described(self._settings.project_root) | {"message": error.message.partition("\n")[0]}
+
     def _elapsed(self) -> float:
         return round(time.monotonic() - self._clock, 3)
 
@@ -175,10 +192,6 @@ class Recorder:
 def _tail(error: BuildError, log: Path) -> list[str]:
     """What the failed instruction printed last, or else the end of the log."""
     return error.message.splitlines()[1:] or process.tail(log).splitlines()
-
-
-def _failure(error: BuildError) -> dict[str, str]:
-    return {"message": error.message.partition("\n")[0], "hint": as_typed(error.hint)}
 
 
 def _state(check: Check, outcome: Outcome[Built] | None) -> str:

@@ -1,19 +1,18 @@
 """What build and build-all do: check, build, copy the Slurm packages, verify."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from build_lib import build as building
-from build_lib import state
 from build_lib.build import Built, Check, builders
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, BuildFailed
 from build_lib.graph import Outcome
 from build_lib.hub import Copied
 from build_lib.job import packages
-from build_lib.job.run_record import Ending, Listener, Recorder
+from build_lib.job.recorded import Result, planned, recorded
+from build_lib.job.run_record import Listener, Recorder, RecordListener
 from build_lib.reference import Reference
 from build_lib.repository import Repository, fingerprint
 from build_lib.settings import Settings
@@ -32,22 +31,12 @@ class PushListener(Protocol):
         """A service's push ended."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
-    """How a run ended: the outcome for each service, and everything that failed."""
-
-    outcomes: tuple[Outcome[Built], ...]
-    failures: tuple[BuildError, ...]
-    packages: str = ""  # what was done about the Slurm packages, in words
-    report: Path | None = None  # the page about the run
-
-
 def build(
     repository: Repository,
     names: Sequence[str],
     engine: Engine,
     settings: Settings,
-    listener: Listener,
+    listener: RecordListener,
     *,
     force: bool = False,
     no_deps: bool = False,
@@ -73,8 +62,7 @@ def build(
     if no_deps and names:
         checks = _alone(checks, names, engine, settings, pull=pull)
     if dry:
-        listener.checked(checks)
-        return Result(outcomes=(), failures=())
+        return planned(lambda recorder: recorder.checked(checks), "build", engine, settings, listener)
 
     def work(recorder: Recorder) -> Result:
         recorder.checked(checks)
@@ -86,33 +74,7 @@ def build(
             recorder.line(f"  {copied.summary}")
         return replace(result, packages="; ".join(copied.summary for copied in early.values()))
 
-    return _recorded(work, "build", engine, settings, listener)
-
-
-def _recorded(
-    work: Callable[[Recorder], Result], command: str, engine: Engine, settings: Settings, listener: Listener
-) -> Result:
-    """Do the work under the repository's lock, and record the run, however it ends.
-
-    Raises:
-        BuildError: another build is running in this repository; or the work could not be continued.
-    """
-    with state.lock(settings.build_lock, command):
-        recorder = Recorder(listener, command, engine, settings)
-        try:
-            result = work(recorder)
-        except (KeyboardInterrupt, SystemExit, BrokenPipeError):
-            recorder.write("interrupted")
-            raise
-        except BuildError as error:
-            recorder.write("failed", failures=[error])
-            raise
-        ending: Ending = "failed" if result.failures else "done"
-        try:
-            recorder.write(ending, packages=result.packages, failures=result.failures)
-        except BuildError as error:  # such as a full disk: earlier failures must still be reported
-            return replace(result, failures=(*result.failures, error))
-    return replace(result, report=recorder.report)
+    return recorded(work, "build", engine, settings, listener)
 
 
 def _alone(
@@ -177,7 +139,7 @@ def build_all(
     repository: Repository,
     engine: Engine,
     settings: Settings,
-    listener: Listener,
+    listener: RecordListener,
     *,
     force: bool = False,
     fail_fast: bool = False,
@@ -190,21 +152,20 @@ def build_all(
     """
     packages.require_modes(repository.services, repository, settings)
 
-    def check(listener: Listener) -> dict[str, Check]:
-        listener.step(1, "check build state")
+    def check(recorder: Recorder) -> dict[str, Check]:
+        recorder.step(1, "check build state")
         forced = dict.fromkeys(repository.services, "--force") if force else {}
         checks = building.check(repository.services, engine, settings, forced=forced)
-        listener.checked(checks)
+        recorder.checked(checks)
         return checks
 
     if dry:
-        check(listener)
-        return Result(outcomes=(), failures=())
+        return planned(check, "build-all", engine, settings, listener)
 
     def work(recorder: Recorder) -> Result:
         return _steps(check(recorder), repository, engine, settings, recorder, fail_fast=fail_fast)
 
-    return _recorded(work, "build-all", engine, settings, listener)
+    return recorded(work, "build-all", engine, settings, listener)
 
 
 def _steps(

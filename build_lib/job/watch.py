@@ -11,8 +11,8 @@ from build_lib.engine import Engine
 from build_lib.errors import BuildError, EngineLost
 from build_lib.graph import Outcome
 from build_lib.job import steps
-from build_lib.job.run_record import Listener
-from build_lib.job.steps import Result
+from build_lib.job.recorded import Result
+from build_lib.job.run_record import RecordListener
 from build_lib.registry import Progress
 from build_lib.repository import Repository, dependencies, discover, fingerprint
 from build_lib.settings import Settings
@@ -25,7 +25,7 @@ _LONGEST_CHECKOUT_SECONDS = 30
 _IGNORED = frozenset([".git", ".hg", ".svn"])
 
 
-class WatchListener(Listener, Protocol):
+class WatchListener(RecordListener, Protocol):
     """Receives what happens while files are watched."""
 
     def on_progress(self, progress: Progress) -> None:

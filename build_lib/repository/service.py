@@ -6,6 +6,7 @@ from pathlib import Path
 
 from build_lib.compose import Problem
 from build_lib.dockerfile import ImageUse, Reading, with_names
+from build_lib.errors import Place
 from build_lib.reference import Reference
 from build_lib.repository.edges import Edge
 
@@ -52,6 +53,13 @@ class Service:
     def uses_siblings(self) -> bool:
         """Whether its build uses the image of another service, which is in no registry."""
         return any(edge.kind == "image" for edge in self.edges)
+
+    def place_of(self, image: Reference) -> Place | None:
+        """Where an external image that its build needs is named first."""
+        for use in self.external:
+            if use.reached and Reference.parse(use.name) == image:
+                return Place(path=self.origin if use.kind == "context" else self.dockerfile, line=use.line)
+        return None
 
     @property
     def base_images(self) -> tuple[Reference, ...]:

@@ -70,7 +70,7 @@ class Repository:
         for problem in self.problems:
             if problem.service == name:
                 text = f"service {name} cannot be used: {problem.path}:{problem.line}: {problem.reason}"
-                return BuildError(text, hint="correct the file")
+                return BuildError(text, hint="correct the file", place=problem.place)
         return BuildError(f"there is no service {name!r}", hint=edges.similar(name, self.services))
 
 

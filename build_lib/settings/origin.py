@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
 
-from build_lib.errors import SettingsError
+from build_lib.errors import Place, SettingsError
 from build_lib.files import kind
 from build_lib.settings.keys import Key
 from build_lib.settings.masking import masked_value
@@ -64,7 +64,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     for binding in parse_stream(io.StringIO(text)):
         wrong = _wrong(binding)
         if wrong:
-            raise SettingsError(f"{path.name}:{_line(binding)}: {wrong}", hint=_FORM)
+            line = _line(binding)
+            raise SettingsError(f"{path.name}:{line}: {wrong}", hint=_FORM, place=Place(path=path, line=line))
     return {name: value or "" for name, value in dotenv_values(stream=io.StringIO(text)).items()}
 
 

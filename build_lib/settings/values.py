@@ -43,7 +43,7 @@ class Setting(Generic[T]):
             return self
         value = settings.values[self.key.name]
         if isinstance(value, SettingsError):
-            raise SettingsError(value.message, hint=value.hint)
+            raise SettingsError(value.message, hint=value.hint, place=value.place)
         return cast(T, value)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.console import Console, doctor, failure
+from build_lib.console import Console, doctor, failure, json_document
 from build_lib.errors import BuildError, BuildFailed, Incomplete, Refusal, Unavailable
 from build_lib.graph import Outcome
 from build_lib.job import Finding
@@ -85,7 +85,7 @@ OUTPUTS: dict[str, Callable[[Console, str], None]] = {
     "a beginning": lambda console, text: console.on_start(text),
     "a colour": lambda console, text: console.line("  ", console.good(text), console.bad(text)),
     "a table": lambda console, text: console.table((text, "B"), ((text, text),)),
-    "a document": lambda console, text: console.document({text: [text]}),
+    "a document": lambda _console, text: json_document({text: [text]}),
     "refusals": lambda console, text: console.refusals([Refusal(source=text, reason=text)]),
     "a reason": lambda console, text: console.reason(Unavailable(text, [Refusal(source=text, reason=text)])),
     "another reason": lambda console, text: console.reason(BuildError(text)),
@@ -107,8 +107,8 @@ def test_every_output_shows_it_harmlessly(
 
 
 @pytest.mark.parametrize("attack", TEXTS)
-def test_json_is_harmless_and_has_the_text(attack: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Console(Settings.load(tmp_path, environ={})).document({"name": TEXTS[attack]})
+def test_json_is_harmless_and_has_the_text(attack: str, capsys: pytest.CaptureFixture[str]) -> None:
+    json_document({"name": TEXTS[attack]})
     printed = capsys.readouterr().out
     check(printed)
     assert json.loads(printed) == {"name": TEXTS[attack]}

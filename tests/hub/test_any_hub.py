@@ -240,10 +240,13 @@ def test_what_is_no_package_is_refused_by_name_and_the_hub_stays(attack: str, jo
         file.write(f"RUN {line}\n")
     job.inv("build")
     before = job.images()
-    done = job.tried("copy-slurm")
+    done = job.tried("copy-slurm", "--json")
     assert done.returncode == 1
     assert told in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
+    document = json.loads(done.stdout)
+    assert document["result"] == []
+    assert f"error: {document['error']['message']}\n" in done.stderr
     after = job.images()
     after.pop(f"docker.io/library/{job.image}-without-slurm", None)
     assert after == before
@@ -262,6 +265,8 @@ def test_several_services_give_to_one_hub_packages_and_other_files(job: Job, pro
     assert job.served("/srv/files") == {"one.tar.gz": b"1\n"}
     assert {"tool_1.0_all.deb", "more_2_all.deb"} <= set(job.served())
     assert job.inv("copy-slurm", HUB_PACKAGES=entries) == "nothing to do: 3 files already present in apphub\n"
+    [copied] = json.loads(job.inv("copy-slurm", "--json", HUB_PACKAGES=entries))
+    assert (copied["hub"], copied["changed"], len(copied["packages"])) == ("apphub", False, 3)
     job.service("more", "RUN mkdir -p /made && echo 3 >/made/one.tar.gz")
     assert job.inv("build-all", HUB_PACKAGES=entries).count("files copied into apphub and read back") == 1
     assert job.served("/srv/files") == {"one.tar.gz": b"3\n"}

@@ -1,6 +1,5 @@
 """What doctor finds, on a real engine and with real registries."""
 
-import json
 import os
 import secrets
 import socket
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from build_lib.settings import Settings
-from tests.support.commands import Inv, inv_command
+from tests.support.commands import Inv, inv_command, items_of
 from tests.support.faults import ALWAYS, Fault, proxied
 from tests.support.mistakes import give_away
 from tests.support.projects import needs
@@ -22,7 +21,7 @@ def found(inv: Inv, *, code: int = 0, **environment: str) -> dict[str, dict[str,
     done = inv("doctor", "--json", **environment)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    return {item["what"]: item for item in json.loads(done.stdout)}
+    return {item["what"]: item for item in items_of(done)}
 
 
 def test_a_machine_on_which_all_is_well(
@@ -66,7 +65,7 @@ def test_no_engine_is_bad_and_the_rest_is_looked_at(project: Path, inv: Inv) -> 
 def test_every_wrong_setting_is_told_once_and_the_rest_is_looked_at(project: Path, inv: Inv) -> None:
     (project / ".env").write_text("JOBS=many\nBUILDER_BACKEND=make\nPRIVATE_REGISTRY=http://harbor.example/x\n")
     done = inv("doctor", "--json", DOCKER_HOST="unix:///nowhere.sock")
-    items = json.loads(done.stdout)
+    items = items_of(done)
     said = [(item["level"], item["detail"]) for item in items if item["what"] == "settings"]
     wrong = ("PRIVATE_REGISTRY in .env is 'http://harbor.example/x'", "JOBS in .env is 'many'")
     assert said == [("bad", text) for text in (*wrong, "BUILDER_BACKEND in .env is 'make'")]
@@ -77,7 +76,7 @@ def test_every_wrong_setting_is_told_once_and_the_rest_is_looked_at(project: Pat
 def without_engine(inv: Inv, **environment: str) -> list[dict[str, str]]:
     done = inv("doctor", "--json", DOCKER_HOST="unix:///nowhere.sock", **environment)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
-    found: list[dict[str, str]] = json.loads(done.stdout)
+    found: list[dict[str, str]] = items_of(done)
     return found
 
 
@@ -100,7 +99,7 @@ def test_a_state_directory_of_another_user_is_told(tmp_path: Path) -> None:
     command = [*bound, *inv_command("doctor", "--json")]
     environment = {**os.environ, "PROJECT_ROOT": str(tmp_path), "DOCKER_HOST": "unix:///nowhere.sock"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    [told] = [item for item in json.loads(done.stdout) if item["what"] == ".build"]
+    [told] = [item for item in items_of(done) if item["what"] == ".build"]
     assert (told["level"], told["detail"]) == ("bad", f"this user cannot write {tmp_path}/.build")
 
 
@@ -126,7 +125,7 @@ def test_a_user_without_a_password_is_told(project: Path, inv: Inv) -> None:
     needs(project, "one", "scratch")
     registry = {"PRIVATE_REGISTRY": "127.0.0.1:1/p", "PRIVATE_REGISTRY_USERNAME": "u"}
     done = inv("doctor", "--json", DOCKER_HOST="unix:///nowhere.sock", **registry)
-    [told] = [item for item in json.loads(done.stdout) if item["what"] == "registries"]
+    [told] = [item for item in items_of(done) if item["what"] == "registries"]
     assert (told["level"], told["detail"]) == ("bad", "PRIVATE_REGISTRY_PASSWORD is empty")
     assert done.returncode == 1
 

@@ -243,7 +243,7 @@ def test_the_table_of_dependency_images_has_sources_and_tries() -> None:
     assert (cells[3]["Size"], cells[3]["Took"], cells[3]["Tries"]) == ("104.0 MB", "12 s", "4")
     assert cells[3]["Refused by"] == "mirror.example: 503 Service Unavailable, 3 times"
     assert cells[0]["Needed by"].startswith(
-        "4 uses: base, notebook, gateway and 1 morebase FROM, src/base/Dockerfile:3"
+        "4 uses: base, notebook, gateway and 1 morebase from, src/base/Dockerfile:3"
     )
     assert [cell["From"] for cell in cells[2:6:3]] == ["already present", "✗ not available"]
     assert cells[4]["Needed by"] == "compose run, docker-compose.yml:31"

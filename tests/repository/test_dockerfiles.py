@@ -240,7 +240,7 @@ def test_a_hook_s_git_is_not_asked_about_another_repository(root: Path, inv: Inv
 
 
 def test_without_any_dockerfile_the_directory_is_named(root: Path, inv: Inv) -> None:
-    done = inv("services", "--json", PROJECT_ROOT=str(root))
+    done = inv("services", PROJECT_ROOT=str(root))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: no services found: {root} has no Dockerfile")
 

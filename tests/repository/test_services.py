@@ -14,7 +14,7 @@ from build_lib.errors import BuildError
 from build_lib.repository import dependencies
 from build_lib.repository.services import Repository, discover
 from build_lib.settings import Settings
-from tests.support.commands import ROOT, Inv
+from tests.support.commands import ROOT, Inv, items_of
 from tests.support.projects import needs
 
 EXAMPLE = Path(__file__).parent / "example"
@@ -126,7 +126,7 @@ def test_a_missing_context_is_a_problem_with_its_place_and_the_others_stay(repos
 def test_deps_says_where_each_image_is_needed_and_tells_problems_at_the_end(repository: Path, inv: Inv) -> None:
     done = inv("deps", "--json", PROJECT_ROOT=str(repository))
     assert done.returncode == 1
-    found = {item["image"]: item["needs"] for item in json.loads(done.stdout)}
+    found = {item["image"]: item["needs"] for item in items_of(done)}
     assert found["minio/minio:latest"] == [
         {"needed_by": "minio", "kind": "run", "path": "compose.yaml", "line": 6},
     ]

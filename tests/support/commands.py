@@ -1,6 +1,7 @@
 """The command line as a user runs it, and what it says and takes."""
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -8,8 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.support.schemas import check_printed
 
 ROOT = Path(__file__).resolve().parents[2]
 Inv = Callable[..., "subprocess.CompletedProcess[str]"]  # the fixture `inv`
@@ -62,7 +66,8 @@ def copy_of_project(directory: Path) -> Path:
 def run_inv(
     project: Path, arguments: tuple[str, ...], environment: dict[str, str]
 ) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
+    """The command once it has ended. What it printed for programs is as its schema says."""
+    done = subprocess.run(
         inv_command(*arguments),
         cwd=project,
         env={**os.environ, "PROJECT_ROOT": str(project), **environment},
@@ -71,6 +76,8 @@ def run_inv(
         text=True,
         check=False,
     )
+    check_printed(arguments, done.stdout)
+    return done
 
 
 def start_inv(
@@ -117,6 +124,13 @@ def ended(process: "subprocess.Popen[str]") -> str:
     with process:
         out, err = process.communicate(timeout=_PATIENCE_SECONDS)
     return out + err
+
+
+def items_of(done: "subprocess.CompletedProcess[str]") -> list[Any]:
+    """The items of the list that a task printed with `--json`, also if it failed."""
+    document = json.loads(done.stdout)
+    found: list[Any] = document if done.returncode == 0 else document["result"]
+    return found
 
 
 def said(done: "subprocess.CompletedProcess[str]") -> str:

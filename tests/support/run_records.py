@@ -57,7 +57,16 @@ def dependency(image: str, source: str | None = "registry-1.docker.io", **values
         "bytes": None if source in (None, "engine") else 12_345_678,
         "tries": 1,
         "refusals": [],
-        "needed_by": [{"needed_by": "apphub", "kind": "FROM", "path": "src/apphub/Dockerfile", "line": 3}],
+        "needed_by": [
+            {
+                "needed_by": "apphub",
+                "kind": "from",
+                "path": "src/apphub/Dockerfile",
+                "line": 3,
+                "build": True,
+                "platform": "",
+            }
+        ],
         **values,
     }
 
@@ -110,7 +119,7 @@ def realistic() -> dict[str, Any]:
     slow = [{"source": "mirror.example", "reason": "503 Service Unavailable, 3 times"}]
     dependencies = [
         dependency("debian:bookworm-slim", "harbor.example/aihpc/debian:bookworm-slim-v0.3.6-dev", bytes=28_200_000,
-                   needed_by=[_need("base"), _need("notebook", 21, "COPY"), _need("gateway", 9), _need("docs", 12)]),
+                   needed_by=[_need("base"), _need("notebook", 21, "copy"), _need("gateway", 9), _need("docs", 12)]),
         dependency("node:22-slim", "harbor.example/aihpc/node:22-slim", bytes=71_300_000, seconds=9.8,
                    needed_by=[_need("frontend", 1)]),
         dependency("nginx:1.27-alpine", "engine", needed_by=[_need("frontend", 14), _need("gateway", 1),
@@ -118,7 +127,8 @@ def realistic() -> dict[str, Any]:
         dependency("prom/prometheus:v2.55.1", "registry-1.docker.io/prom/prometheus:v2.55.1", bytes=104_000_000,
                    seconds=12.1, tries=4, refusals=slow, needed_by=[_need("metrics", 1)]),
         dependency("redis:7-alpine", "engine", needed_by=[{"needed_by": "compose", "kind": "run",
-                                                             "path": "docker-compose.yml", "line": 31}]),
+                                                             "path": "docker-compose.yml", "line": 31,
+                                                             "build": False, "platform": ""}]),
         dependency("hashicorp/vault:1.18", None, tries=5, refusals=refused, needed_by=[_need("vault-sync", 2)]),
     ]  # fmt: skip
     return run(
@@ -136,15 +146,16 @@ def realistic() -> dict[str, Any]:
         dependencies=dependencies,
         packages="57 packages copied from slurm-build to apphub",
         failures=[
-            {"message": error, "hint": hint},
-            {"message": lacking, "hint": "./inv prefetch"},
-            {"message": unavailable, "hint": "PRIVATE_REGISTRY in .env helps"},
+            {"message": error, "hint": hint, "file": "src/slurm-exporter/Dockerfile", "line": 12},
+            {"message": lacking, "hint": "./inv prefetch", "file": None, "line": None},
+            {"message": unavailable, "hint": "PRIVATE_REGISTRY in .env helps", "file": None, "line": None},
         ],
     )
 
 
-def _need(name: str, line: int = 3, kind: str = "FROM") -> dict[str, Any]:
-    return {"needed_by": name, "kind": kind, "path": f"src/{name}/Dockerfile", "line": line}
+def _need(name: str, line: int = 3, kind: str = "from") -> dict[str, Any]:
+    place = {"path": f"src/{name}/Dockerfile", "line": line}
+    return {"needed_by": name, "kind": kind, **place, "build": True, "platform": ""}
 
 
 def large(services: int = 60, images: int = 100) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from build_lib.machine import local_registry
 from build_lib.reference import Reference
 from build_lib.registry import Registries
 from build_lib.settings import Settings
-from tests.support.commands import MEMORY_LIMIT, Inv, peak_memory
+from tests.support.commands import MEMORY_LIMIT, Inv, items_of, peak_memory
 from tests.support.engines import tiny_image
 from tests.support.images import FORMS, layer, make, two_platforms, write, write_large
 from tests.support.projects import needs
@@ -34,7 +34,7 @@ def registries(machine: Settings) -> Iterator[Registries]:
 def pushed(inv: Inv, *arguments: str, **environment: str) -> dict[str, dict[str, Any]]:
     done = inv("deps-push", "--json", *arguments, **environment)
     assert done.returncode == 0, done.stderr
-    return {item["image"]: item for item in json.loads(done.stdout)}
+    return {item["image"]: item for item in items_of(done)}
 
 
 def requests_to(registry: Registry) -> list[tuple[str, str]]:

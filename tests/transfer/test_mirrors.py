@@ -9,7 +9,7 @@ from build_lib.errors import BuildError
 from build_lib.registry import Registries
 from build_lib.settings import Settings
 from build_lib.transfer import mirrors
-from tests.support.commands import Inv
+from tests.support.commands import Inv, items_of
 from tests.support.images import layer, make, write
 from tests.support.registries import Registry
 
@@ -24,7 +24,7 @@ def test_a_mirror_that_serves_is_told_from_one_that_does_not(machine: Settings, 
     listed = f"{registry.host} {registry.host}/empty 127.0.0.1:1"
     done = inv("mirrors", "--json", REGISTRY_MIRRORS=listed)
     assert done.returncode == 1
-    found = {item["mirror"]: item["problem"] for item in json.loads(done.stdout)}
+    found = {item["mirror"]: item["problem"] for item in items_of(done)}
     assert found[registry.host] == ""
     assert found[f"{registry.host}/empty"] == f"it answers, and has no {registry.host}/empty/library/busybox:latest"
     assert found["127.0.0.1:1"] == "127.0.0.1:1: Connection refused"

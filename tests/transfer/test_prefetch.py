@@ -1,7 +1,6 @@
 """The source chain, with a real engine and a real registry."""
 
 import contextlib
-import json
 import os
 import re
 import secrets
@@ -16,7 +15,7 @@ import pytest
 from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.settings import Settings
-from tests.support.commands import Inv, inv_command
+from tests.support.commands import Inv, inv_command, items_of
 from tests.support.engines import content
 from tests.support.projects import needs
 from tests.support.registries import Registry, push
@@ -63,7 +62,7 @@ def test_an_image_comes_from_the_registry_that_it_names(
     done = inv("prefetch", "--json")
     try:
         assert done.returncode == 0, done.stderr
-        [found] = json.loads(done.stdout)
+        [found] = items_of(done)
         assert (found["image"], found["source"], found["refusals"]) == (image, registry.host, [])
     finally:
         engine.images.remove(Reference.parse(image))

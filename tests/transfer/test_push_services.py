@@ -1,6 +1,5 @@
 """The built services into a real registry."""
 
-import json
 import re
 import secrets
 from pathlib import Path
@@ -12,7 +11,7 @@ from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.registry import Descriptor, Registries
 from build_lib.settings import Settings
-from tests.support.commands import Inv
+from tests.support.commands import Inv, items_of
 from tests.support.engines import remove_images
 from tests.support.faults import ALWAYS, Fault, proxied
 from tests.support.projects import needs
@@ -29,7 +28,7 @@ def two(project: Path, prefix: str, tiny: str) -> dict[str, str]:
 
 def pushed(inv: Inv, *arguments: str, **environment: str) -> dict[str, dict[str, Any]]:
     done = inv("push", "--json", *arguments, **environment)
-    return {item["service"]: item for item in json.loads(done.stdout)}
+    return {item["service"]: item for item in items_of(done)}
 
 
 def config_of(machine: Settings, place: str) -> Descriptor:
