@@ -3,11 +3,20 @@
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 _PATIENCE_SECONDS = 20
 # a git hook sets these, for a repository that need not be the one that is asked about
 _OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commit:
+    """The commit that a working tree is at. `changed` is whether it has changes not committed, None if unknown."""
+
+    hash: str
+    changed: bool | None
 
 
 def top_level(directory: Path, environ: Mapping[str, str]) -> Path | None:
@@ -70,6 +79,20 @@ def pushed_commit(directory: Path, environ: Mapping[str, str]) -> str:
     """Return the hash of the current commit if a branch of a remote has it, as far as is known here; otherwise ""."""
     branches = _text(directory, ["for-each-ref", "--count=1", "--contains=HEAD", "refs/remotes"], environ)
     return _text(directory, ["rev-parse", "HEAD"], environ) if branches else ""
+
+
+def commit(directory: Path, environ: Mapping[str, str], *, except_for: Path) -> Commit | None:
+    """Return the commit of the repository that contains the directory; None if there is none, or no git.
+
+    Files that git would add count as changes, but not those below `except_for`, which is in the directory.
+    """
+    found = _text(directory, ["rev-parse", "--verify", "HEAD"], environ)
+    if not found:
+        return None
+    paths = [":(top)", f":(exclude,literal){except_for.relative_to(directory)}"]
+    # it must not take the lock of a git command that the user runs meanwhile
+    changes = _ask(directory, ["--no-optional-locks", "status", "--porcelain", "--", *paths], environ)
+    return Commit(hash=found, changed=None if changes is None else bool(changes))
 
 
 def _text(directory: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> str:

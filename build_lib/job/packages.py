@@ -14,9 +14,13 @@ from build_lib.settings import Settings
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """What was done about each hub's packages, in words, and what failed; `hubs` are those that have them now."""
+    """What was done about each hub's packages, in words, and what failed; `hubs` are those that have them now.
+
+    `needed` is False if there is no hub.
+    """
 
     lines: tuple[str, ...]
+    needed: bool = True
     hubs: tuple[Hub, ...] = ()
     failures: tuple[BuildError, ...] = ()
 
@@ -49,7 +53,7 @@ def copy(
     except PackagesError as error:
         return Step(lines=("failed",), failures=(error,))
     if not found:
-        return Step(lines=(f"not needed: {why_none(repository, settings)}",))
+        return Step(lines=(f"not needed: {why_none(repository, settings)}",), needed=False)
     lines, copied, failures = [], [], []
     for hub in found:
         missing = sorted({*hub.sources, hub.name} - set(done))

@@ -7,7 +7,7 @@ from os import getpid
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from build_lib import process, state
+from build_lib import git, process, state
 from build_lib.build import Built, Check, Running
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, EngineError
@@ -63,6 +63,7 @@ class Recorder:
         self._listener = listener
         self._command = command
         self._settings = settings
+        self._commit = git.commit(settings.project_root, settings.environment, except_for=settings.state_dir)
         last = prefetch.last(settings)
         self._prefetch = last if last.get("process") == getpid() else {}  # this command's own pre-task
         self._now = datetime.now(UTC)
@@ -136,6 +137,8 @@ class Recorder:
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": self._elapsed(),
             "tag": self._settings.image_tag,
+            "commit": self._commit.hash if self._commit else None,
+            "uncommitted": self._commit.changed if self._commit else None,
             "engine": self._version,
             "platform": self._platform,
             "builder": self._builder,

@@ -195,7 +195,8 @@ def _steps(
     services, problems = number(len(done), "service"), len(wrong) + len(copied.failures)
     listener.line(f"  {services} checked, {number(problems, 'problem')}" if problems else f"  {services} verified")
     failures = (*result.failures, *copied.failures, *wrong)
-    return Result(outcomes=result.outcomes, failures=failures, packages="; ".join(copied.lines))
+    told = "; ".join(copied.lines) if copied.needed else ""
+    return Result(outcomes=result.outcomes, failures=failures, packages=told)
 
 
 def _build(

@@ -1,34 +1,24 @@
-"""What failed in a run: a line for each failure, and its details."""
+"""What failed in a run, each failure once: what happened, the next step, the end of the log, what was not built."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from build_lib.page import tables
 from build_lib.page.critical_path import Entry, in_state, stopped_by
-from build_lib.page.markup import Markup, tag
-
-
-def lines(run: Entry, numbers: Mapping[str, int]) -> Iterator[Markup]:
-    """A line for each failure, with a link to its details; for a service also the last line of its log."""
-    for service in in_state(run, "failed"):
-        link = tag("a", _headline(service), href=f"#failure-{numbers[service['name']]}")
-        last = next((line for line in reversed(_log_lines(service)) if line.strip()), "")
-        yield tag("li", link, *([tag("code", last)] if last else []))
-    for number, item in missing(run):
-        users = list(dict.fromkeys(need["needed_by"] for need in item["needed_by"]))
-        link = tag("a", _unavailable(item), href=f"#missing-{number}")
-        yield tag("li", link, f" (needed by {tables.some(users)})" if users else "")
-    for number, failure in enumerate(_others(run)):
-        yield tag("li", tag("a", _first_line(failure["message"]), href=f"#other-{number}"))
+from build_lib.page.deciding_line import deciding_line
+from build_lib.page.markup import Markup, escape, join, tag
 
 
 def articles(run: Entry, numbers: Mapping[str, int]) -> Iterator[Markup]:
-    """The details of each failure: the next step, the end of the log, and what was not built because of it."""
+    """The failures: services, then images that no source had, with the services that lack only them, then others."""
+    absent = missing(run)
+    lacking = {name for _, item in absent for name in _lacking(item, run)}
     for service in in_state(run, "failed"):
-        yield _article(f"failure-{numbers[service['name']]}", _headline(service), *_service(service, run))
-    for number, item in missing(run):
-        asked = [tag("h4", "Sources tried"), tables.refusals(item)] if item["refusals"] else []
-        needed = [tag("h4", "Needed by"), tables.needed_by(item, numbers)] if item["needed_by"] else []
-        yield _article(f"missing-{number}", _unavailable(item), *asked, *needed)
+        if service["name"] not in lacking:
+            yield _article(f"failure-{numbers[service['name']]}", _headline(service), *_service(service, run))
+    for number, item in absent:
+        title = f"{item['image']} is not available from any source"
+        yield _article(f"missing-{number}", title, *_image(item, run, numbers))
     for number, failure in enumerate(_others(run)):
         message = failure["message"]
         yield _article(f"other-{number}", _first_line(message), *_more(message), *_next(failure["hint"]))
@@ -39,8 +29,15 @@ def missing(run: Entry) -> list[tuple[int, Entry]]:
     return [(number, item) for number, item in enumerate(run["dependencies"]) if item["source"] is None]
 
 
-def _unavailable(item: Entry) -> str:
-    return f"{item['image']} is not available from any source"
+def _lacking(image: Entry, run: Entry) -> list[str]:
+    """The services that failed without a build, because they need the image."""
+    return [
+        service["name"]
+        for service in in_state(run, "failed")
+        if service["log"] is None
+        and image["image"] in service["base_images"]
+        and image["image"] in re.split(r"[\s,()]+", service["error"])
+    ]
 
 
 def _article(anchor: str, title: str, *content: Markup) -> Markup:
@@ -64,15 +61,37 @@ def _log_lines(service: Entry) -> list[str]:
 def _service(service: Entry, run: Entry) -> Iterator[Markup]:
     log = _log_lines(service)
     yield from _more(service["error"] or "", log)
-    yield from _next(service["hint"])
-    stopped = stopped_by(run, service["name"])
-    if stopped:
-        yield tag("p", f"Not built because of it: {', '.join(stopped)}")
+    if not (service["log"] and service["log"] in (service["hint"] or "")):  # there is a link to it
+        yield from _next(service["hint"])
+    yield from _not_built(stopped_by(run, service["name"]))
     if log:
         words = tag("summary", f"The end of its log, {tables.count(len(log), 'line')}")
-        yield tag("details", words, tag("pre", "\n".join(log), tabindex="0"), open="")
+        yield tag("details", words, tag("pre", _marked(log), tabindex="0"), open="")
     if service["log"]:
         yield tag("p", tables.log_link(service, "The whole log"))
+
+
+def _marked(log: list[str]) -> Markup:
+    """The lines, with the one that says why the build failed marked."""
+    deciding = deciding_line(log)
+    lines = [tag("mark", line) if number == deciding else escape(line) for number, line in enumerate(log)]
+    return Markup("\n".join(lines))
+
+
+def _image(item: Entry, run: Entry, numbers: Mapping[str, int]) -> Iterator[Markup]:
+    lacking = _lacking(item, run)
+    hints = (service["hint"] for service in in_state(run, "failed") if service["name"] in lacking)
+    yield from _next(next(hints, None))
+    yield from _not_built([name for lacks in lacking for name in (lacks, *stopped_by(run, lacks))])
+    if item["refusals"]:
+        yield join(tag("h4", "Sources tried"), tables.refusals(item))
+    if item["needed_by"]:
+        yield join(tag("h4", "Needed by"), tables.needed_by(item, numbers))
+
+
+def _not_built(names: list[str]) -> Iterator[Markup]:
+    if names:
+        yield tag("p", f"Not built because of it: {', '.join(dict.fromkeys(names))}")
 
 
 def _others(run: Entry) -> list[Entry]:

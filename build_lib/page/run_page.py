@@ -14,6 +14,7 @@ from build_lib.page.timeline import timeline
 from build_lib.units import seconds
 
 _HERE = Path(__file__).parent
+_DIGITS = 12  # of a commit
 
 
 def run_page(run: Mapping[str, Any]) -> str:
@@ -22,6 +23,7 @@ def run_page(run: Mapping[str, Any]) -> str:
     failed = join(*failures.articles(run, numbers))
     sections = [
         ("failures", "What failed", failed),
+        ("summary", "Summary", _summary(run)),
         ("timeline", "Timeline", timeline(run, numbers)),
         ("graph", "Dependency graph", _graph(run, numbers)),
         ("services", "Services", tables.services(run, numbers)),
@@ -31,7 +33,7 @@ def run_page(run: Mapping[str, Any]) -> str:
     links = [tag("li", tag("a", title, href=f"#{anchor}")) for anchor, title, _ in shown]
     body = tag(
         "body",
-        tag("header", *_summary(run, numbers)),
+        tag("header", _heading(run)),
         tag("nav", tag("ul", *links), aria_label="Parts of this page"),
         tag("main", *(_section(*section) for section in shown)),
         tag("script", _file("page.js")),
@@ -82,16 +84,27 @@ def _headline(run: Entry) -> tuple[str, str]:
     return "✓", f"Built {built} of {len(run['services'])} services" if built else "Everything was up to date"
 
 
-def _summary(run: Entry, numbers: Mapping[str, int]) -> Iterator[Markup]:
-    """The result, the failures, and the main facts."""
+def _heading(run: Entry) -> Markup:
+    """The result, and before it which release of which commit was built, by which command, and when."""
     symbol, words = _headline(run)
-    yield tag("p", tag("code", f"{run['command']} {run['tag']}"), ", ", _when(run), class_="what")
-    yield tag("h1", tag("span", symbol, aria_hidden="true"), f" {words}", class_=run["result"])
-    reasons = list(failures.lines(run, numbers))
-    if reasons:
-        yield tag("ul", *reasons, class_="reasons")
+    release = join("Release ", tag("b", run["tag"]), *_commit(run))
+    return tag(
+        "hgroup",
+        tag("p", release, " · ", tag("code", run["command"]), " · ", _when(run)),
+        tag("h1", tag("span", symbol, aria_hidden="true"), f" {words}", class_=run["result"]),
+    )
+
+
+def _commit(run: Entry) -> Iterator[str]:
+    if run["commit"]:
+        changes = " with uncommitted changes" if run["uncommitted"] else ""
+        yield join(", commit ", tag("code", run["commit"][:_DIGITS], title=run["commit"]), changes)
+
+
+def _summary(run: Entry) -> Markup:
+    """The main facts."""
     facts = [join(tag("dt", name), tag("dd", fact)) for name, fact in _facts(run)]
-    yield tag("dl", *(tag("div", fact) for fact in facts))
+    return tag("dl", *(tag("div", fact) for fact in facts))
 
 
 def _when(run: Entry) -> Markup:

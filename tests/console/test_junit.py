@@ -41,7 +41,9 @@ def states(suite: ElementTree.Element) -> Mapping[str, str]:
 
 
 def test_a_record_gives_a_case_for_each_service_and_each_other_failure() -> None:
+    other = {"message": "the hub cannot be verified", "hint": "", "file": None, "line": None}
     record = run_records.realistic()
+    record["failures"].append(other)
     suite = read(document("build-all", record, BuildError("2 services failed")))
     expected = {"built": "success", "up to date": "success", "failed": "failure"}
     services = {item["name"]: expected.get(item["state"], "skipped") for item in record["services"]}

@@ -11,6 +11,7 @@ import pytest
 
 from build_lib import state
 from build_lib.build import Records
+from build_lib.errors import BuildError
 from build_lib.machine import daemon, local_registry
 from build_lib.reference import Reference
 from build_lib.repository import discover
@@ -110,19 +111,30 @@ def test_a_record_of_another_form_is_as_if_it_were_not_there(
 
 @pytest.mark.parametrize("form", FORGED)
 def test_a_record_can_be_written_where_something_else_is(form: str, tmp_path: Path) -> None:
-    FORGED[form](tmp_path / "record.json")
-    state.write(tmp_path / "record.json", {"a": 1})
-    assert state.read(tmp_path / "record.json", {"a": int}) == {"a": 1}
-    for path in tmp_path.glob(".record.json-*/kept"):
+    own = tmp_path / ".build"
+    own.mkdir()
+    FORGED[form](own / "record.json")
+    state.write(own / "record.json", {"a": 1})
+    assert state.read(own / "record.json", {"a": int}) == {"a": 1}
+    for path in own.glob(".record.json-*/kept"):
         assert path.read_text() == "kept"
+
+
+def test_what_is_not_in_the_own_directory_keeps_its_name(tmp_path: Path) -> None:
+    (tmp_path / "report.xml").mkdir()
+    with pytest.raises(BuildError, match=r"report\.xml cannot be written: Is a directory"):
+        state.write_text(tmp_path / "report.xml", "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.xml"]
 
 
 @pytest.mark.parametrize("form", FORGED)
 def test_a_lock_can_be_held_where_something_else_is(form: str, tmp_path: Path) -> None:
-    FORGED[form](tmp_path / "lock")
-    with state.lock(tmp_path / "lock", "test"):
+    own = tmp_path / ".build"
+    own.mkdir()
+    FORGED[form](own / "lock")
+    with state.lock(own / "lock", "test"):
         pass
-    with state.lock(tmp_path / "lock", "test"):
+    with state.lock(own / "lock", "test"):
         pass
 
 

@@ -18,6 +18,8 @@ from tests.support.browser import Browser, Tab
 from tests.support.commands import ROOT, run_inv
 from tests.support.engines import remove_images
 from tests.support.hubs import Hub, apt_line, deb, docker, in_client, members, running, signing_key
+from tests.support.looks import NAMES, faults
+from tests.support.looks import SHOWN as LOOKS
 
 MODES = ("copy", "unified")
 SIGNED = (True, False)
@@ -260,8 +262,6 @@ def test_old_versions_are_kept_beside_the_new_one(job: Job, mode: str) -> None:
 
 
 _GONE = (
-    "/pkgs/",
-    "/pkgs",
     "/etc/passwd",
     "/../../../../etc/passwd",
     "/pkgs/slurm-deb/../../../../../../etc/passwd",
@@ -271,6 +271,7 @@ _GONE = (
     "/pkgs/README.md",
     "/pkgs/slurm-deb/.gitkeep",
     "/index.html",
+    "/404.html",
     "/status",
     "/pkgs/slurm-deb/%00",
 )
@@ -289,6 +290,7 @@ def test_what_is_published_is_there_with_the_headers_of_a_careful_server(hub: Hu
         "/page.css",
         "/page.js",
         "/health",
+        "/pkgs/",
         "/pkgs/slurm-deb/",
         "/pkgs/slurm-rpm/",
         "/pkgs/slurm-deb/Release",
@@ -299,6 +301,15 @@ def test_what_is_published_is_there_with_the_headers_of_a_careful_server(hub: Hu
         assert headers["X-Frame-Options"] == "DENY"
         assert headers["Content-Security-Policy"].startswith("default-src 'none';")
         assert headers["Server"] == "nginx"
+
+
+def test_a_list_of_files_has_what_is_published(hub: Hub) -> None:
+    assert hub.get("/pkgs")[:2][1]["Location"] == "/pkgs/"
+    assert re.findall(r'href="(.*?/)"', hub.get("/pkgs/")[2])[1:] == ["../", "slurm-deb/", "slurm-rpm/"]
+    text = hub.get("/pkgs/slurm-deb/")[2]
+    names = re.findall(r"^Filename: \./(\S+)$", hub.get("/pkgs/slurm-deb/Packages")[2], re.MULTILINE)
+    assert names
+    assert [name for name in names if f'<a href="{name}"' not in text.replace("%2B", "+")] == []
 
 
 def test_figures_are_for_the_container_itself(hub: Hub) -> None:
@@ -358,6 +369,53 @@ def test_the_page_lists_everything_with_version_and_size(tab: Tab, shown: Hub) -
         assert shown.get(f"/{path}", "HEAD")[0] == 200, path
 
 
+def test_the_heading_has_the_release_and_the_host(tab: Tab, shown: Hub) -> None:
+    _opened(tab, f"{shown.url}/")
+    words = f"Packages of {_tag('unified', True)} on {shown.address}:8080"
+    assert tab.value("document.querySelector('h1').textContent") == words
+    assert tab.value("document.title") == words
+    assert f"<h1>Packages of {_tag('unified', True)}<" in shown.get("/")[2]
+
+
+# none of them is there but with its path; the last is deeper than anything that is published
+_OTHER_PAGES = ("pkgs/", "pkgs/slurm-deb/", "pkgs/slurm-deb/by-hash/SHA256/", "nothing", "a/b/c?d=/e/f", "a/b/c/d/e/f")
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS, ids=NAMES)
+def test_everything_can_be_read_and_tapped_on(tab: Tab, shown: Hub, width: int, dark: bool) -> None:
+    tab.look(width=width, height=844, dark=dark)
+    _opened(tab, f"{shown.url}/")
+    assert faults(tab, width) == []
+    ground = tab.value("getComputedStyle(document.body).backgroundColor")
+    for path in _OTHER_PAGES:
+        tab.open(f"{shown.url}/{path}")
+        assert faults(tab, width) == [], path
+        assert tab.value("getComputedStyle(document.body).backgroundColor") == ground, path
+        assert tab.value("document.compatMode") == "CSS1Compat"
+        assert tab.value("new URL([...document.querySelectorAll('p a')].at(-1).href).pathname") == "/"
+    tab.look(width=1100)
+
+
+# on how many lines a package's version stands, and on how many the whole of its cells
+_LINES = """[...document.querySelectorAll('tbody tr')].map(row => {
+    const version = document.createRange();
+    version.selectNodeContents(row.querySelector('.version'));
+    const tops = [...row.cells].map(cell => cell.getBoundingClientRect().top);
+    return [new Set([...version.getClientRects()].map(box => box.top)).size, new Set(tops).size];
+})"""
+
+
+@pytest.mark.parametrize("width", [1280, 920, 760, 390, 320])
+def test_versions_stand_on_one_line_and_on_a_phone_a_package_on_two(tab: Tab, shown: Hub, width: int) -> None:
+    tab.look(width=width, height=844)
+    _opened(tab, f"{shown.url}/")
+    tab.value("document.querySelector('.version').textContent = '1:22.05.8-4+really22.05.8~git20260101.abcdef0-1'")
+    found = tab.value(_LINES)
+    assert found == [[1, 1 if width > 900 else 2]] * len(found)
+    assert tab.value("document.documentElement.scrollWidth") <= width
+    tab.look(width=1100)
+
+
 def test_the_page_searches_and_a_search_can_be_linked_to(tab: Tab, shown: Hub) -> None:
     _opened(tab, f"{shown.url}/")
     everything = _visible(tab)
@@ -391,12 +449,14 @@ def test_the_lines_to_copy_are_right_for_the_address(tab: Tab, shown: Hub, secur
     tab.press("Enter")
     text = tab.value(_COPIED)
     assert f"deb [signed-by=/etc/apt/keyrings/apphub.asc] {url}pkgs/slurm-deb ./" in text
-    assert "HOST" not in text
+    assert text.splitlines()[-1] == "apt-get install slurm-client"
     tab.call("Browser.grantPermissions", permissions=["clipboardReadWrite"], origin=local.rstrip("/"))
     tab.open(local)
     assert tab.value("navigator.clipboard.readText()") == f"{text}\n"
     if not secure:
-        in_client(f"{text}\ntest -e /var/lib/apt/lists/*_pkgs_slurm-deb_._InRelease\n")
+        typed = text.replace("apt-get install", "apt-get install --yes --no-install-recommends")  # nobody answers
+        check = "test -e /var/lib/apt/lists/*_pkgs_slurm-deb_._InRelease\ndpkg-query --status slurm-client"
+        assert "\nStatus: install ok installed\n" in in_client(f"{typed}\n{check}\n")
 
 
 def test_dnf_takes_what_the_page_says(tab: Tab, shown: Hub) -> None:
@@ -427,7 +487,7 @@ def test_the_page_suits_the_dark_and_a_phone(tab: Tab, shown: Hub) -> None:
     tab.look(width=320)
     _opened(tab, f"{shown.url}/")
     assert tab.value("document.documentElement.scrollWidth") <= 320
-    assert tab.value("getComputedStyle(document.querySelector('tbody td')).display") == "block"
+    assert tab.value("getComputedStyle(document.querySelector('tbody tr')).display") == "grid"
     tab.look(width=1100)
 
 
@@ -443,7 +503,7 @@ def test_the_page_is_there_for_keyboards_and_screen_readers(tab: Tab, shown: Hub
     assert [order[0], order[3]] == ["To the packages", "search"]
     heard = tab.heard()
     expected = [
-        ("heading", "Packages"),
+        ("heading", f"Packages of {_tag('unified', True)} on {shown.address}:8080"),
         ("heading", "Use it with apt"),
         ("button", "Copy the lines for apt"),
         ("button", "Copy the lines for dnf"),

@@ -8,6 +8,8 @@ import pytest
 
 from build_lib.page.run_page import run_page
 from tests.support.browser import Browser, Tab
+from tests.support.looks import NAMES, faults
+from tests.support.looks import SHOWN as LOOKS
 from tests.support.run_records import built, dependency, large, realistic, run, service
 
 CHOSEN = "document.querySelector('#chosen').textContent"
@@ -65,7 +67,7 @@ def test_opening_it_asks_for_the_file_alone(tab: Tab, report: Path) -> None:
 def test_each_part_is_reached_by_its_link(tab: Tab, report: Path) -> None:
     tab.open(report.as_uri())
     count = tab.value("document.querySelectorAll('nav a').length")
-    assert count == 5
+    assert count == 6
     for number in range(1, count + 1):
         tab.value("scrollTo(0, 0)")
         tab.click(f"nav li:nth-child({number}) a")
@@ -73,10 +75,8 @@ def test_each_part_is_reached_by_its_link(tab: Tab, report: Path) -> None:
         assert tab.value("document.querySelector(location.hash).getBoundingClientRect().top < innerHeight")
 
 
-def test_a_reason_leads_to_the_failure_and_that_to_the_whole_log(tab: Tab, report: Path) -> None:
+def test_a_failure_leads_to_the_whole_log(tab: Tab, report: Path) -> None:
     tab.open(report.as_uri())
-    tab.click(".reasons a")
-    assert tab.value(HASH) == "#failure-4"
     tab.follow("#failure-4 a")
     assert tab.value("document.body.textContent") == "all of the log"
 
@@ -165,6 +165,32 @@ def test_on_a_phone_the_graph_scrolls_by_itself_and_rows_stand_one_below_the_oth
     assert tab.value(f"{cells}.every((cell, place, all) => !place || cell.top >= all[place - 1].bottom - 1)")
     assert tab.value("getComputedStyle(document.querySelector('#service-0 td'), '::before').content") == '"State"'
     assert not tab.value(SHOWN.format("#service-5 .empty"))
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS, ids=NAMES)
+@pytest.mark.parametrize("record", [realistic(), run(), _hostile()], ids=["realistic", "empty", "hostile"])
+def test_everything_can_be_read_and_tapped_on(
+    tab: Tab, tmp_path: Path, record: dict[str, Any], width: int, dark: bool
+) -> None:
+    tab.look(width=width, height=844, dark=dark)
+    tab.open(_written(tmp_path, record).as_uri())
+    assert faults(tab, width) == []
+
+
+def test_a_page_that_is_unfit_is_found_so(tab: Tab, tmp_path: Path) -> None:
+    """The test above can fail."""
+    path = tmp_path / "unfit.html"
+    path.write_text(
+        "<!doctype html><meta name=viewport content='width=device-width'><p style='color: #888; width: 500px'>pale</p>"
+        "<a href='#a'>a</a> <span style='position: absolute; margin-left: -1em'>upon</span>"
+    )
+    tab.look(width=390, height=844)
+    tab.open(path.as_uri())
+    sideways, pale, upon, small = faults(tab, 390)
+    assert sideways == "the page scrolls sideways"
+    assert pale == '"pale" has a contrast of 3.54'
+    assert upon == '"a" and "upon" overlap'
+    assert small.startswith('"a" is ')
 
 
 def test_it_is_dark_where_that_is_wanted(tab: Tab, report: Path) -> None:

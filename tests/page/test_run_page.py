@@ -86,15 +86,12 @@ def test_what_failed_and_why_comes_first() -> None:
     document = _read(realistic())
     assert document.one("h1").text == "✗ Failed: slurm-exporter, vault-sync"
     assert document.one("head").one("title").text.startswith("✗ Failed: slurm-exporter")
-    assert [item.text for item in document.one("ul", class_="reasons").all("li")] == [
-        'slurm-exporter cannot be built#9 ERROR: process "/bin/sh -c dpkg-buildpackage -b -uc" did not complete '
-        "successfully: exit code: 2",
-        "vault-sync is not built: it needs hashicorp/vault:1.18",
-        "hashicorp/vault:1.18 is not available from any source (needed by vault-sync)",
-        "1 of 6 images could not be pulled: hashicorp/vault:1.18",
+    assert [article.one("h3").text for article in document.one("section", id="failures").all("article")] == [
+        "slurm-exporter cannot be built: src/slurm-exporter/Dockerfile:12: RUN dpkg-buildpackage -b -uc: exit code 2",
+        "hashicorp/vault:1.18 is not available from any source",
     ]
     titles = [section.one("h2").text for section in document.all("section")]
-    assert titles == ["What failed", "Timeline", "Dependency graph", "Services", "Dependency images"]
+    assert titles == ["What failed", "Summary", "Timeline", "Dependency graph", "Services", "Dependency images"]
     facts = dict(zip([x.text for x in document.all("dt")], [x.text for x in document.all("dd")], strict=True))
     assert facts["Time"] == "8 min 27 s"
     assert facts["Services"] == "9 built, 3 up to date, 2 failed, 1 blocked"
@@ -106,14 +103,34 @@ def test_what_failed_and_why_comes_first() -> None:
 def test_a_failure_has_its_next_step_its_log_and_what_it_stopped() -> None:
     document = _read(realistic())
     failure = document.one("article", id="failure-4")
-    assert failure.one("h3").text == "slurm-exporter cannot be built"
-    assert "Next: the whole log: .build/logs/slurm-exporter.log" in failure.text
+    assert failure.one("h3").text.endswith(": RUN dpkg-buildpackage -b -uc: exit code 2")
+    assert "Next" not in failure.text  # it would say where the log is, to which there is a link
     assert "Not built because of it: dashboard" in failure.text
-    [log] = failure.all("pre")  # the message's own lines are the log's end: they stand there once
-    assert log.text.splitlines() == realistic()["services"][4]["tail"]
+    [log] = failure.all("pre")
+    tail = realistic()["services"][4]["tail"]
+    assert log.text.splitlines() == tail
+    assert [mark.text for mark in failure.all("mark")] == [tail[1]]
     assert failure.one("details").attributes == {"open": ""}
     assert failure.all("a")[-1].attributes["href"] == "./logs/slurm-exporter.log"
-    assert "there is no such image" in document.one("article", id="missing-5").text
+    missing = document.one("article", id="missing-5").text
+    assert "Next: ./inv prefetch" in missing
+    assert "Not built because of it: vault-sync" in missing
+    assert "there is no such image" in missing
+
+
+def test_each_failure_is_told_once() -> None:
+    text = _read(realistic()).one("body").text
+    for words in ("cannot be built", "unable to locate munge.h", "not available from any source", "exit code 2"):
+        assert text.count(words) == 1, words
+
+
+def test_a_service_that_lacks_an_image_and_has_another_fault_is_told_by_itself() -> None:
+    """Here, the image stands in the way of another service alone."""
+    other = service("other", "failed", error="other is not built: no such directory", base_images=["gone:1"])
+    built_without = service("tried", "failed", error="tried cannot be built: gone:1", base_images=["gone:1"], log="x")
+    record = run([other, built_without], result="failed", dependencies=[dependency("gone:1", None)])
+    titles = [article.one("h3").text for article in _read(record).all("article")]
+    assert titles == [other["error"], built_without["error"], "gone:1 is not available from any source"]
 
 
 def test_a_message_of_several_lines_that_are_not_in_the_log_is_shown_whole() -> None:
@@ -143,6 +160,26 @@ def test_a_failure_without_words_still_names_the_service() -> None:
 )
 def test_the_headline_is_the_result(record: dict[str, Any], headline: str) -> None:
     assert _read(record).one("h1").text == headline
+
+
+@pytest.mark.parametrize(
+    ("commit", "uncommitted", "words"),
+    [
+        ("3f9c2d7a41e05b86c2f1d09e7ab4c85d6e10f372", False, ", commit 3f9c2d7a41e0"),
+        ("3f9c2d7a41e05b86c2f1d09e7ab4c85d6e10f372", True, ", commit 3f9c2d7a41e0 with uncommitted changes"),
+        ("3f9c2d7a41e05b86c2f1d09e7ab4c85d6e10f372", None, ", commit 3f9c2d7a41e0"),
+        (None, None, ""),
+    ],
+)
+def test_the_heading_has_the_release_and_the_commit(commit: str | None, uncommitted: bool | None, words: str) -> None:
+    heading = _read(run(commit=commit, uncommitted=uncommitted)).one("header").one("hgroup")
+    assert heading.one("p").text == f"Release v0.3.6-dev{words} · build-all · 2026-11-25 08:12:43 UTC"
+    assert heading.one("h1").text == "✓ Nothing to build"
+
+
+@pytest.mark.parametrize(("packages", "said"), [(None, 0), ("57 packages copied from a to b", 1)])
+def test_packages_are_told_of_where_there_are_some(packages: str | None, said: int) -> None:
+    assert _read(run(packages=packages)).one("body").text.count("ackages") == 2 * said
 
 
 def test_states_are_told_by_symbol_and_word() -> None:
@@ -213,7 +250,7 @@ def test_what_is_empty_is_said_in_words(name: str, section: str, words: str) -> 
 def test_where_nothing_failed_there_is_no_such_section() -> None:
     document = _read(RUNS["nothing to do"])
     assert not document.all("section", id="failures")
-    assert not document.all("ul", class_="reasons")
+    assert not document.all("mark")
     assert "nothing had to be built" in document.one("dl").text
 
 
@@ -378,7 +415,7 @@ def test_any_text_in_any_place_is_text(text: str) -> None:
     assert _shape(root) == SHAPE
     assert root.one("tr", id="service-0").one("th").text == printable(f"base{text}")
     assert root.one("tr", id="image-0").one("th").text == printable(f"debian:bookworm-slim{text}")
-    assert printable(f"#9 41.22 checking for munge installation... no{text}") in root.one("pre").text
+    assert printable(f"checking for munge installation... no{text}") in root.one("pre").text
 
 
 def _ratio(colour: str, other: str) -> float:

@@ -71,10 +71,10 @@ function row(item) {
   const made = document.createElement("tr");
   made.append(
     name,
-    element("td", item.version, { "data-label": "Version", class: "version" }),
-    element("td", item.architecture, { "data-label": "Architecture" }),
-    element("td", item.kind, { "data-label": "Kind" }),
-    element("td", bytes(item.size), { "data-label": "Size", class: "number" }),
+    element("td", item.version, { class: "version" }),
+    element("td", item.architecture),
+    element("td", item.kind),
+    element("td", bytes(item.size), { class: "number" }),
   );
   return made;
 }
@@ -85,7 +85,13 @@ function show(id, lines) {
   place.parentElement.hidden = false;
 }
 
-function showApt(signed) {
+// what most who come here want on a new machine: slurm-client, or slurm-smd-client
+function example(packages) {
+  const names = packages.map((item) => item.name).sort();
+  return names.find((name) => name.endsWith("-client")) ?? names[0];
+}
+
+function showApt(packages, signed) {
   const list = "/etc/apt/sources.list.d/apphub.list";
   const key = "/etc/apt/keyrings/apphub.asc";
   const trust = signed ? `signed-by=${key}` : "trusted=yes";
@@ -93,7 +99,12 @@ function showApt(signed) {
     "install -d /etc/apt/keyrings",
     `/usr/lib/apt/apt-helper download-file ${base}${deb}apphub.asc ${key}`,
   ];
-  show("apt", [...(signed ? lines : []), `echo 'deb [${trust}] ${base}${deb.slice(0, -1)} ./' >${list}`, "apt-get update"]);
+  show("apt", [
+    ...(signed ? lines : []),
+    `echo 'deb [${trust}] ${base}${deb.slice(0, -1)} ./' >${list}`,
+    "apt-get update",
+    `apt-get install ${example(packages)}`,
+  ]);
 }
 
 function showDnf(signed) {
@@ -167,11 +178,14 @@ function number(count, word) {
 }
 
 async function main() {
+  const where = ` on ${location.host}`;
+  document.getElementById("host").textContent = where;
+  document.title += where;
   const found = await Promise.all([debs(), rpms(), get(`${deb}InRelease`), get(`${rpm}repodata/repomd.xml.asc`)]);
   const [apt, dnf, aptSigned, dnfSigned] = found;
   const all = [...apt, ...dnf].sort((one, other) => one.name.localeCompare(other.name));
   if (!all.length) return "Nothing is published here yet.";
-  if (apt.length) showApt(aptSigned);
+  if (apt.length) showApt(apt, aptSigned);
   if (dnf.length) showDnf(dnfSigned);
   document.querySelector("tbody").append(...all.map(row));
   document.querySelectorAll("[data-copy]").forEach(prepareCopying);
