@@ -60,7 +60,7 @@ class Output:
         self.failed: Step | None = None
         self.error = ""
         self.line = 0
-        self._log = path.open("w", encoding="utf-8", errors="backslashreplace")
+        self._log = path.open("w", encoding="utf-8", errors="backslashreplace", buffering=1)  # line by line
         self._read = {"rawjson": _RawJson(self).line, "plain": _Plain(self).line, "classic": _Classic(self).line}[form]
         self._partial = ""
         self._steps: dict[str, Step] = {}
@@ -89,7 +89,6 @@ class Output:
         rest, self._partial = self._partial, ""
         if rest:
             self._read(rest)
-        self._log.flush()
 
     def begin(self, id: str, name: str) -> None:
         """A step begins, or goes on."""
@@ -109,7 +108,6 @@ class Output:
             step.lines.append(shown)
             self._heading(id)
             self._log.write(f"{shown}\n")
-        self._log.flush()
 
     def end(self, id: str, word: str = "", error: str = "") -> None:
         """A step ended."""
