@@ -11,6 +11,9 @@ from build_lib.errors import RegistryError, SettingsError
 from build_lib.registry import docker_config
 from build_lib.settings import Settings
 
+# what the SDK's reader of a docker config raises; the last four for values of other types than it expects
+_UNREADABLE = (DockerException, OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Login:
@@ -52,7 +55,7 @@ class Credentials:
             with warnings.catch_warnings():  # about a missing helper; the error says so too
                 warnings.simplefilter("ignore", UserWarning)
                 found = self._config.resolve_authconfig(host)
-        except (DockerException, OSError, ValueError) as error:
+        except _UNREADABLE as error:
             reason = f"cannot get the login for {host} from the docker config {self._path}: {error}"
             raise RegistryError(reason, hint=f"docker login {host}") from None
         if not found:

@@ -68,13 +68,14 @@ def _taken_at(name: str, use: Use) -> int | None:
     rules = ignore_file.rules(use.context, use.dockerfile)
     if rules.ignores(name) or rules.ignores(f"{name}/-"):  # `.git/*` leaves an empty directory
         return None
-    return next((item.line for item in use.paths if _takes_along(item, name)), None)
+    return next((item.line for item in use.paths if _takes_along(item, name, use.dockerfile)), None)
 
 
-def _takes_along(item: ContextPath, name: str) -> bool:
+def _takes_along(item: ContextPath, name: str, dockerfile: Path) -> bool:
     """Whether it surely takes an entry that it does not name."""
     if not item.path:
-        return item.path == "" and not ignore_file.parse("\n".join(item.excluded)).ignores(name)
+        excluded = "\n" * (item.line - 1) + "\n".join(item.excluded)  # a malformed pattern is one of this line
+        return item.path == "" and not ignore_file.parse(excluded, dockerfile).ignores(name)
     wanted, parts = path_match.components(item.path), name.split("/")
     if wanted is None or item.path == name or len(wanted) > len(parts):
         return False

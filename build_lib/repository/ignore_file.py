@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from build_lib.errors import BuildError
+from build_lib.errors import BuildError, Place
 from build_lib.files import kind
 
 
@@ -64,25 +64,35 @@ def read(path: Path) -> Rules:
     if not path.is_file():
         return Rules(())
     try:
-        return parse(path.read_text(encoding="utf-8-sig", errors="surrogateescape"))
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise BuildError(f"{path} cannot be read: {error.strerror}") from error
+    return parse(text, path)
 
 
-def parse(text: str) -> Rules:
-    """The rules in the text of an ignore file."""
-    return Rules(tuple(_compiled(text)))
+def parse(text: str, path: Path) -> Rules:
+    """The rules in the text of an ignore file.
+
+    Raises:
+        BuildError: a line is no pattern; with its number.
+    """
+    return Rules(tuple(_compiled(text, path)))
 
 
-def _compiled(text: str) -> Iterator[tuple[bool, re.Pattern[str]]]:
-    for line in text.splitlines():
+def _compiled(text: str, path: Path) -> Iterator[tuple[bool, re.Pattern[str]]]:
+    for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("#") or not line.strip():
             continue
         pattern = line.strip()
         brings_back = pattern.startswith("!")
         pattern = _clean(pattern.removeprefix("!").strip())
         if pattern:
-            yield brings_back, _pattern(pattern)
+            try:
+                yield brings_back, _pattern(pattern)
+            except re.error:
+                place = Place(path=path, line=number)
+                hint = r"a class is written [a-z]; \[ is a bracket"
+                raise BuildError(f"{path}:{number}: {pattern!r} is not a pattern", hint=hint, place=place) from None
 
 
 def _clean(pattern: str) -> str:
@@ -100,18 +110,46 @@ def _clean(pattern: str) -> str:
 _ELEMENTS = re.compile(
     r"(?P<dirs>\*\*/)|(?P<all>\*\*)|(?P<some>\*)|(?P<one>\?)|\[(?P<set>.[^\]]*)\]|\\(?P<escaped>.)|.", re.DOTALL
 )
-_MEANING = {"dirs": "(?:.*/)?", "all": ".*", "some": "[^/]*", "one": "[^/]"}
+_ODD = re.compile(r"\[|[^/]\*\*/")
+_FEW = 3  # wildcards
+_ANY_DEPTH = {"dirs": "(?:.*?/)??", "all": ".*?"}
 
 
 @lru_cache(maxsize=4096)
 def _pattern(pattern: str) -> re.Pattern[str]:
-    """A line as a regular expression that also matches everything below what it names."""
-    expression = "".join(_expression(element) for element in _ELEMENTS.finditer(pattern))
-    return re.compile(f"{expression}(?:/.*)?\\Z", re.DOTALL)
+    """A line as a regular expression that also matches everything below what it names.
+
+    What stands between two `**`, or between two `*`, may as well match where it does so first: there the expression
+    does not go back (atomic groups), and takes no more time than the square of a path's length. Where a class may match
+    a slash, or `**/` follows part of a name, the first place is not always right: a few wildcards may go back.
+
+    Raises:
+        re.error: it is malformed.
+    """
+    parts: list[tuple[str, list[str]]] = [("", [""])]  # each `**`, and what follows it, divided at each `*`
+    for element in _ELEMENTS.finditer(pattern):
+        if element.lastgroup in _ANY_DEPTH:
+            parts.append((_ANY_DEPTH[element.lastgroup], [""]))
+        elif element.lastgroup == "some":
+            parts[-1][1].append("")
+        else:
+            parts[-1][1][-1] += _expression(element)
+    wildcards = sum(len(pieces) for _, pieces in parts) - 1
+    group = "(?:" if _ODD.search(pattern) and wildcards <= _FEW else "(?>"
+    *before, (depth, last) = parts
+    expression = "".join(f"{group}{each}{_name(pieces, group)})" for each, pieces in before)
+    end = f"[^/]*{last.pop()}" if len(last) > 1 else ""
+    return re.compile(f"{expression}{depth}{_name(last, group)}{end}(?:/.*)?\\Z", re.DOTALL)
+
+
+def _name(pieces: list[str], group: str) -> str:
+    """Pieces with a `*` between each two."""
+    first, *others = pieces
+    return first + "".join(f"{group}[^/]*?{piece})" for piece in others)
 
 
 def _expression(element: re.Match[str]) -> str:
     kind = element.lastgroup or ""
     if kind == "set":
         return "[" + element["set"].replace("[", "\\[") + "]"
-    return _MEANING.get(kind) or re.escape(element["escaped"] or element[0])
+    return "[^/]" if kind == "one" else re.escape(element["escaped"] or element[0])

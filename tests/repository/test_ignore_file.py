@@ -1,11 +1,14 @@
 """The rules of moby/patternmatcher, on real directories."""
 
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from build_lib.errors import BuildError
-from build_lib.repository.ignore_file import rules
+from build_lib.repository.ignore_file import _pattern, rules
 
 
 def ignored(directory: Path, text: str, *paths: str) -> list[str]:
@@ -57,3 +60,18 @@ def test_an_ignore_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / ".dockerignore").symlink_to("/proc/self/mem")
     with pytest.raises(BuildError, match=r"/\.dockerignore is in /proc: only regular files are read"):
         rules(tmp_path, tmp_path / "Dockerfile")
+
+
+PIECES = st.sampled_from(["**/", "**", "*", "?", "a", "b", "/"])
+_PLAIN = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+@given(pieces=st.lists(PIECES, max_size=9), path=st.text("ab/", max_size=12))
+def test_any_pattern_matches_what_the_plain_expression_does(pieces: list[str], path: str) -> None:
+    """As moby/patternmatcher makes one: it is right, and takes for ever for some patterns."""
+    pattern = "".join(pieces)
+    assume(not re.search(r"[^/]\*\*/", pattern))  # such a pattern is read so only if it has few wildcards
+    elements = re.findall(r"\*\*/|\*\*|.", pattern)
+    plain = "".join(_PLAIN.get(element, element) for element in elements)
+    found = _pattern(pattern).match(path)
+    assert bool(found) == bool(re.fullmatch(f"(?:{plain})(?:/.*)?", path, re.DOTALL)), pattern
