@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from build_lib.build import flags
 from build_lib.build.output import Form, Output
 from build_lib.build.running import Host
 from build_lib.engine import Engine
@@ -65,12 +66,12 @@ class CommandLine:
         """See Builder."""
         if not self.contexts:
             _refuse_contexts(service, self.name)
-        environment = past_proxies(self.environment, hosts)
+        environment = flags.past_proxies(self.environment, hosts)
         with _dockerfile(service, output.path) as path:
-            pull = ["--pull"] if self.pull and not service.uses_siblings else []
-            no_cache = ["--no-cache"] if self.no_cache else []
-            flags = [*_options(service, labels), *_secrets(self.secrets), *_proxies(environment), *pull, *no_cache]
-            command = [*self.command, *flags, *_hosts(hosts), "--file", str(path), str(service.context)]
+            given = [*flags.options(service, labels), *flags.secrets(self.secrets), *flags.proxies(environment)]
+            given += ["--pull"] if self.pull and not service.uses_siblings else []
+            given += ["--no-cache"] if self.no_cache else []
+            command = [*self.command, *given, *flags.hosts(hosts), "--file", str(path), str(service.context)]
             return read_all(command, output, cancel=cancel, env=environment) == 0
 
 
@@ -108,7 +109,7 @@ class Classic:
                         tag=str(service.image),
                         target=service.target or None,
                         platform=service.platform or None,
-                        buildargs={**past_proxies(self.proxies, hosts), **service.args},
+                        buildargs={**flags.past_proxies(self.proxies, hosts), **service.args},
                         pull=self.pull and not service.uses_siblings,
                         labels=dict(labels),
                         extra_hosts={host.name: host.address for host in hosts},
@@ -164,7 +165,7 @@ def _buildkit(settings: Settings, _engine: Engine, *, pull: bool, no_cache: bool
 
 def _classic(settings: Settings, engine: Engine, *, pull: bool, no_cache: bool) -> Builder:
     environment = settings.environment
-    proxies = {name: environment[name] for name in proxy_names(environment)}
+    proxies = {name: environment[name] for name in flags.proxy_names(environment)}
     return Classic(name="classic builder", engine=engine, pull=pull, no_cache=no_cache, proxies=proxies)
 
 
@@ -261,20 +262,6 @@ def _first_line(command: list[str], environment: Mapping[str, str]) -> str:
     return done.stdout.partition("\n")[0] if done.returncode == 0 else ""
 
 
-def _options(service: Service, labels: Mapping[str, str]) -> Iterator[str]:
-    yield from ("--tag", str(service.image))
-    if service.platform:
-        yield from ("--platform", service.platform)
-    if service.target:
-        yield from ("--target", service.target)
-    for name, value in service.args.items():
-        yield from ("--build-arg", f"{name}={value}")
-    for name, value in labels.items():
-        yield from ("--label", f"{name}={value}")
-    for name, value in service.additional_contexts:
-        yield from ("--build-context", f"{name}={value}")
-
-
 def _refuse_contexts(service: Service, builder: str) -> None:
     for name, _ in service.additional_contexts:
         raise BuildFailed(
@@ -298,41 +285,3 @@ def _refuse_ignore_files(service: Service) -> None:
         ignored.read_text(encoding="utf-8") if ignored.is_file() else ""
     except UnicodeDecodeError:
         raise BuildFailed(f"{ignored}: not UTF-8, which the classic builder requires", hint=GET_BUILDKIT) from None
-
-
-def _secrets(secrets: Mapping[str, str]) -> Iterator[str]:
-    """Where each secret is, never the secret itself."""
-    for name, place in secrets.items():
-        yield from ("--secret", f"id={name},{place}")
-
-
-def _proxies(environment: Mapping[str, str]) -> Iterator[str]:
-    """Build arguments for proxies, which need no ARG; by name, because a proxy's address may contain a password."""
-    for name in proxy_names(environment):
-        yield from ("--build-arg", name)
-
-
-def _hosts(hosts: Sequence[Host]) -> Iterator[str]:
-    """The hosts, each under a second name too.
-
-    To BuildKit's cache, a RUN has the names of its hosts, but not their addresses (solver/llbsolver/ops/exec.go). The
-    second name changes with the content, so that RUN is repeated when there may be something else to download.
-    """
-    for host in hosts:
-        for name in (host.name, host.content):
-            yield from ("--add-host", f"{name}:{host.address}")
-
-
-def past_proxies(environment: Mapping[str, str], hosts: Sequence[Host]) -> Mapping[str, str]:
-    """Return the variables with the hosts added to those that are reached without a proxy, if there is one."""
-    if not hosts or not proxy_names(environment):
-        return environment
-    known = environment.get("no_proxy") or environment.get("NO_PROXY")
-    direct = ",".join(filter(None, (known, *(host.name for host in hosts))))
-    return {**environment, "NO_PROXY": direct, "no_proxy": direct}
-
-
-def proxy_names(environment: Mapping[str, str]) -> list[str]:
-    """The variables that name proxies and are set, in upper and lower case."""
-    names = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
-    return [name for upper in names for name in (upper, upper.lower()) if environment.get(name)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.build.builders import past_proxies
+from build_lib.build.flags import past_proxies
 from build_lib.build.running import Host
 from build_lib.engine import Engine, owner
 from build_lib.settings import Settings
