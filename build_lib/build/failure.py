@@ -25,8 +25,9 @@ def build_failed(service: Service, output: Output, root: Path) -> BuildFailed:
     line, reason = _of_step(service, step) if step else _of_builder(output)
     place = _place(service, line)
     where = f"{place.below(root)}:{place.line}" if place.line else place.below(root)
+    hint = f"./inv logs {service.name} prints the whole log: {output.path}"
     why = "\n".join([f"{where}: {reason}", *(step.lines if step else ())])
-    return BuildFailed(f"{service.name} cannot be built: {why}", hint=f"the whole log: {output.path}", place=place)
+    return BuildFailed(f"{service.name} cannot be built: {why}", hint=hint, place=place)
 
 
 def _of_step(service: Service, step: Step) -> tuple[int, str]:
