@@ -62,7 +62,7 @@ def run(
 
 
 def read_all(command: Sequence[str], output: Sink, *, cancel: Cancel, env: Mapping[str, str] | None = None) -> int:
-    """Run a command, write all that it prints to `output` as it comes, and return its exit code."""
+    """Run a command, write each line that it prints to `output` as it comes, and return its exit code."""
     with started(command, cancel, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env) as process:
         assert process.stdout is not None
         with io.TextIOWrapper(process.stdout, encoding="utf-8", errors="replace", newline="\n") as lines:

@@ -9,7 +9,7 @@ from build_lib.errors import BuildFailed, Place
 from build_lib.repository import Service
 from build_lib.units import shortened
 
-_BEFORE = re.compile(r"\[[^\]]*\d+/\d+\] |Step \d+/\d+ : ")  # what builders write before an instruction
+_BEFORE = re.compile(r"^(?:\[[^\]]*\d+/\d+\] |Step \d+/\d+ : )")  # what builders write before an instruction
 _EXIT_CODE = re.compile(r"exit code: (\d+)$|returned a non-zero code: (\d+)$")
 _LAST_WORD = re.compile(
     r"(?:ERROR: )?(?:failed to solve(?: with frontend [\w.]+)?: )?(?:failed to create LLB definition: )?"

@@ -26,8 +26,10 @@ _CLASSIC_STEP = re.compile(r"Step \d+/\d+ : ")
 _CLASSIC_DETAIL = re.compile(r" ---> |Removing intermediate container ")
 _PLACE = re.compile(r".*:(?P<line>\d+)")  # before BuildKit's excerpt of the Dockerfile
 _RULE = "-" * 20  # around it
+_ERROR = "ERROR: "  # before the word that decides; advice may follow it
 _REPEATED = "-" * 6  # around what plain progress repeats of a failed step
 _CANCELED = "context canceled"  # the error of a step that ended because another one failed
+_LONGEST_LINE = 1 << 16  # characters that are kept of a line that does not end
 _COLOR = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -42,8 +44,8 @@ class Step:
 
     @property
     def last_line(self) -> str:
-        """The last line that it printed; "" if it printed none."""
-        return self.lines[-1] if self.lines else ""
+        """The last line that it printed, also one that has not ended, such as a progress bar; "" if it printed none."""
+        return _shown(self.partial) or (self.lines[-1] if self.lines else "")
 
 
 class Output:
@@ -80,7 +82,7 @@ class Output:
 
     def write(self, text: str) -> None:
         """Take the next piece of the output."""
-        *lines, self._partial = (self._partial + text).split("\n")
+        *lines, self._partial = _divided(self._partial, text)
         for line in lines:
             self._read(line)
 
@@ -102,12 +104,11 @@ class Output:
         step = self._steps.get(id)
         if step is None:
             return
-        *lines, step.partial = (step.partial + text).split("\n")
-        for line in lines:
-            shown = _COLOR.sub("", line.rstrip("\r").rpartition("\r")[2])  # what a terminal would show of it
-            step.lines.append(shown)
+        *lines, step.partial = _divided(step.partial, text)
+        for line in map(_shown, lines):
+            step.lines.append(line)
             self._heading(id)
-            self._log.write(f"{shown}\n")
+            self._log.write(f"{line}\n")
 
     def end(self, id: str, word: str = "", error: str = "") -> None:
         """A step ended."""
@@ -141,7 +142,7 @@ class Output:
         place = _PLACE.fullmatch(self._before)
         if line.startswith(_RULE) and place:
             self.line = int(place["line"])
-        if line.strip():
+        if line.strip() and (line.startswith(_ERROR) or not self.error.startswith(_ERROR)):
             self.error = line.strip()
         self._before = line
         self._shown = ""
@@ -152,6 +153,17 @@ class Output:
         if id != self._shown:
             self._log.write(f"\n{self._steps[id].name}\n" if self._shown else f"{self._steps[id].name}\n")
             self._shown = id
+
+
+def _divided(before: str, text: str) -> list[str]:
+    """The lines of a text that goes on after `before`; the last one has not ended. One without an end is cut."""
+    *lines, partial = (before + text).split("\n")
+    return [*lines, partial[-_LONGEST_LINE:]]
+
+
+def _shown(line: str) -> str:
+    """What a terminal would show of a line."""
+    return _COLOR.sub("", line.rstrip("\r").rpartition("\r")[2])
 
 
 class _RawJson:
