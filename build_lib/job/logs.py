@@ -76,7 +76,7 @@ class _Log:
         self.name = name
         self.path = path
         self._file: IO[bytes] | None = None  # kept open, so that a new file cannot have its inode
-        self.partial = ""
+        self._partial = b""
 
     def new_lines(self) -> list[str]:
         """The lines that were written since the last call."""
@@ -87,6 +87,11 @@ class _Log:
             lines += self._rest()
         return lines
 
+    @property
+    def partial(self) -> str:
+        """What was read of a line that has not ended."""
+        return self._partial.decode(errors="replace")
+
     def close(self) -> None:
         """Read no further."""
         if self._file is not None:
@@ -95,8 +100,8 @@ class _Log:
 
     def _rest(self) -> list[str]:
         content = self._file.read() if self._file is not None else b""
-        *lines, self.partial = (self.partial + content.decode(errors="replace")).split("\n")
-        return lines
+        *lines, self._partial = (self._partial + content).split(b"\n")
+        return [line.decode(errors="replace") for line in lines]
 
     def _is_replaced(self) -> bool:
         """Whether there is a log, and it is not the open file."""

@@ -70,9 +70,14 @@ def test_a_log_is_followed_while_a_build_goes_on_and_into_the_next_one(project: 
             more.write("line\nhalf a ")
             more.flush()
             until(lambda: printed.read_text() == "old\nnew line\n", "the new log is not printed")
-            more.write("line\nlast")
+            more.write("line\nä")
+            more.flush()
+            more.buffer.write("ö".encode()[:1])  # half of a letter
+            more.buffer.flush()
+            until(lambda: "half a line" in printed.read_text(), "the rest of a line is not printed")
+            more.buffer.write("ö".encode()[1:] + b"\nlast")
     assert process.wait(60) == 0
-    assert printed.read_text() == "old\nnew line\nhalf a line\nlast\n"
+    assert printed.read_text() == "old\nnew line\nhalf a line\näö\nlast\n"
 
 
 def test_a_lock_is_held_only_as_long_as_its_process_lives(tmp_path: Path) -> None:
