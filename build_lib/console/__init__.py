@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from build_lib.console.output import not_run as not_run
     from build_lib.console.output import working_on as working_on
     from build_lib.console.prefetch import PrefetchReport as PrefetchReport
+    from build_lib.console.progress import Heartbeat as Heartbeat
     from build_lib.console.push import DepsPushReport as DepsPushReport
     from build_lib.console.push import PushReport as PushReport
     from build_lib.console.watch import WatchReport as WatchReport

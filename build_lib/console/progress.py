@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -157,12 +157,13 @@ class Builds:
 class Heartbeat:
     """Tells once a minute what is being built, where nothing can be drawn."""
 
-    def __init__(self) -> None:
-        self._told = time.monotonic()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told = clock()
 
     def lines(self, running: Mapping[str, Running]) -> list[str]:
         """A line for each running build, or nothing if the last ones are not a minute old."""
-        now = time.monotonic()
+        now = self._clock()
         if now - self._told < _HEARTBEAT_SECONDS:
             return []
         self._told = now
