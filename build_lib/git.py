@@ -39,6 +39,12 @@ def files(directory: Path, patterns: Sequence[str], environ: Mapping[str, str]) 
     return [path for name in sorted(names) if (path := directory / name).is_file()]
 
 
+def index_lock(directory: Path, environ: Mapping[str, str]) -> Path | None:
+    """Return the file that is there while git changes the working tree; None if there is no repository, or no git."""
+    answer = _text(directory, ["rev-parse", "--git-path", "index.lock"], environ)
+    return directory / answer if answer else None
+
+
 def uncommitted(directory: Path, names: Sequence[str], environ: Mapping[str, str]) -> list[str]:
     """Return which of the names below the directory git would add: those that are neither tracked nor ignored.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from build_lib.git import Commit, commit
+from build_lib.git import Commit, commit, index_lock
 
 _WHO = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@y.example"}
 _ENVIRON = {**os.environ, **_WHO, "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@y.example"}
@@ -71,3 +71,21 @@ def test_without_a_repository_a_commit_or_git_there_is_none(tmp_path: Path, comm
 def test_the_answer_is_of_this_repository_within_a_hook_of_another(committed: Path) -> None:
     found = _of(committed / "shop", {**os.environ, "GIT_DIR": "/nowhere", "GIT_INDEX_FILE": "/nowhere"})
     assert found == Commit(hash=_git(committed, "rev-parse", "HEAD"), changed=False)
+
+
+def test_the_lock_of_the_index_is_known_in_a_directory_of_a_repository_and_in_a_second_working_tree(
+    committed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    environ = dict(os.environ)
+    second = tmp_path_factory.mktemp("second") / "tree"
+    _git(committed, "worktree", "add", "--quiet", str(second))
+    for directory in (committed, committed / "shop", second, second / "shop"):
+        lock = index_lock(directory, environ)
+        assert lock is not None
+        lock.touch()
+        with pytest.raises(subprocess.CalledProcessError) as failed:
+            _git(directory, "reset", "--quiet", "--hard")
+        assert "index.lock" in failed.value.stderr
+        lock.unlink()
+        _git(directory, "reset", "--quiet", "--hard")
+    assert index_lock(tmp_path_factory.mktemp("no-repository"), environ) is None

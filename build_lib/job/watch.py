@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from build_lib import build as building
+from build_lib import git
 from build_lib.build import Check
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, EngineLost
@@ -132,6 +133,7 @@ def _rounds(settings: Settings) -> Iterator[Sequence[Path]]:
     from watchfiles import watch as changes  # noqa: PLC0415  # its import takes as long as a short task
 
     own = settings.state_dir.resolve()
+    lock = git.index_lock(settings.project_root, settings.environment)
 
     def wanted(_change: object, path: str) -> bool:
         place = Path(path)
@@ -148,7 +150,7 @@ def _rounds(settings: Settings) -> Iterator[Sequence[Path]]:
             yield_on_timeout=True,
         ):
             pending |= {Path(path) for _, path in found}
-            if first or (pending and not _git_is_writing(settings.project_root)):
+            if first or (pending and not _is_new(lock)):
                 yield sorted(pending)
                 first, pending = False, set()
     except OSError as error:
@@ -156,13 +158,12 @@ def _rounds(settings: Settings) -> Iterator[Sequence[Path]]:
         raise BuildError(f"{settings.project_root} cannot be watched: {error}", hint=hint) from None
 
 
-def _git_is_writing(root: Path) -> bool:
-    """Whether git changes the working tree now. A lock that was left behind counts for a while only."""
+def _is_new(lock: Path | None) -> bool:
+    """Whether there is such a lock, and it was not left behind by a command that was killed."""
     try:
-        age = time.time() - (root / ".git/index.lock").lstat().st_mtime
-    except OSError:
+        return lock is not None and time.time() - lock.lstat().st_mtime < _LONGEST_CHECKOUT_SECONDS
+    except FileNotFoundError:
         return False
-    return age < _LONGEST_CHECKOUT_SECONDS
 
 
 def _places(settings: Settings) -> list[Path]:
