@@ -3,18 +3,11 @@
 from datetime import timedelta
 
 from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from build_lib.compose.env_file import read_env_file
+from tests.support.odd_texts import ENV
 
 IN_TIME = settings(deadline=timedelta(seconds=5))
-ENV = st.lists(
-    st.sampled_from(
-        ["A", "=", "export ", "'", '"', "\\", "\n", "\r\n", "#", "${A", "${A:-", "}", "$$", " ", "\0", "é", "\\0777"]
-    )
-    | st.text(max_size=5),
-    max_size=30,
-).map("".join)
 
 
 @IN_TIME

@@ -9,16 +9,10 @@ from hypothesis import strategies as st
 
 from build_lib.errors import SettingsError
 from build_lib.settings import read_env_file
+from tests.support.odd_texts import ENV
 from tests.support.outcomes import outcome
 
 IN_TIME = settings(deadline=timedelta(seconds=5))
-ENV = st.lists(
-    st.sampled_from(
-        ["A", "=", "export ", "'", '"', "\\", "\n", "\r\n", "#", "${A", "${A:-", "}", "$$", " ", "\0", "é", "\\0777"]
-    )
-    | st.text(max_size=5),
-    max_size=30,
-).map("".join)
 
 
 @pytest.fixture(scope="module")
