@@ -17,6 +17,7 @@ from build_lib.errors import BuildError
 from build_lib.files import kind
 
 OWN = ".build"  # the directory of the program's own files in a repository
+_HOLDER = re.compile(r"\(pid ([1-9]\d{0,6})\)$")  # the kernel's largest is 2 ** 22 (proc(5), pid_max)
 _log = logging.getLogger(__name__)
 
 
@@ -157,7 +158,7 @@ def holder(path: Path) -> str:
     The lock itself is not asked: whoever tries to get it keeps others from it.
     """
     text = (read_text(path) or "").strip()
-    found = re.search(r"\(pid (\d+)\)$", text)
+    found = _HOLDER.search(text)
     return text if found and _is_alive(int(found[1])) else ""
 
 

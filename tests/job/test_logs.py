@@ -88,7 +88,7 @@ def test_a_lock_is_held_only_as_long_as_its_process_lives(tmp_path: Path) -> Non
     assert state.holder(path) == ""
     ended = subprocess.Popen(["true"])
     ended.wait()
-    for text in (f"build (pid {ended.pid})", "build (pid )", "\n", "7"):
+    for text in (f"build (pid {ended.pid})", "build (pid )", "\n", "7", "build (pid 0)", f"build (pid {10**30})"):
         path.write_text(text)
         assert state.holder(path) == ""
     path.write_bytes(b"\xff")
