@@ -207,12 +207,6 @@ def _listing(found: dict[str, Any]) -> Listing:
     release = values.text(found["release"])
     if not is_tag(release):
         raise ValueError(f"the release {values.shown(release)} is not a valid tag")
-    left_out = tuple(
-        LeftOut(
-            digest=values.digest(item["digest"]), size=values.size(item["size"]), held_by=values.text(item["held_by"])
-        )
-        for item in found["left_out"]
-    )
     images = tuple(_listed(item) for item in found["images"])
     names = [item.image.canonical for item in images]
     if len(set(names)) < len(names):
@@ -222,7 +216,7 @@ def _listing(found: dict[str, Any]) -> Listing:
         images=images,
         missing={values.text(image): values.text(reason) for image, reason in found["missing"].items()},
         since=values.text(found["since"]),
-        left_out=left_out,
+        left_out=tuple(_left_out(item) for item in found["left_out"]),
     )
 
 

@@ -1,8 +1,8 @@
 """The docker CLI's config file, as far as it needs no credential helper."""
 
+import json
 from pathlib import Path
 
-from build_lib import state
 from build_lib.settings import Settings
 
 
@@ -15,7 +15,13 @@ def path(settings: Settings) -> Path:
 
 
 def logins(settings: Settings) -> list[str]:
-    """Return the hosts of registries with a login, or with a credential helper of their own; not Docker Hub's URL."""
-    config = state.read(path(settings))
+    """Return the hosts of registries with a login, or with a credential helper of their own; not Docker Hub's URL.
+
+    A file that cannot be read has none.
+    """
+    try:
+        config = json.loads(path(settings).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return []
     found = [config.get(name) for name in ("auths", "credHelpers")] if isinstance(config, dict) else []
     return sorted({host for hosts in found if isinstance(hosts, dict) for host in hosts if "/" not in host})

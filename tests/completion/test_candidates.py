@@ -121,7 +121,8 @@ def test_releases_are_the_tags_of_settings_git_and_bundles(shop: Path) -> None:
 def test_registries_are_that_of_the_settings_and_those_with_a_login(shop: Path) -> None:
     (shop / ".env").write_text("PRIVATE_REGISTRY=harbor.example/aihpc\nPRIVATE_REGISTRY_PASSWORD=hidden\n")
     hosts = {"quay.io": {"auth": "aGlkZGVuOmhpZGRlbg=="}, "https://index.docker.io/v1/": {}}
-    (shop / "config.json").write_text(json.dumps({"auths": hosts, "credHelpers": {"own:5000": "x"}}))
+    write(shop, {"kept/docker.json": json.dumps({"auths": hosts, "credHelpers": {"own:5000": "x"}})})
+    (shop / "config.json").symlink_to("kept/docker.json")
     found = at("inv push -r ", shop, DOCKER_CONFIG=str(shop)).words
     assert found == ("harbor.example/aihpc", "own:5000/", "quay.io/")
 
