@@ -14,7 +14,7 @@ from build_lib.settings import Settings
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """What was done about each hub's packages, in words, and what failed; `hubs` are those that have them now.
+    """What was done about each hub's packages, in words, and what failed; `hubs` are those that were changed.
 
     `needed` is False if there is no hub.
     """
@@ -64,7 +64,8 @@ def copy(
                 with interruptible("copying the Slurm packages"):
                     one = early.get(hub.name) or copy_slurm.copy(hub, repository, engine, settings)
                 lines.append(one.summary)
-                copied.append(hub)
+                if one.changed:  # otherwise, they were read just now
+                    copied.append(hub)
         except BuildError as error:
             lines.append(f"{hub.name}: failed")
             failures.append(error)
@@ -84,7 +85,7 @@ def copy_into(name: str, repository: Repository, engine: Engine, settings: Setti
 
 
 def verify(copied: Collection[Hub], repository: Repository, engine: Engine, settings: Settings) -> list[BuildError]:
-    """Check that the hubs have their packages, and return what is wrong."""
+    """Check that the hubs that were changed have their packages, and return what is wrong."""
     wrong = {hub.name: _lacking(hub, repository, engine, settings) for hub in copied}
     return [BuildFailed(f"{name} does not have its packages: {text}") for name, text in wrong.items() if text]
 
