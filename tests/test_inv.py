@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -185,6 +186,17 @@ def test_another_repository_s_inv_runs_its_tasks_by_the_clone_that_it_names(own:
     assert (done.stdout, done.stderr) == ("rendered\ndebian:12\n", "")
     (shop / ".build/library").write_text("/nowhere\n")
     assert "  render " in run(own, shop, BUILD_LIB=str(copy)).stdout
+
+
+def test_a_state_directory_that_is_a_file_is_named_before_anything_is_installed(own: Path, shop: Path) -> None:
+    shutil.rmtree(shop / ".build")
+    (shop / ".build").touch()
+    done = run(own, shop, BUILD_LIB="")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"error: cannot make the environment: {shop}/.build is no directory, or may not be written\n"
+        f"  next: ls -ld {shop}/.build\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["bash", "fish", "zsh"])

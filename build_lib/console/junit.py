@@ -59,8 +59,8 @@ def _of_a_service(case: Element, service: Mapping[str, Any], failure: Mapping[st
         _add(case, "failure", service["error"], _details(failure, service["tail"]))
     elif service["state"] == "blocked":
         _add(case, "skipped", f"not built: depends on {', '.join(service['blocked_by'])}")
-    elif service["state"] == "not begun":
-        _add(case, "skipped", "not begun")
+    elif service["state"] in ("interrupted", "not begun"):
+        _add(case, "skipped", service["state"])
     return case
 
 

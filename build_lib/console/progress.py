@@ -9,13 +9,14 @@ from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from build_lib.foreign import on_one_line
-from build_lib.units import seconds
+from build_lib.units import seconds, shortened
 
 if TYPE_CHECKING:  # as in output
     from build_lib.build import Running
     from build_lib.registry import Progress
 
 _HEARTBEAT_SECONDS = 60
+_STEP_LENGTH = 80  # letters of a step's instruction, which may be a script
 _ROOM = 3  # columns
 
 
@@ -177,4 +178,4 @@ def _time(build: Running) -> str:
 
 def _step(build: Running) -> str:
     step = build.output.current
-    return f", {on_one_line(step.name)}" if step else ""
+    return f", {on_one_line(shortened(step.name, _STEP_LENGTH))}" if step else ""

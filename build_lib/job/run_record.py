@@ -167,7 +167,7 @@ class Recorder:
             "name": service.name,
             "image": str(service.image),
             "size": sizes.get(service.image.canonical),
-            "state": _state(check, outcome),
+            "state": _state(check, outcome, begun=bool(times)),
             "reason": outcome.value.reason if outcome and outcome.value else check.reason,
             "began": times[0] if times else None,
             "seconds": round(times[1] - times[0], 3) if len(times) > 1 else None,
@@ -197,9 +197,9 @@ def _tail(error: BuildError, log: Path) -> list[str]:
     return error.message.splitlines()[1:] or process.tail(log).splitlines()
 
 
-def _state(check: Check, outcome: Outcome[Built] | None) -> str:
+def _state(check: Check, outcome: Outcome[Built] | None, *, begun: bool) -> str:
     if outcome is None or outcome.skipped:
-        return "not begun" if check.reason else "up to date"
+        return "interrupted" if begun else "not begun" if check.reason else "up to date"
     if outcome.blocked_by:
         return "blocked"
     if outcome.value is None:

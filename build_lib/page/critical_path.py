@@ -49,17 +49,12 @@ _UNKNOWN = Sign(symbol="?", style="idle")
 
 def sign(service: Entry) -> Sign:
     """The symbol and style of the service's state."""
-    return _SIGNS.get(state(service), _UNKNOWN)
-
-
-def state(service: Entry) -> str:
-    """The service's state in a word or two; a build that began and did not end was interrupted."""
-    return "interrupted" if service["state"] == "not begun" and service["began"] is not None else str(service["state"])
+    return _SIGNS.get(service["state"], _UNKNOWN)
 
 
 def in_state(run: Entry, word: str) -> list[Entry]:
     """The services in this state."""
-    return [service for service in run["services"] if state(service) == word]
+    return [service for service in run["services"] if service["state"] == word]
 
 
 def needs(run: Entry) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from graphlib import TopologicalSorter
 from itertools import pairwise
 
-from build_lib.page.critical_path import Entry, needs, sign, state
+from build_lib.page.critical_path import Entry, needs, sign
 from build_lib.page.markup import Markup, tag
 from build_lib.units import seconds
 
@@ -152,13 +152,13 @@ def _line(points: Sequence[tuple[int, float]], source: int, goal: int) -> Markup
 def _box(service: Entry, place: tuple[int, float], wanted: Sequence[str], number: int) -> Markup:
     (x, middle), what = place, sign(service)
     took = f", {seconds(service['seconds'])}" if service["seconds"] is not None else ""
-    told = f"{service['name']}: {state(service)}{took}; depends on {', '.join(wanted) or 'no other service'}"
+    told = f"{service['name']}: {service['state']}{took}; depends on {', '.join(wanted) or 'no other service'}"
     return tag(
         "a",
         tag("title", told),
         tag("rect", x=x, y=middle - _HEIGHT / 2, width=_WIDTH, height=_HEIGHT, rx=5),
         tag("text", _short(service["name"]), x=x + 10, y=middle - 4, class_="name"),
-        tag("text", f"{what.symbol} {state(service)}{took}", x=x + 10, y=middle + 13),
+        tag("text", f"{what.symbol} {service['state']}{took}", x=x + 10, y=middle + 13),
         href=f"#service-{number}",
         class_=f"node {what.style}",
         data_service=number,

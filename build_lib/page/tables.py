@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from build_lib.page.critical_path import Entry, sign, state
+from build_lib.page.critical_path import Entry, sign
 from build_lib.page.markup import Markup, tag
 from build_lib.units import seconds, size
 
@@ -25,7 +25,7 @@ def services(run: Entry, numbers: Mapping[str, int]) -> Markup:
             head,
             (
                 (service["name"], service["name"]),
-                (badge(service), _ORDER.index(state(service)) if state(service) in _ORDER else len(_ORDER)),
+                (badge(service), _ORDER.index(service["state"]) if service["state"] in _ORDER else len(_ORDER)),
                 (tag("code", service["image"]), service["image"]),
                 (size(service["size"]), _number(service["size"])),
                 (_time(service["seconds"]), _number(service["seconds"])),
@@ -72,7 +72,9 @@ def dependencies(run: Entry, numbers: Mapping[str, int]) -> Markup:
 def badge(service: Entry) -> Markup:
     """The service's state: a symbol, a colour and the word."""
     what = sign(service)
-    return tag("span", tag("span", what.symbol, aria_hidden="true"), f" {state(service)}", class_=f"state {what.style}")
+    return tag(
+        "span", tag("span", what.symbol, aria_hidden="true"), f" {service['state']}", class_=f"state {what.style}"
+    )
 
 
 def log_link(service: Entry, words: str) -> Markup:

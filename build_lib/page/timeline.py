@@ -5,7 +5,7 @@ A bar's position is a percentage of its row, so that the page fits a narrow scre
 
 from collections.abc import Iterator, Mapping
 
-from build_lib.page.critical_path import Entry, Span, critical_path_of, in_state, sign, spans, state
+from build_lib.page.critical_path import Entry, Span, critical_path_of, in_state, sign, spans
 from build_lib.page.markup import Markup, join, tag
 from build_lib.units import seconds
 
@@ -44,7 +44,7 @@ class _Scale:
     def row(self, service: Entry, span: Span, number: int) -> Markup:
         """The row of a service whose build began."""
         what, took, waits = sign(service), seconds(span.ended - span.began), list(self._waits(span))
-        told = [f"{service['name']} {state(service)}: began at {seconds(span.began)}, took {took}", *waits]
+        told = [f"{service['name']} {service['state']}: began at {seconds(span.began)}, took {took}", *waits]
         on_critical_path = service["name"] in self.critical
         svg = self._svg(
             "; ".join(told),
@@ -55,7 +55,7 @@ class _Scale:
         )
         link = tag("a", service["name"], href=f"#service-{number}")
         name = tag("span", tag("span", what.symbol, aria_hidden="true"), " ", link)
-        ended = took if service["state"] == "built" else f"{state(service)}, {took}"
+        ended = took if service["state"] == "built" else f"{service['state']}, {took}"
         note = [tag("small", "; ".join(waits))] if waits else []
         return tag("li", name, svg, tag("span", ended), *note, data_service=number, class_=what.style)
 

@@ -198,7 +198,7 @@ def test_a_run_that_is_ended_in_a_build_leaves_nothing_running_and_the_next_one_
         assert not (each.project / ".build/last-run.json").exists()
     else:
         assert each.record()["result"] == "interrupted"
-        assert each.states() == {"aaa": "built", "bbb": "not begun", "ccc": "not begun"}
+        assert each.states() == {"aaa": "built", "bbb": "interrupted", "ccc": "not begun"}
         assert "interrupted" in (each.project / ".build/report.html").read_text()
     assert set(each.to_build()) == {"bbb", "ccc"}
     each.service("bbb", "COPY data /", on="aaa")
@@ -241,7 +241,7 @@ def test_an_engine_that_dies_in_a_build_is_named_and_the_next_run_builds(
     assert f"error: the Docker Engine at {mortal_engine.address} ended in the middle of the work" in text
     assert "next: ./inv engine-up" in text
     assert each.record()["result"] == "failed"
-    assert each.states() == {"aaa": "built", "bbb": "not begun", "ccc": "not begun"}
+    assert each.states() == {"aaa": "built", "bbb": "interrupted", "ccc": "not begun"}
     assert each.record()["failures"][0]["message"] in text
     assert "ended in the middle of the work" in (each.project / ".build/report.html").read_text()
     mortal_engine.start()

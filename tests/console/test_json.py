@@ -158,4 +158,5 @@ def test_an_interrupted_build_has_its_record_and_the_error(
     check("build", document)
     assert running.returncode == 128 + end
     assert document["result"] == "interrupted"
+    assert document["services"][0]["state"] == "interrupted"
     assert document["error"]["message"].endswith("while building slow")

@@ -18,13 +18,13 @@ from build_lib.page.run_page import run_page
 from tests.support.html import Element, read
 from tests.support.run_records import built, dependency, large, realistic, run, service
 
-STATES = {"built": "✓", "up to date": "=", "failed": "✗", "blocked": "⊘", "not begun": "○"}
+STATES = {"built": "✓", "up to date": "=", "failed": "✗", "blocked": "⊘", "interrupted": "■", "not begun": "○"}
 STYLE = (Path(build_lib.__file__).parent / "page/page.css").read_text()
 
 
 def _interrupted() -> dict[str, Any]:
     """One was at work when the run was interrupted."""
-    begun = service("begun", "not begun", began=10.0)
+    begun = service("begun", "interrupted", began=10.0)
     return run([begun, service("later", "not begun", "begun")], seconds=30.0, result="interrupted")
 
 
