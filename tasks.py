@@ -11,6 +11,7 @@ from invoke.tasks import Task as InvokeTask
 
 import build_lib as lib
 from build_lib.executor import REPOSITORY_KEY, Task, task
+from build_lib.program import take_over
 
 if TYPE_CHECKING:
     from build_lib.console import Console
@@ -721,3 +722,6 @@ def collection(file: str, *own: InvokeTask[Callable[..., Any]]) -> Collection:
     found = Collection(*(item for item in globals().values() if isinstance(item, Task) and item not in left_out), *own)
     found.configure({REPOSITORY_KEY: str(Path(file).resolve().parent)})
     return found
+
+
+take_over()

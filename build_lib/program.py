@@ -133,6 +133,18 @@ class Program(InvokeProgram):
         start.versions("build-lib", "invoke")
 
 
+def take_over() -> None:
+    """If it is invoke's own program that loads these tasks, run this one with its arguments, and end the process.
+
+    That is the `inv` of an activated environment, which pip installs with invoke.
+    """
+    theirs = getattr(sys.modules.get("invoke.main"), "program", None)
+    argv = vars(theirs).pop("argv", None) if theirs else None  # it has them while it runs; the tasks are loaded again
+    if argv is not None:
+        Program().run(argv)
+        sys.exit()
+
+
 class _CheckingParser(Parser):
     """A parser whose words are checked first."""
 

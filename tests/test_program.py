@@ -71,6 +71,25 @@ def test_advice_names_the_program_as_it_was_typed(project: Path) -> None:
         assert f"  next: {called} engine-up " in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "begins", "advice"),
+    [
+        ((), "usage: inv TASK", ""),
+        (("servcies",), "", "error: there is no task 'servcies'\n  next: did you mean services?\n"),
+        (("build", "oen"), "", "error: there is no service 'oen'\n  next: did you mean one?\n"),
+        (("deps", "-s", ""), "", "error: --service is empty\n  next: give it a value, or leave it out\n"),
+        (("deps", "--plain"), "", ""),
+    ],
+)
+def test_invoke_s_own_inv_answers_the_same(words: tuple[str, ...], begins: str, advice: str, project: Path) -> None:
+    needs(project, "one", "scratch")
+    own = {**os.environ, "PROJECT_ROOT": str(project), "PATH": f"{Path(_INV[0]).parent}:{os.environ['PATH']}"}
+    for command in (["inv", *_INV[1:]], [sys.executable, "-m", "invoke", *_INV[1:]]):
+        done = subprocess.run([*command, *words], cwd=project, env=own, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1 if advice else 0, advice)
+        assert done.stdout.startswith(begins) if begins else not done.stdout
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", UNREAD, ids=lambda command: " ".join(command[-2:]))
 def test_if_nobody_reads_the_output_it_ends_silently(command: list[str], unbuffered: str, project: Path) -> None:
@@ -92,14 +111,6 @@ def test_a_stream_that_the_caller_closed_is_no_error(stream: str, project: Path)
     own = {**os.environ, "PROJECT_ROOT": str(project)}
     done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == 0, said(done)
-
-
-def test_invoke_s_own_inv_refuses_empty_values_too(project: Path) -> None:
-    own = {**os.environ, "PROJECT_ROOT": str(project)}
-    for arguments, told in ((["deps", "-s"], "needed value"), (["deps", "-s", ""], "error: --service is empty")):
-        done = subprocess.run([*_INV, *arguments], env=own, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout) == (1, "")
-        assert told in done.stderr
 
 
 def test_what_stands_behind_dashes_has_to_be_for_a_task(project: Path) -> None:
