@@ -150,8 +150,8 @@ def status(ctx: Context, tag: str | None = None, json: bool = False, strict: boo
     """
     settings, console = _load(ctx, strict=strict, json=json, tag=tag)
     repository = lib.repository.discover(settings, expected="services")
-    with lib.engine.Engine.connect(settings) as engine:
-        checks = lib.job.check(repository, engine, settings)
+    with lib.job.connect(settings) as backend:
+        checks = lib.job.check(repository, backend, settings)
     lib.console.overview.status(console, checks, repository)
 
 
@@ -247,11 +247,11 @@ def build(
     settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings, expected="services")
     report = lib.console.BuildReport(console)
-    with lib.engine.Engine.connect(settings) as engine:
+    with lib.job.connect(settings) as backend:
         result = lib.job.build(
             repository,
             service or (),
-            engine,
+            backend,
             settings,
             report,
             force=force,
@@ -289,9 +289,9 @@ def build_all(
     settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings, expected="services")
     report = lib.console.BuildReport(console)
-    with lib.engine.Engine.connect(settings) as engine:
+    with lib.job.connect(settings) as backend:
         result = lib.job.build_all(
-            repository, engine, settings, report, force=force, fail_fast=fail_fast, dry=console.dry
+            repository, backend, settings, report, force=force, fail_fast=fail_fast, dry=console.dry
         )
     report.step(5, "report")
     report.end(result, repository)
@@ -309,9 +309,9 @@ def copy_slurm(ctx: Context, tag: str | None = None, json: bool = False) -> None
     """
     settings, console = _load(ctx, json=json, tag=tag)
     repository = lib.repository.discover(settings, expected="services")
-    with lib.engine.Engine.connect(settings) as engine:
+    with lib.job.connect(settings) as backend:
         hubs = lib.hub.find_hubs(repository, settings)
-        copied = (lib.hub.copy_slurm.copy(hub, repository, engine, settings, dry=console.dry) for hub in hubs)
+        copied = (lib.hub.copy_slurm.copy(hub, repository, backend.hub, settings, dry=console.dry) for hub in hubs)
         lib.console.build.copied(console, copied, lib.hub.why_none(repository, settings))
 
 

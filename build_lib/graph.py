@@ -103,6 +103,10 @@ class Cancel:
                     self._callbacks.remove(callback)
 
 
+class Again(Exception):  # no error: nothing is wrong with the work
+    """Raised by work that has to be done once more, from the beginning."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome(Generic[R]):
     """The result of one piece of work: a value, an error, or the reason why it was not started."""
@@ -130,6 +134,7 @@ def run(
     fail_fast: bool = False,
     cancel: Cancel | None = None,
     doing: Callable[[Sequence[str]], str] = lambda _names: "",
+    choose: Callable[[Sequence[str]], str | None] | None = None,
 ) -> list[Outcome[R]]:
     """Call `work` for each key of `needs`, up to `jobs` at once, each after the keys that it depends on.
 
@@ -137,12 +142,14 @@ def run(
     the calling thread, `on_tick` several times a second while work runs. Outcomes are returned in the order of the
     keys. Any other exception, including ^C, cancels running work, waits for it to clean up, and is raised. `cancel` is
     passed to `work`, by default a new one. `doing` says in words what is done for the given keys, which are running;
-    ^C gets it as a note.
+    ^C gets it as a note. `choose` says which of the keys that are ready is next, or None if one of the running ones has
+    to end before that, whatever `jobs` is. Work that raises `Again` goes back to those that are ready.
     """
     cancel = cancel or Cancel()
     going = _Run(needs, work, jobs=jobs, on_start=on_start, on_end=on_end, fail_fast=fail_fast, cancel=cancel)
     going.on_tick = on_tick
     going.doing = doing
+    going.choose = choose or going.first
     return going.all()
 
 
@@ -168,21 +175,29 @@ class _Run(Generic[R]):
         self.order = {name: place for place, name in enumerate(needs)}
         self.outcomes: dict[str, Outcome[R]] = {}
         self.ended: SimpleQueue[Outcome[R] | BaseException] = SimpleQueue()
+        self.ready: list[str] = []
+        self.failed = False
         self.threads: list[threading.Thread] = []
         self.running = 0
         self.cancel = cancel
         self.on_tick: Callable[[], None] | None = None
         self.begun: list[str] = []
         self.doing: Callable[[Sequence[str]], str] = lambda _names: ""
+        self.choose: Callable[[Sequence[str]], str | None] = self.first
+
+    def first(self, ready: Sequence[str]) -> str | None:
+        """The first key, if another one may run."""
+        return ready[0] if self.running < self.jobs else None
 
     def all(self) -> list[Outcome[R]]:
         self.sorter.prepare()
-        ready: list[str] = []
         try:
             while self.sorter.is_active():
-                ready = sorted([*ready, *self.sorter.get_ready()], key=self.order.__getitem__)
-                while ready and self.running < self.jobs:
-                    self._begin(ready.pop(0))
+                self._get_ready()
+                while self.ready and (name := self.ready[0] if self._is_over() else self.choose(self.ready)):
+                    self.ready.remove(name)
+                    self._begin(name)
+                assert self.running or not self.ready, "nothing runs that could end, and nothing was chosen"
                 if self.running:
                     self._finish(self._next_end())
         except BaseException as error:
@@ -191,6 +206,21 @@ class _Run(Generic[R]):
             self.cancel.join(self.threads)
             raise
         return [self.outcomes[name] for name in self.needs]
+
+    def _get_ready(self) -> None:
+        """Take the keys whose needs have ended. Those that a failure blocks end with that."""
+        while new := self.sorter.get_ready():
+            for name in new:
+                blockers = tuple(need for need in self.needs[name] if not self.outcomes[need].done)
+                if blockers:
+                    self._end(Outcome(name=name, blocked_by=blockers))
+                else:
+                    self.ready.append(name)
+        self.ready.sort(key=self.order.__getitem__)
+
+    def _is_over(self) -> bool:
+        """Whether nothing more is to be started."""
+        return self.failed and self.fail_fast
 
     def _note(self, error: BaseException) -> None:
         running = [name for name in self.begun if name not in self.outcomes]
@@ -204,11 +234,8 @@ class _Run(Generic[R]):
         return self.ended.get()
 
     def _begin(self, name: str) -> None:
-        blockers = tuple(need for need in self.needs[name] if not self.outcomes[need].done)
-        failed = any(outcome.error for outcome in self.outcomes.values())
-        if blockers or (failed and self.fail_fast):
-            self.running += 1
-            self._finish(Outcome(name=name, blocked_by=blockers, skipped=not blockers))
+        if self._is_over():
+            self._end(Outcome(name=name, skipped=True))
             return
         self.on_start(name)
         self.begun.append(name)
@@ -223,6 +250,8 @@ class _Run(Generic[R]):
     def _do(self, name: str) -> None:
         try:
             self.ended.put(Outcome(name=name, value=self.work(name, self.cancel)))
+        except Again:
+            self.ended.put(Again(name))
         except EngineLost as error:
             self.ended.put(error)
         except BuildError as error:
@@ -231,9 +260,16 @@ class _Run(Generic[R]):
             self.ended.put(error)
 
     def _finish(self, ended: Outcome[R] | BaseException) -> None:
+        self.running -= 1
+        if isinstance(ended, Again):
+            self.ready.append(str(ended))
+            return
         if isinstance(ended, BaseException):
             raise ended
-        self.running -= 1
+        self._end(ended)
+
+    def _end(self, ended: Outcome[R]) -> None:
+        self.failed = self.failed or bool(ended.error)
         self.outcomes[ended.name] = ended
         self.on_end(ended)
         self.sorter.done(ended.name)

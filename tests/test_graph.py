@@ -1,11 +1,12 @@
 import threading
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from build_lib.errors import BuildError
-from build_lib.graph import Cancel, interruptible, run, that_need
+from build_lib.graph import Again, Cancel, interruptible, run, that_need
 
 DIAMOND = {"base": (), "left": ("base",), "right": ("base",), "top": ("left", "right")}
 
@@ -153,3 +154,34 @@ def test_what_is_not_above_a_failure_is_always_done(needs: dict[str, list[str]],
         spoiled = [need for need in needs[name] if not outcomes[need].done]
         assert list(outcome.blocked_by) == spoiled
         assert (outcome.error is not None) == (name in broken and not spoiled)
+
+
+def test_another_may_choose_what_begins_next_however_many_run() -> None:
+    chosen: list[str] = []
+
+    def choose(ready: Sequence[str]) -> str | None:
+        if len(chosen) == 1:
+            chosen.append("")
+            return None
+        chosen.append(max(ready))
+        return chosen[-1]
+
+    run({"a": (), "b": (), "c": ()}, lambda name, _cancel: name, jobs=1, choose=choose)
+    assert chosen == ["c", "", "b", "a"]
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_work_that_has_to_be_done_again_is_ready_again(jobs: int) -> None:
+    tries: list[str] = []
+    ended: list[str] = []
+
+    def work(name: str, _cancel: Cancel) -> int:
+        tries.append(name)
+        if name == "left" and tries.count(name) < 3:
+            raise Again
+        return tries.count(name)
+
+    outcomes = run(DIAMOND, work, jobs=jobs, on_end=lambda outcome: ended.append(outcome.name))
+    assert [outcome.value for outcome in outcomes] == [1, 3, 1, 1]
+    assert sorted(ended) == sorted(DIAMOND)
+    assert ended[-1] == "top"

@@ -10,11 +10,17 @@ from build_lib.lazy import attach
 if TYPE_CHECKING:
     from build_lib.build import builders as builders
     from build_lib.build.builders import CommandLine as CommandLine
+    from build_lib.build.images import EngineStore as EngineStore
+    from build_lib.build.images import Images as Images
+    from build_lib.build.images import Store as Store
     from build_lib.build.records import INTERRUPTED as INTERRUPTED
     from build_lib.build.records import Records as Records
     from build_lib.build.run import Built as Built
+    from build_lib.build.run import Hosts as Hosts
+    from build_lib.build.run import Placement as Placement
     from build_lib.build.run import Running as Running
     from build_lib.build.run import build as build
+    from build_lib.build.running import RunningServices as RunningServices
     from build_lib.build.running import to_run as to_run
     from build_lib.build.up_to_date import Check as Check
     from build_lib.build.up_to_date import check as check

@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +12,12 @@ from typing import Protocol
 from build_lib.build import flags
 from build_lib.build.output import Form, Output
 from build_lib.build.running import Host
+from build_lib.dockerfile import ImageUse
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, BuildFailed, Place, SettingsError
 from build_lib.graph import Cancel
 from build_lib.process import read_all
-from build_lib.repository import Service
+from build_lib.repository import Service, with_images
 from build_lib.settings import Settings
 
 _LAST_WITH_BUILDKIT = 22  # later CLIs leave BuildKit to the buildx plugin
@@ -24,6 +25,19 @@ _FIRST_WITH_RAWJSON = (0, 13)  # of buildx
 _FIRST_WITH_CONTEXTS = 23  # the BuildKit inside Docker 20.10 does not know named contexts
 _GET_BUILDX = "install docker-buildx"
 GET_BUILDKIT = "install docker-buildx (docker.io on Debian 12 and older); ./inv engine-up does so where it can"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What is to be built: a service's image with labels, while other services run, the hosts.
+
+    `pins` are images that have another name here than the Dockerfile uses.
+    """
+
+    service: Service
+    labels: Mapping[str, str]
+    pins: tuple[tuple[ImageUse, str], ...] = ()
+    hosts: tuple[Host, ...] = ()
 
 
 class Builder(Protocol):
@@ -37,13 +51,15 @@ class Builder(Protocol):
     def form(self) -> Form:
         """The form of its output."""
 
-    def build(
-        self, service: Service, labels: Mapping[str, str], output: Output, cancel: Cancel, hosts: Sequence[Host] = ()
-    ) -> bool:
-        """Build the service's image under its name, while other services run, the hosts; return whether it is built.
+    def place(self, name: str) -> str:
+        """Where the service of this name is built; "" if there is only one place."""
+
+    def build(self, request: Request, output: Output, cancel: Cancel) -> bool:
+        """Build the service's image under its name, and return whether it is built.
 
         Raises:
             BuildFailed: this builder cannot build such a service.
+            Again: it has to be built elsewhere.
         """
 
 
@@ -60,18 +76,22 @@ class CommandLine:
     no_cache: bool
     form: Form
 
-    def build(
-        self, service: Service, labels: Mapping[str, str], output: Output, cancel: Cancel, hosts: Sequence[Host] = ()
-    ) -> bool:
+    def place(self, _name: str) -> str:
         """See Builder."""
+        return ""
+
+    def build(self, request: Request, output: Output, cancel: Cancel) -> bool:
+        """See Builder."""
+        service = with_images(request.service, request.pins)
         if not self.contexts:
             _refuse_contexts(service, self.name)
-        environment = flags.past_proxies(self.environment, hosts)
-        with _dockerfile(service, output.path) as path:
-            given = [*flags.options(service, labels), *flags.secrets(self.secrets), *flags.proxies(environment)]
+        environment = flags.past_proxies(self.environment, request.hosts)
+        with dockerfile(service, output.path) as path:
+            given = ["--tag", str(service.image), *flags.options(service, request.labels)]
+            given += [*flags.secrets(self.secrets), *flags.proxies(environment), *flags.hosts(request.hosts)]
             given += ["--pull"] if self.pull and not service.uses_siblings else []
             given += ["--no-cache"] if self.no_cache else []
-            command = [*self.command, *given, *flags.hosts(hosts), "--file", str(path), str(service.context)]
+            command = [*self.command, *given, "--file", str(path), str(service.context)]
             return read_all(command, output, cancel=cancel, env=environment) == 0
 
 
@@ -86,10 +106,13 @@ class Classic:
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Form = "classic"
 
-    def build(
-        self, service: Service, labels: Mapping[str, str], output: Output, cancel: Cancel, hosts: Sequence[Host] = ()
-    ) -> bool:
+    def place(self, _name: str) -> str:
         """See Builder."""
+        return ""
+
+    def build(self, request: Request, output: Output, cancel: Cancel) -> bool:
+        """See Builder."""
+        service = with_images(request.service, request.pins)
         _refuse_contexts(service, self.name)
         _refuse_ignore_files(service)
         for line, feature in service.reading.buildkit:
@@ -98,7 +121,7 @@ class Classic:
                 hint=GET_BUILDKIT,
                 place=Place(path=service.dockerfile, line=line),
             )
-        with _dockerfile(service, output.path) as path:
+        with dockerfile(service, output.path) as path:
             try:
                 with cancel.abandoned():  # the engine stops the build once the connection is closed
                     self.engine.streams.build(
@@ -109,16 +132,36 @@ class Classic:
                         tag=str(service.image),
                         target=service.target or None,
                         platform=service.platform or None,
-                        buildargs={**flags.past_proxies(self.proxies, hosts), **service.args},
+                        buildargs={**flags.past_proxies(self.proxies, request.hosts), **service.args},
                         pull=self.pull and not service.uses_siblings,
-                        labels=dict(labels),
-                        extra_hosts={host.name: host.address for host in hosts},
-                        nocache=self.no_cache or bool(hosts),  # its cache does not know what came from them
+                        labels=dict(request.labels),
+                        extra_hosts={host.name: host.address for host in request.hosts},
+                        nocache=self.no_cache or bool(request.hosts),  # its cache does not know what came from them
                     )
             except BuildError as error:
                 output.fail(error.message)
                 return False
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Stands for a builder where nothing is out of date."""
+
+    name: str = "none"
+    form: Form = "plain"
+
+    def place(self, _name: str) -> str:
+        """See Builder."""
+        return ""
+
+    def build(self, request: Request, _output: Output, _cancel: Cancel) -> bool:
+        """See Builder.
+
+        Raises:
+            BuildFailed: always.
+        """
+        raise BuildFailed(f"{request.service.name} was found to be up to date, but is not any more")
 
 
 def choose(settings: Settings, engine: Engine, *, pull: bool = False, no_cache: bool = False) -> Builder:
@@ -139,22 +182,41 @@ def choose(settings: Settings, engine: Engine, *, pull: bool = False, no_cache: 
     raise BuildError(f"BUILDER_BACKEND is {wanted!r}, but no docker CLI on the PATH supports it", hint=hint)
 
 
-def _buildx(settings: Settings, engine: Engine, *, pull: bool, no_cache: bool) -> Builder | None:
-    environment = _environment(settings)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Buildx:
+    """A docker CLI with the buildx plugin, and the version of that."""
+
+    program: str
+    version: str
+
+    @property
+    def form(self) -> Form:
+        """The form of its output."""
+        return "rawjson" if _number(self.version) >= _FIRST_WITH_RAWJSON else "plain"
+
+
+def find_buildx(settings: Settings) -> Buildx | None:
+    """The first docker CLI on the PATH that has buildx."""
     for program in _programs(settings.environment.get("PATH", "")):
-        version = _first_line([program, "buildx", "version"], environment)
+        version = _first_line([program, "buildx", "version"], environment_of(settings))
         if version:
-            form: Form = "rawjson" if _number(version.split()[1]) >= _FIRST_WITH_RAWJSON else "plain"
-            command = (program, "buildx", "--builder", _builder(settings), "build", "--load", f"--progress={form}")
-            name = f"buildx {version.split()[1]}"
-            contexts = int(engine.version().partition(".")[0]) >= _FIRST_WITH_CONTEXTS
-            return _command_line(settings, name, command, form=form, contexts=contexts, pull=pull, no_cache=no_cache)
+            return Buildx(program=program, version=version.split()[1])
     return None
+
+
+def _buildx(settings: Settings, engine: Engine, *, pull: bool, no_cache: bool) -> Builder | None:
+    found = find_buildx(settings)
+    if found is None:
+        return None
+    command = (found.program, "buildx", "--builder", _builder(settings), "build", "--load", f"--progress={found.form}")
+    contexts = int(engine.version().partition(".")[0]) >= _FIRST_WITH_CONTEXTS
+    name = f"buildx {found.version}"
+    return _command_line(settings, name, command, form=found.form, contexts=contexts, pull=pull, no_cache=no_cache)
 
 
 def _buildkit(settings: Settings, _engine: Engine, *, pull: bool, no_cache: bool) -> Builder | None:
     for program in _programs(settings.environment.get("PATH", "")):
-        version = _first_line([program, "--version"], _environment(settings))
+        version = _first_line([program, "--version"], environment_of(settings))
         found = re.search(r"version (\d+)\.\S+?,", version)
         if found and int(found[1]) <= _LAST_WITH_BUILDKIT:
             name = f"BuildKit in docker {found[0].split()[1].rstrip(',')}"
@@ -179,14 +241,13 @@ def _command_line(
     pull: bool,
     no_cache: bool,
 ) -> CommandLine:
-    environment = _environment(settings)
-    secrets = {secret: _secret_source(secret, text, settings) for secret, text in settings.secrets.items()}
+    environment = environment_of(settings)
     return CommandLine(
         name=name,
         command=command,
         environment=environment,
         contexts=contexts,
-        secrets=secrets,
+        secrets=secret_sources(settings),
         pull=pull,
         no_cache=no_cache,
         form=form,
@@ -196,6 +257,15 @@ def _command_line(
 def _number(version: str) -> tuple[int, ...]:
     """The first two numbers of a version such as `v0.13.1+ds1`."""
     return tuple(map(int, re.findall(r"\d+", version)[:2]))
+
+
+def secret_sources(settings: Settings) -> dict[str, str]:
+    """Where each secret is, by its name, as `--secret` takes it.
+
+    Raises:
+        SettingsError: one is neither a file nor an environment variable.
+    """
+    return {name: _secret_source(name, text, settings) for name, text in settings.secrets.items()}
 
 
 def _secret_source(name: str, text: str, settings: Settings) -> str:
@@ -218,12 +288,13 @@ def _secret_source(name: str, text: str, settings: Settings) -> str:
     )
 
 
-def _environment(settings: Settings) -> Mapping[str, str]:
+def environment_of(settings: Settings) -> Mapping[str, str]:
+    """The environment of the docker CLI."""
     return {**settings.environment, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "DOCKER_BUILDKIT": "1"}
 
 
 @contextmanager
-def _dockerfile(service: Service, log: Path) -> Iterator[Path]:
+def dockerfile(service: Service, log: Path) -> Iterator[Path]:
     """The Dockerfile to build from: the service's own, or a temporary copy of an inline one, with its ignore file."""
     if not service.inline:
         yield service.dockerfile

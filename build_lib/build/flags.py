@@ -7,8 +7,7 @@ from build_lib.repository import Service
 
 
 def options(service: Service, labels: Mapping[str, str]) -> Iterator[str]:
-    """What to build, and how the image is named and labelled."""
-    yield from ("--tag", str(service.image))
+    """What to build, and how the image is labelled."""
     if service.platform:
         yield from ("--platform", service.platform)
     if service.target:

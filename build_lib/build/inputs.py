@@ -1,39 +1,12 @@
-"""What an image of a service would depend on if it were built now: files, images, arguments, as the engine has them."""
+"""What an image of a service would depend on if it were built now: files, images, arguments."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from build_lib.build.images import Images
 from build_lib.build.records import Records
-from build_lib.engine import Content, Engine, Image
-from build_lib.reference import Reference, local_names
+from build_lib.reference import Reference
 from build_lib.repository import Context, Service, copied_paths, fingerprint
-
-
-class Held:
-    """The images that the engine has at this moment, and its platform."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.platform = engine.platform()
-        self._engine = engine
-        self._images = engine.images.by_name()
-        self._contents: dict[str, Content] = {}
-
-    def image(self, name: Reference) -> Image | None:
-        """The image of this name, or None."""
-        return self._images.get(name.identity)
-
-    def name_of(self, image: Reference) -> Reference | None:
-        """The name under which the engine has an image, which may be a local one, or None."""
-        return next((name for name in local_names(image) if name.identity in self._images), None)
-
-    def content(self, name: Reference) -> Content | None:
-        """What the image of this name contains, or None if there is none."""
-        image = self.image(name)
-        if image is None:
-            return None
-        if image.id not in self._contents:
-            self._contents[image.id] = self._engine.images.content(image.id, without_label=fingerprint.LABEL)
-        return self._contents[image.id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +32,18 @@ class Reader:
     service: Service
     siblings: Mapping[str, Reference]
     rebuilt: tuple[str, ...]
-    held: Held
+    held: Images
     records: Records
     contexts: dict[tuple[str, ...] | None, Context]
 
     def bases(self) -> dict[str, Reference | None]:
-        """The names under which the engine has the external images, by what the Dockerfile calls them."""
+        """The names by which builds find the external images, by what the Dockerfile calls them."""
         return {str(image): self.held.name_of(image) for image in self.service.base_images}
 
     def for_label(self, *, pull: bool) -> Inputs:
         """Return the inputs as the label of a new image has them.
 
-        With `pull`, the builder may use other base images than the engine has.
+        With `pull`, the builder may use other base images than those that are here.
         """
         patterns = copied_paths.patterns(self.service)
         sure = patterns is not None and not pull and self._copies_nothing_else()

@@ -18,6 +18,7 @@ _LAST = {
     "failed": (str, None),
     "failed_at": (is_time, None),
     "seconds": (float, int, None),
+    "place": (str, None),
 }
 _FILES = {"context": (str, None), "files": ({str: str}, None)}
 
@@ -58,13 +59,17 @@ class Records:
         """How many seconds the last successful build took; None if that is not known."""
         return self.last().get("seconds")
 
+    def place(self) -> str:
+        """Where the last successful build was; "" if that is not known, or if there was only one place."""
+        return self.last().get("place") or ""
+
     def write_built(
-        self, context: Context, digest: str | None, image: str, unsure: Sequence[str], seconds: float
+        self, context: Context, digest: str | None, image: str, unsure: Sequence[str], seconds: float, place: str
     ) -> None:
-        """Record a successful build; `unsure` are the paths that changed during it."""
+        """Record a successful build at a place (Builder.place); `unsure` are the paths that changed during it."""
         built = {"context": digest, "files": dict(context.files)}
         state.write(self._files, built, compact=True)
-        state.write(self._last, {"image": image, "unsure": list(unsure), "seconds": round(seconds, 3)})
+        state.write(self._last, {"image": image, "unsure": list(unsure), "seconds": round(seconds, 3), "place": place})
 
     def write_failed(self, error: BuildError) -> None:
         """Record a failed build; what is recorded of the existing image, if any, is kept."""

@@ -3,19 +3,20 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from build_lib import state
-from build_lib.build.builders import Builder
+from build_lib.build.builders import Builder, Request
 from build_lib.build.failure import build_failed
+from build_lib.build.images import Store
 from build_lib.build.output import Output
 from build_lib.build.records import Records
-from build_lib.build.running import RunningServices
+from build_lib.build.running import Host
 from build_lib.build.up_to_date import Check, check_again
-from build_lib.engine import Engine, built_here
 from build_lib.errors import BuildError, BuildFailed
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.reference import Reference
-from build_lib.repository import Service, fingerprint, with_images
+from build_lib.repository import Service, fingerprint
 from build_lib.settings import Settings
 from build_lib.units import some
 
@@ -32,6 +33,7 @@ class Built:
     reason: str
     seconds: float
     parts: fingerprint.Parts  # those of its image
+    place: str = ""  # where it was built (Builder.place)
     changed: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
 
@@ -40,22 +42,37 @@ class Built:
 class Running:
     """A build that is going on: when it began (time.monotonic), and its output so far.
 
-    `expected` is how many seconds the last successful build took; None if there is no record of one.
+    `expected` is how many seconds the last successful build took; None if there is no record of one. `place` is where
+    it is built (Builder.place).
     """
 
     began: float
     output: Output
     expected: float | None
+    place: str = ""
+
+
+Hosts = Callable[[Service, Cancel], tuple[Host, ...]]
+
+
+class Placement(Protocol):
+    """Decides what is built next. Called in the thread that called `build`."""
+
+    def next(self, ready: Sequence[str]) -> str | None:
+        """Choose one of these services; None if a build has to end before the next one begins."""
+
+    def ended(self, name: str, *, done: bool) -> None:
+        """A service was built, or was found to be up to date, if `done`; otherwise, it failed."""
 
 
 def build(
     checks: Mapping[str, Check],
     builder: Builder,
-    engine: Engine,
+    store: Store,
     settings: Settings,
     *,
-    services: Mapping[str, Service] | None = None,
-    prepare: Callable[[str], None] = lambda _name: None,
+    hosts: Hosts = lambda _service, _cancel: (),
+    placement: Placement | None = None,
     why_missing: Callable[[Reference], str] = lambda _image: "",
     pull: bool = False,
     on_start: Callable[[str], None] = lambda _name: None,
@@ -65,32 +82,36 @@ def build(
 ) -> list[Outcome[Built]]:
     """Build what is out of date, each service after those it depends on; a failure blocks only its dependents.
 
-    `why_missing` says why an image could not be pulled, for the error of a service that needs it. With `pull`, the
-    builder itself pulls base images that are missing or have a newer version. `on_tick` is called several times a
-    second, with the builds that are going on, and whenever one ends.
-
-    `services` has those that run while others are built, if they are not in `checks`. Before such a service is started,
-    `prepare` is called with its name, in another thread; what it raises fails the builds that need the service.
+    `hosts` gives the services that run while one is built (RunningServices.hosts). `placement` decides what is built
+    next, by default the first, with as many builds at once as the settings say. `why_missing` says why an image could
+    not be pulled, for the error of a service that needs it. With `pull`, the builder itself pulls base images that are
+    missing or have a newer version. `on_tick` is called several times a second, with the builds that are going on, and
+    whenever one ends.
     """
-    runnable = {name: check.service for name, check in checks.items()} | dict(services or {})
     needs = {name: check.service.needs for name, check in checks.items()}
-    with RunningServices(runnable, engine, settings, prepare) as hosts:
-        work = _Work(checks, builder, engine, settings, hosts, None if pull else why_missing)
+    work = _Work(checks, builder, store, settings, hosts, None if pull else why_missing)
 
-        def ended(outcome: Outcome[Built]) -> None:
-            on_tick(dict(work.running))  # without it, also if it was the last
-            on_end(outcome)
+    def choose(ready: Sequence[str]) -> str | None:
+        assert placement is not None
+        return next((name for name in ready if not checks[name].reason), None) or placement.next(ready)
 
-        return run(
-            needs,
-            work.on,
-            jobs=settings.builds_at_once,
-            on_start=on_start,
-            on_end=ended,
-            on_tick=lambda: on_tick(dict(work.running)),
-            fail_fast=fail_fast,
-            doing=lambda names: f"building {some(names)}",
-        )
+    def ended(outcome: Outcome[Built]) -> None:
+        if placement is not None:
+            placement.ended(outcome.name, done=outcome.done)
+        on_tick(dict(work.running))  # without it, also if it was the last
+        on_end(outcome)
+
+    return run(
+        needs,
+        work.on,
+        jobs=settings.builds_at_once,
+        on_start=on_start,
+        on_end=ended,
+        on_tick=lambda: on_tick(dict(work.running)),
+        fail_fast=fail_fast,
+        doing=lambda names: f"building {some(names)}",
+        choose=choose if placement else None,
+    )
 
 
 class _Work:
@@ -100,15 +121,15 @@ class _Work:
         self,
         checks: Mapping[str, Check],
         builder: Builder,
-        engine: Engine,
+        store: Store,
         settings: Settings,
-        hosts: RunningServices,
+        hosts: Hosts,
         why_missing: Callable[[Reference], str] | None,
     ) -> None:
         self.running: dict[str, Running] = {}
         self._checks = checks
         self._builder = builder
-        self._engine = engine
+        self._store = store
         self._settings = settings
         self._hosts = hosts
         self._why_missing = why_missing  # None if the builder pulls images itself
@@ -122,16 +143,17 @@ class _Work:
         began = time.monotonic()
         check, before = self._checks[name], self._checks[name].rebuilt
         if before:
-            check = check_again(check, self._engine, self._settings, pull=self._why_missing is None)
+            check = check_again(check, self._store, self._settings, pull=self._why_missing is None)
         changed: Sequence[str] = ()
         if check.reason:
             changed = self._recorded(check, began, cancel)
-        _name_as_in_compose(check.service, self._engine)
+        self._store.name(check.service)
         return Built(
             name=name,
             reason=check.reason,
             seconds=time.monotonic() - began,
             parts=check.parts,
+            place=self._builder.place(name) if check.reason else "",
             changed=tuple(changed),
             unchanged=() if check.reason else before,
         )
@@ -140,7 +162,7 @@ class _Work:
         """Build a service, and return the files of its context that changed during the build.
 
         Raises:
-            BuildError: the build failed. It is recorded, unless the run was cancelled or the engine ended.
+            BuildError: the build failed. It is recorded, unless the run was cancelled or the store was lost.
         """
         records = Records(check.service, self._settings)
         expected = records.seconds()
@@ -151,42 +173,39 @@ class _Work:
         except BuildError as error:
             if cancel.requested():
                 raise
-            self._engine.check()
+            self._store.check()
             records.write_failed(error)
             raise
-        image = self._engine.images.by_name().get(check.service.image.canonical)
-        id, digest = image.id if image else "", fingerprint.context(check.parts)
-        records.write_built(check.context, digest, id, changed, time.monotonic() - began)
-        if image:
-            built_here.remember(image.id, self._settings)
+        id, digest = self._store.take(check.service), fingerprint.context(check.parts)
+        place, took = self._builder.place(check.service.name), time.monotonic() - began
+        records.write_built(check.context, digest, id, changed, took, place)
         return changed
 
     def _build(self, check: Check, began: float, expected: float | None, cancel: Cancel) -> None:
-        log = self._settings.state_dir / "logs" / f"{check.service.name}.log"
+        service = check.service
+        log = self._settings.state_dir / "logs" / f"{service.name}.log"
         with state.writing(log):
             log.unlink(missing_ok=True)
-        for problem in check.service.wrong_tags:
-            raise BuildFailed(f"{check.service.name} is not built: {problem.reason}", place=problem.place)
+        for problem in service.wrong_tags:
+            raise BuildFailed(f"{service.name} is not built: {problem.reason}", place=problem.place)
         if check.missing and self._why_missing is not None:
             raise _missing_images(check, self._why_missing)
-        _require_files(check.service)
-        service = check.service if self._why_missing is None else with_images(check.service, check.pins)
-        hosts = self._hosts.hosts(service, cancel)
-        labels = {fingerprint.LABEL: fingerprint.as_label(check.parts)}
+        _require_files(service)
+        request = Request(
+            service=service,
+            labels={fingerprint.LABEL: fingerprint.as_label(check.parts)},
+            pins=() if self._why_missing is None else check.pins,
+            hosts=self._hosts(service, cancel),
+        )
         with state.writing(log), Output(log, self._builder.form) as output:
-            self.running[service.name] = Running(began=began, output=output, expected=expected)
+            place = self._builder.place(service.name)
+            self.running[service.name] = Running(began=began, output=output, expected=expected, place=place)
             try:
-                done = self._builder.build(service, labels, output, cancel, hosts)
+                done = self._builder.build(request, output, cancel)
             finally:
                 del self.running[service.name]
         if not done:
-            raise build_failed(check.service, output, self._settings.project_root)
-
-
-def _name_as_in_compose(service: Service, engine: Engine) -> None:
-    """Let `docker compose up` and Dockerfiles find the image by the name in the compose file."""
-    if service.in_compose is not None:
-        engine.images.tag(str(service.image), service.in_compose)
+            raise build_failed(service, output, self._settings.project_root)
 
 
 def _require_files(service: Service) -> None:

@@ -6,10 +6,11 @@ from graphlib import TopologicalSorter
 from types import MappingProxyType
 from typing import Any
 
-from build_lib.build.inputs import Held, Inputs, Reader
+from build_lib.build.images import Store
+from build_lib.build.inputs import Inputs, Reader
 from build_lib.build.records import Records
 from build_lib.dockerfile import ImageUse
-from build_lib.engine import Engine, Image
+from build_lib.engine import Image
 from build_lib.reference import Reference
 from build_lib.repository import Context, Service, fingerprint
 from build_lib.settings import Settings
@@ -26,11 +27,11 @@ class Check:
     context: Context
     patterns: tuple[str, ...] | None  # the paths of the context that `context` is about; None for all
     own_reason: str  # why it is out of date, whether or not the services in `rebuilt` change; "" if it is not
-    missing: tuple[Reference, ...]  # images that its build needs and that the engine does not have
+    missing: tuple[Reference, ...]  # images that its build needs and does not find
     image: str  # the id of the image of this name, up to date or not; "" if there is none
     failed: str  # why its last build failed, in one line; "" if it did not; INTERRUPTED if it did not end
     failed_at: str  # when that was, as in ISO 8601; "" if it did not
-    pins: tuple[tuple[ImageUse, str], ...]  # images that the engine has under another name than the Dockerfile uses
+    pins: tuple[tuple[ImageUse, str], ...]  # images that have another name here than the Dockerfile uses
 
     @property
     def reason(self) -> str:
@@ -48,7 +49,7 @@ class Check:
 
 def check(
     services: Mapping[str, Service],
-    engine: Engine,
+    store: Store,
     settings: Settings,
     *,
     forced: Mapping[str, str] = MappingProxyType({}),
@@ -57,9 +58,9 @@ def check(
     """Compare each service with its existing image; the result is in the order of `services`.
 
     Everything that a service depends on must be in `services`. Those that are `forced` are always built, for the
-    given reason. With `pull`, the builder may use newer base images than the engine has.
+    given reason. With `pull`, the builder may use newer base images than those that are here.
     """
-    held = Held(engine)
+    held = store.look()
     checks: dict[str, Check] = {}
     for name in in_order(services):
         service = services[name]
@@ -76,7 +77,7 @@ def in_order(services: Mapping[str, Service]) -> list[str]:
 
 
 def check_again(
-    before: Check, engine: Engine, settings: Settings, *, rebuilt: Collection[str] = (), pull: bool = False
+    before: Check, store: Store, settings: Settings, *, rebuilt: Collection[str] = (), pull: bool = False
 ) -> Check:
     """Check a service once more, after services that it depends on were built; `rebuilt` are those still to come.
 
@@ -84,7 +85,7 @@ def check_again(
     """
     service, still = before.service, tuple(name for name in before.rebuilt if name in rebuilt)
     contexts = {before.patterns: before.context}
-    reader = Reader(service, before.siblings, still, Held(engine), Records(service, settings), contexts)
+    reader = Reader(service, before.siblings, still, store.look(), Records(service, settings), contexts)
     found = _check(reader, why=before.own_reason, pull=pull)
     return replace(found, context=replace(found.context, dockerfile=before.context.dockerfile))
 

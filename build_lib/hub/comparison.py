@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from build_lib.engine import Engine, owner
 from build_lib.errors import PackagesError
 from build_lib.hub import packages
 from build_lib.hub.hubs import Directory, Hub
+from build_lib.hub.images import Images
 from build_lib.hub.packages import Packages, Published
 from build_lib.reference import Reference
 from build_lib.repository import WITHOUT_SLURM, Repository
@@ -24,56 +24,52 @@ class Comparison:
     difference: str
 
 
-def compare(hub: Hub, repository: Repository, engine: Engine, settings: Settings) -> Comparison:
+def compare(hub: Hub, repository: Repository, images: Images, settings: Settings) -> Comparison:
     """Compare what the hub's image has with what its own build and its sources give.
 
     Raises:
         PackagesError: an image is missing, or a source has no packages.
     """
-    _require_built(hub, repository, engine)
+    _require_built(hub, repository, images)
     target = hub.service.image
-    base = as_built(target, engine)
-    wanted = {directory.path: _wanted(directory, hub, repository, engine, settings) for directory in hub.directories}
-    held = read(hub, target, engine, settings)
-    own = held if base == target else read(hub, base, engine, settings)
+    base = as_built(target, images)
+    wanted = {directory.path: _wanted(directory, hub, repository, images) for directory in hub.directories}
+    held = read(hub, target, images)
+    own = held if base == target else read(hub, base, images)
     expected = {path: {**own[path].packages, **files} for path, files in wanted.items()}
     wrong = (packages.difference(expected[path], held[path], settings) for path in expected)
     return Comparison(base=base, wanted=wanted, own=own, expected=expected, difference="; ".join(filter(None, wrong)))
 
 
-def read(hub: Hub, image: Reference, engine: Engine, settings: Settings) -> dict[str, Published]:
+def read(hub: Hub, image: Reference, images: Images) -> dict[str, Published]:
     """What an image has in each of the hub's directories."""
     return {
-        directory.path: packages.read(engine, image, directory.path, owner(settings), directory.holds)
-        for directory in hub.directories
+        directory.path: packages.read(images, image, directory.path, directory.holds) for directory in hub.directories
     }
 
 
-def as_built(image: Reference, engine: Engine) -> Reference:
+def as_built(image: Reference, images: Images) -> Reference:
     """The hub's image as built: the one tagged so, if the present image is based on it; else the present image."""
     without = image.with_tag(f"{image.tag}{WITHOUT_SLURM}")
-    if without.identity not in engine.images.by_name():
+    if not images.has(without):
         return image
-    below, layers = engine.images.layers(str(without)), engine.images.layers(str(image))
+    below, layers = images.layers(without), images.layers(image)
     return without if below != layers and layers[: len(below)] == below else image
 
 
-def _require_built(hub: Hub, repository: Repository, engine: Engine) -> None:
-    images = engine.images.by_name()
+def _require_built(hub: Hub, repository: Repository, images: Images) -> None:
     for name in (*hub.sources, hub.name):
         image = repository.services[name].image
-        if image.identity not in images:
+        if not images.has(image):
             raise PackagesError(f"{image} is not built", hint=f"./inv build -s {name} -t {image.tag}")
 
 
-def _wanted(
-    directory: Directory, hub: Hub, repository: Repository, engine: Engine, settings: Settings
-) -> dict[str, str]:
+def _wanted(directory: Directory, hub: Hub, repository: Repository, images: Images) -> dict[str, str]:
     """The files of all sources of a directory."""
     found: dict[str, str] = {}
     for source in directory.sources:
         image = repository.services[source.service].image
-        files = _of(source, image, hub, engine, settings)
+        files = _of(source, image, hub, images)
         twice = sorted(name for name in files if found.get(name, files[name]) != files[name])
         if twice:
             raise PackagesError(
@@ -85,8 +81,8 @@ def _wanted(
     return found
 
 
-def _of(source: ServicePath, image: Reference, hub: Hub, engine: Engine, settings: Settings) -> Packages:
-    found = packages.read(engine, image, source.directory, owner(settings), source.takes)
+def _of(source: ServicePath, image: Reference, hub: Hub, images: Images) -> Packages:
+    found = packages.read(images, image, source.directory, source.takes)
     if found.odd:
         raise PackagesError(
             f"{image} has {source.directory}/{found.odd[0]}, which is not a regular file; "

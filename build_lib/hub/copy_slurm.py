@@ -12,17 +12,16 @@ A directory whose packages the hub's own build puts there only gets an index, if
 import tempfile
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from build_lib import state
-from build_lib.engine import Container, Engine, add_layer, built_here, owner
 from build_lib.errors import PackagesError
 from build_lib.hub import packages
 from build_lib.hub.comparison import Comparison, compare, read
 from build_lib.hub.hubs import Directory, Hub, no_services, require_mode
+from build_lib.hub.images import Images
 from build_lib.hub.layer import Layer
 from build_lib.hub.repository_layer import Content, Remarks, Staged, is_earlier, stage, write
 from build_lib.reference import Reference
@@ -78,7 +77,7 @@ class Copied:
         return f"copied into {self.hub}" if self.copied else f"indexed in {self.hub}"
 
 
-def copy(hub: Hub, repository: Repository, engine: Engine, settings: Settings, *, dry: bool = False) -> Copied:
+def copy(hub: Hub, repository: Repository, images: Images, settings: Settings, *, dry: bool = False) -> Copied:
     """Copy its sources' packages into the hub's image; copying the same packages again changes nothing.
 
     Packages that the image has as built are indexed, if they are not. With `dry`, nothing is changed, and the result
@@ -90,44 +89,43 @@ def copy(hub: Hub, repository: Repository, engine: Engine, settings: Settings, *
     """
     require_mode(hub, settings)
     with state.lock(settings.state_dir / "copy-slurm.lock", "copy-slurm"):
-        engine.containers.remove_leftovers(owner(settings))
-        copying = _Copy(hub, repository, engine, settings)
+        copying = _Copy(hub, repository, images, settings)
         if not dry:
-            copying.remove_leftovers()
+            images.remove_leftovers(hub.service.image, _NEW)
         return copying.run(dry=dry)
 
 
-def difference(hub: Hub, repository: Repository, engine: Engine, settings: Settings) -> str:
+def difference(hub: Hub, repository: Repository, images: Images, settings: Settings) -> str:
     """How the hub's packages differ from what they should be, in words; "" if they do not.
 
     Raises:
         PackagesError: an image is missing, or a source has no packages.
     """
-    return compare(hub, repository, engine, settings).difference
+    return compare(hub, repository, images, settings).difference
 
 
 class _Copy:
     """A copy into one hub: nothing of the hub runs, and only the directories that it serves are read."""
 
-    def __init__(self, hub: Hub, repository: Repository, engine: Engine, settings: Settings) -> None:
+    def __init__(self, hub: Hub, repository: Repository, images: Images, settings: Settings) -> None:
         self.hub = hub
         self.repository = repository
         self.target = hub.service.image
         self.without = self.target.with_tag(f"{self.target.tag}{WITHOUT_SLURM}")
         self.before = self.target.with_tag(f"{self.target.tag}{WITH_SLURM}")
-        self.engine = engine
+        self.images = images
         self.settings = settings
 
     def run(self, *, dry: bool) -> Copied:
         """Copy the packages, unless the image has them; with `dry`, only compare."""
-        found = compare(self.hub, self.repository, self.engine, self.settings)
+        found = compare(self.hub, self.repository, self.images, self.settings)
         files = found.wanted if self.hub.sources else found.expected
         names = sorted(name for directory in self.hub.directories for name in files[directory.path])
         changed = bool(found.difference)
         remarks = Remarks()
         if changed and not dry:
             if found.base == self.target:
-                self.engine.images.tag(str(self.target), self.without)
+                self.images.tag(self.target, self.without)
             remarks = self._make(found)
         return Copied(
             hub=self.hub.name,
@@ -139,31 +137,24 @@ class _Copy:
             damaged=remarks.damaged,
         )
 
-    def remove_leftovers(self) -> None:
-        """Remove the images of killed runs, which did not come to be the hub's."""
-        for image in self.engine.images.by_name():
-            name = Reference.parse(image)
-            if name.repository == self.target.repository and (name.tag or "").startswith(_NEW):
-                self.engine.images.remove(name)
-
     def _make(self, found: Comparison) -> Remarks:
         """Make the new image, verify what it has, and only then tag it as the hub."""
         new = self.target.with_tag(f"{_NEW}{uuid.uuid4().hex}")
         with tempfile.TemporaryFile() as layer, tempfile.TemporaryDirectory(prefix="build-lib-hub-") as scratch:
             remarks = self._write_layer(found, layer, Path(scratch))
-            add_layer(self.without, layer, new, self.engine, created_by="build-lib copy-slurm")
+            self.images.add_layer(self.without, layer, new)
         try:
             self._verify(new, found)
             in_compose = self.hub.service.in_compose
             for name in (self.target, self.before, *((in_compose,) if in_compose else ())):
-                self.engine.images.tag(str(new), name)
-            built_here.remember(self.engine.images.by_name()[new.canonical].id, self.settings)
+                self.images.tag(new, name)
+            self.images.keep(new)
         finally:
-            self.engine.images.remove(new)
+            self.images.remove(new)
         return remarks
 
     def _verify(self, new: Reference, found: Comparison) -> None:
-        for path, held in read(self.hub, new, self.engine, self.settings).items():
+        for path, held in read(self.hub, new, self.images).items():
             wrong = packages.difference(found.expected[path], held, self.settings)
             if wrong:
                 raise PackagesError(f"the new {self.target} failed verification: {wrong}; the old image is kept")
@@ -171,7 +162,7 @@ class _Copy:
     def _write_layer(self, found: Comparison, archive: IO[bytes], scratch: Path) -> Remarks:
         """Write the packages and their indexes as a layer for the hub's image as built."""
         told = []
-        with self._container(self.without) as hub:
+        with self.images.opened(self.without) as hub:
             layer = Layer(archive, hub)
             for count, directory in enumerate(self.hub.directories):
                 content = self._content(directory, found, scratch / str(count))
@@ -191,17 +182,14 @@ class _Copy:
             staged = self._staged(image, source.directory, scratch / f"added-{count}", source.takes)
             added |= {name: item for name, item in staged.items() if name in new}
         earlier: dict[str, Staged] = {}
-        if self.before.identity in self.engine.images.by_name():
+        if self.images.has(self.before):
             earlier = self._staged(self.before, directory.path, scratch / "earlier", is_earlier)
         as_built = self._staged(self.without, directory.path, scratch / "own", packages.is_listed)
         return Content(own=as_built, added=added, earlier=earlier)
 
     def _staged(self, image: Reference, directory: str, into: Path, wanted: Callable[[str], bool]) -> dict[str, Staged]:
-        with self._container(image) as container:
-            return stage(container, directory, into, wanted)
-
-    def _container(self, image: Reference) -> AbstractContextManager[Container]:
-        return self.engine.containers.temporary(str(image), owner=owner(self.settings))
+        with self.images.opened(image) as opened:
+            return stage(opened, directory, into, wanted)
 
 
 def _some(listed: Sequence[str]) -> str:

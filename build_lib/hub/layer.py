@@ -10,18 +10,18 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import IO
 
-from build_lib.engine import Container
 from build_lib.errors import PackagesError
+from build_lib.hub.images import Files
 
 _MOST_LINKS = 40  # as Linux: then it is a circle
 
 
 class Layer:
-    """Writes a layer for the image of `container` into `archive`."""
+    """Writes a layer for the image with these files into `archive`."""
 
-    def __init__(self, archive: IO[bytes], container: Container) -> None:
+    def __init__(self, archive: IO[bytes], files: Files) -> None:
         self._tar = tarfile.open(fileobj=archive, mode="w")  # noqa: SIM115  # closed by `close`
-        self._container = container
+        self._files = files
         self._real: dict[str, str] = {}  # directories that are written, by the names that were asked for
 
     def add(self, directory: str, name: str, content: IO[bytes], *, size: int, mtime: float) -> None:
@@ -41,7 +41,7 @@ class Layer:
     def _directory(self, path: str) -> str:
         """The real path of the directory, without its first slash; it is written if it was not before."""
         if path not in self._real:
-            real, entries = _resolved(self._container, path)
+            real, entries = _resolved(self._files, path)
             written = set(self._tar.getnames())
             for entry in entries:
                 if entry.name not in written:
@@ -50,7 +50,7 @@ class Layer:
         return self._real[path]
 
 
-def _resolved(container: Container, path: str) -> tuple[str, Iterable[tarfile.TarInfo]]:
+def _resolved(files: Files, path: str) -> tuple[str, Iterable[tarfile.TarInfo]]:
     """The path with its links followed, and an entry for it and for each directory above it."""
     ahead = list(PurePosixPath(path).parts[1:])
     done: list[tarfile.TarInfo] = []
@@ -61,7 +61,7 @@ def _resolved(container: Container, path: str) -> tuple[str, Iterable[tarfile.Ta
             done = done[:-1]
             continue
         name = f"{done[-1].name}/{part}" if done else part
-        found = container.entry(f"/{name}")
+        found = files.entry(f"/{name}")
         if found is not None and found.issym():
             links += 1
             target = PurePosixPath(found.linkname)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
-from build_lib.engine import Engine
 from build_lib.hub import apt_index, rpm_index
+from build_lib.hub.images import Images
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 
@@ -28,9 +28,7 @@ class Published:
     odd: tuple[str, ...] = ()  # names of packages that are no regular files
 
 
-def read(
-    engine: Engine, image: Reference | str, directory: str, owner: str, wanted: Callable[[str], bool]
-) -> Published:
+def read(images: Images, image: Reference, directory: str, wanted: Callable[[str], bool]) -> Published:
     """Read the wanted files in a directory of the image, without its subdirectories; none if it has no such directory.
 
     Raises:
@@ -39,8 +37,8 @@ def read(
     packages: dict[str, str] = {}
     odd: list[str] = []
     texts: dict[str, bytes] = {}
-    with engine.containers.temporary(str(image), owner=owner) as container:
-        for member, content in container.files(directory) if container.entry(directory) else ():
+    with images.opened(image) as opened:
+        for member, content in opened.files(directory) if opened.entry(directory) else ():
             name = member.name.partition("/")[2]
             if "/" not in name and wanted(name):
                 if content is None:

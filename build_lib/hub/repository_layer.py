@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from build_lib.engine import Container
 from build_lib.errors import PackagesError
 from build_lib.hub import apt_index, deb, rpm_index
+from build_lib.hub.images import Files
 from build_lib.hub.layer import Layer
 from build_lib.hub.packages import KEY_DIGEST
 from build_lib.hub.signature import PUBLIC_KEY, Key
@@ -59,16 +59,16 @@ class Remarks:
     damaged: tuple[str, ...] = ()
 
 
-def stage(container: Container, directory: str, into: Path, wanted: Callable[[str], bool]) -> dict[str, Staged]:
+def stage(files: Files, directory: str, into: Path, wanted: Callable[[str], bool]) -> dict[str, Staged]:
     """Copy the wanted regular files of a directory of the image to disk, by their paths in the directory.
 
     An image that has no such directory has none.
     """
     found: dict[str, Staged] = {}
     into.mkdir(parents=True)
-    if container.entry(directory) is None:
+    if files.entry(directory) is None:
         return found
-    for member, content in container.files(directory):
+    for member, content in files.files(directory):
         name = member.name.partition("/")[2]
         if content is not None and wanted(name):
             path = into / str(len(found))
@@ -84,7 +84,7 @@ def is_earlier(name: str) -> bool:
     return apt_index.is_package(name.removeprefix(apt_index.OLD)) or name.startswith(indexes) or name in _TIMES
 
 
-def write(layer: Layer, hub: Container, directory: str, content: Content, settings: Settings) -> Remarks:
+def write(layer: Layer, hub: Files, directory: str, content: Content, settings: Settings) -> Remarks:
     """Add the new packages and the index; packages of the last copy that are damaged do not stay.
 
     Raises:

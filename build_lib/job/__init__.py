@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from build_lib.job import doctor as doctor
     from build_lib.job import init as init
     from build_lib.job import logs as logs
+    from build_lib.job.backend import EngineBackend as EngineBackend
+    from build_lib.job.backend import connect as connect
     from build_lib.job.clean import Leftover as Leftover
     from build_lib.job.finding import Finding as Finding
     from build_lib.job.init import Initialized as Initialized

@@ -4,10 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from build_lib.build import Check
-from build_lib.engine import Engine
 from build_lib.errors import BuildError, BuildFailed, PackagesError
 from build_lib.graph import interruptible
-from build_lib.hub import Copied, Hub, copy_slurm, find_hubs, require_mode, why_none
+from build_lib.hub import Copied, Hub, Images, copy_slurm, find_hubs, require_mode, why_none
 from build_lib.repository import Repository
 from build_lib.settings import Settings
 
@@ -41,7 +40,7 @@ def copy(
     repository: Repository,
     done: Collection[str],
     early: Mapping[str, Copied],
-    engine: Engine,
+    images: Images,
     settings: Settings,
 ) -> Step:
     """Copy the packages into each hub that was built, if the services with the packages were built too.
@@ -62,7 +61,7 @@ def copy(
                 lines.append(f"not copied into {hub.name}: {' and '.join(missing)} could not be built")
             else:
                 with interruptible("copying the Slurm packages"):
-                    one = early.get(hub.name) or copy_slurm.copy(hub, repository, engine, settings)
+                    one = early.get(hub.name) or copy_slurm.copy(hub, repository, images, settings)
                 lines.append(one.summary)
                 if one.changed:  # otherwise, they were read just now
                     copied.append(hub)
@@ -72,7 +71,7 @@ def copy(
     return Step(lines=tuple(lines), hubs=tuple(copied), failures=tuple(failures))
 
 
-def copy_into(name: str, repository: Repository, engine: Engine, settings: Settings) -> Copied | None:
+def copy_into(name: str, repository: Repository, images: Images, settings: Settings) -> Copied | None:
     """Copy the packages into a service that is to be run, if it is a hub; otherwise the result is None.
 
     Raises:
@@ -80,18 +79,18 @@ def copy_into(name: str, repository: Repository, engine: Engine, settings: Setti
     """
     for hub in find_hubs(repository, settings):
         if hub.name == name:
-            return copy_slurm.copy(hub, repository, engine, settings)
+            return copy_slurm.copy(hub, repository, images, settings)
     return None
 
 
-def verify(copied: Collection[Hub], repository: Repository, engine: Engine, settings: Settings) -> list[BuildError]:
+def verify(copied: Collection[Hub], repository: Repository, images: Images, settings: Settings) -> list[BuildError]:
     """Check that the hubs that were changed have their packages, and return what is wrong."""
-    wrong = {hub.name: _lacking(hub, repository, engine, settings) for hub in copied}
+    wrong = {hub.name: _lacking(hub, repository, images, settings) for hub in copied}
     return [BuildFailed(f"{name} does not have its packages: {text}") for name, text in wrong.items() if text]
 
 
 def not_copied(
-    checks: Mapping[str, Check], names: Collection[str], repository: Repository, engine: Engine, settings: Settings
+    checks: Mapping[str, Check], names: Collection[str], repository: Repository, images: Images, settings: Settings
 ) -> dict[str, str]:
     """How the packages of the hubs among `names` are not as they should be, in words, by the hubs' names.
 
@@ -100,14 +99,14 @@ def not_copied(
     found = {}
     for hub in find_hubs(repository, settings):
         if hub.name in names and all(checks[name].built for name in (*hub.sources, hub.name)):
-            text = _lacking(hub, repository, engine, settings)
+            text = _lacking(hub, repository, images, settings)
             if text:
                 found[hub.name] = f"packages not {'copied' if hub.sources else 'indexed'}: {text}"
     return found
 
 
-def _lacking(hub: Hub, repository: Repository, engine: Engine, settings: Settings) -> str:
+def _lacking(hub: Hub, repository: Repository, images: Images, settings: Settings) -> str:
     try:
-        return copy_slurm.difference(hub, repository, engine, settings)
+        return copy_slurm.difference(hub, repository, images, settings)
     except PackagesError as error:
         return error.message

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from build_lib import state
 from build_lib.build import Built
-from build_lib.engine import Engine
 from build_lib.errors import BuildError
 from build_lib.graph import Outcome
+from build_lib.job.backend import Backend
 from build_lib.job.run_record import Ending, Recorder, RecordListener
 from build_lib.settings import Settings
 
@@ -24,17 +24,17 @@ class Result:
 
 
 def planned(
-    check: Callable[[Recorder], object], command: str, engine: Engine, settings: Settings, listener: RecordListener
+    check: Callable[[Recorder], object], command: str, backend: Backend, settings: Settings, listener: RecordListener
 ) -> Result:
     """Only check what would be built, and pass on the record of that."""
-    recorder = Recorder(listener, command, engine, settings)
+    recorder = Recorder(listener, command, backend, settings)
     check(recorder)
     recorder.write("planned")
     return Result(outcomes=(), failures=())
 
 
 def recorded(
-    work: Callable[[Recorder], Result], command: str, engine: Engine, settings: Settings, listener: RecordListener
+    work: Callable[[Recorder], Result], command: str, backend: Backend, settings: Settings, listener: RecordListener
 ) -> Result:
     """Do the work under the repository's lock, and record the run, however it ends.
 
@@ -42,7 +42,7 @@ def recorded(
         BuildError: another build is running in this repository; or the work could not be continued.
     """
     with state.lock(settings.build_lock, command):
-        recorder = Recorder(listener, command, engine, settings)
+        recorder = Recorder(listener, command, backend, settings)
         try:
             result = work(recorder)
         except (KeyboardInterrupt, SystemExit, BrokenPipeError):

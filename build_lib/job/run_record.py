@@ -9,10 +9,10 @@ from typing import Any, Literal, Protocol
 
 from build_lib import git, process, state
 from build_lib.build import Built, Check, Running
-from build_lib.engine import Engine
-from build_lib.errors import BuildError, EngineError
+from build_lib.errors import BuildError, EngineError, RegistryError
 from build_lib.graph import Outcome
 from build_lib.invocation import as_typed
+from build_lib.job.backend import Backend
 from build_lib.page import run_page
 from build_lib.settings import Settings
 from build_lib.transfer import prefetch
@@ -56,10 +56,10 @@ class RecordListener(Listener, Protocol):
 class Recorder:
     """A listener that passes events on to another, and records the run. Times are in seconds since the run began."""
 
-    def __init__(self, listener: RecordListener, command: str, engine: Engine, settings: Settings) -> None:
+    def __init__(self, listener: RecordListener, command: str, backend: Backend, settings: Settings) -> None:
         self.report = settings.state_dir / "report.html"
-        self._engine = engine
-        self._version, self._platform = engine.version(), engine.platform()
+        self._backend = backend
+        self._version = backend.engine.version() if backend.engine else None
         self._listener = listener
         self._command = command
         self._settings = settings
@@ -140,9 +140,9 @@ class Recorder:
             "commit": self._commit.hash if self._commit else None,
             "uncommitted": self._commit.changed if self._commit else None,
             "engine": self._version,
-            "platform": self._platform,
+            "platform": self._backend.platform,
             "builder": self._builder,
-            "jobs": self._settings.builds_at_once,
+            "jobs": self._backend.jobs,
             "result": ending,
             "steps": self._steps,
             "services": [self._service(check, sizes) for check in self._checks.values()],
@@ -152,10 +152,10 @@ class Recorder:
         }
 
     def _sizes(self) -> dict[str, int]:
-        """The images' sizes in bytes, by name; empty if the engine has ended, because such a run has a record too."""
+        """The sizes of the images; empty if the engine has ended, because such a run has a record too."""
         try:
-            return {name: image.size for name, image in self._engine.images.by_name().items()}
-        except EngineError:
+            return self._backend.sizes(self._checks)
+        except (EngineError, RegistryError):
             return {}
 
     def _service(self, check: Check, sizes: Mapping[str, int]) -> dict[str, Any]:
@@ -166,11 +166,12 @@ class Recorder:
         return {
             "name": service.name,
             "image": str(service.image),
-            "size": sizes.get(service.image.canonical),
+            "size": sizes.get(service.name),
             "state": _state(check, outcome, begun=bool(times)),
             "reason": outcome.value.reason if outcome and outcome.value else check.reason,
             "began": times[0] if times else None,
             "seconds": round(times[1] - times[0], 3) if len(times) > 1 else None,
+            "builder": (outcome.value.place if outcome and outcome.value else "") or None,
             "needs": list(service.needs),
             "build_with": list(service.build_with),
             "base_images": [str(image) for image in service.base_images],

@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Protocol
 
 from build_lib import build as building
-from build_lib.build import Built, Check, builders
+from build_lib.build import Built, Check, EngineStore, Store, builders
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, BuildFailed
 from build_lib.graph import Outcome
-from build_lib.hub import Copied
+from build_lib.hub import Copied, EngineImages
 from build_lib.job import packages
+from build_lib.job.backend import Backend
 from build_lib.job.recorded import Result, planned, recorded
 from build_lib.job.run_record import Listener, Recorder, RecordListener
 from build_lib.reference import Reference
@@ -34,7 +35,7 @@ class PushListener(Protocol):
 def build(
     repository: Repository,
     names: Sequence[str],
-    engine: Engine,
+    backend: Backend,
     settings: Settings,
     listener: RecordListener,
     *,
@@ -58,27 +59,27 @@ def build(
     packages.require_modes(chosen, repository, settings)
     why = "--no-cache" if no_cache else "--pull" if pull else "--force" if force else ""
     forced = dict.fromkeys(names or chosen, why) if why else {}
-    checks = building.check(chosen, engine, settings, forced=forced, pull=pull)
+    checks = building.check(chosen, backend.store, settings, forced=forced, pull=pull)
     if no_deps and names:
-        checks = _alone(checks, names, engine, settings, pull=pull)
+        checks = _alone(checks, names, backend, settings, pull=pull)
     if dry:
-        return planned(lambda recorder: recorder.checked(checks), "build", engine, settings, listener)
+        return planned(lambda recorder: recorder.checked(checks), "build", backend, settings, listener)
 
     def work(recorder: Recorder) -> Result:
         recorder.checked(checks)
         early: dict[str, Copied] = {}
         result = _build(
-            checks, repository, engine, settings, recorder, early, fail_fast=fail_fast, pull=pull, no_cache=no_cache
+            checks, repository, backend, settings, recorder, early, fail_fast=fail_fast, pull=pull, no_cache=no_cache
         )
         for copied in early.values():
             recorder.line(f"  {copied.summary}")
         return replace(result, packages="; ".join(copied.summary for copied in early.values()))
 
-    return recorded(work, "build", engine, settings, listener)
+    return recorded(work, "build", backend, settings, listener)
 
 
 def _alone(
-    checks: Mapping[str, Check], names: Sequence[str], engine: Engine, settings: Settings, *, pull: bool
+    checks: Mapping[str, Check], names: Sequence[str], backend: Backend, settings: Settings, *, pull: bool
 ) -> dict[str, Check]:
     """The named services alone, which are built with the existing images of those they depend on."""
     for name in names:
@@ -87,7 +88,7 @@ def _alone(
                 hint = f"./inv build -s {need}, or leave out --no-deps"
                 raise BuildError(f"{name} depends on {need}, which is not built", hint=hint)
     return {
-        name: building.check_again(check, engine, settings, rebuilt=names, pull=pull) if check.rebuilt else check
+        name: building.check_again(check, backend.store, settings, rebuilt=names, pull=pull) if check.rebuilt else check
         for name, check in checks.items()
         if name in names
     }
@@ -110,7 +111,7 @@ def push(
         BuildError: there is no such service; or the registry cannot be pushed to.
     """
     chosen = {name: service for name, service in repository.chosen(names).items() if not names or name in names}
-    checks = building.check(repository.services, engine, settings)
+    checks = building.check(repository.services, EngineStore(engine, settings), settings)
     unfit: dict[str, BuildError] = {}
     for name in chosen:
         if not checks[name].built:
@@ -119,8 +120,8 @@ def push(
             reason = f"{name} is not pushed because it is out of date: {checks[name].reason}"
             unfit[name] = BuildError(reason, hint=f"./inv build -s {name}, or push it anyway with --force")
     if not force:  # a hub may be as built, without a copy
-        fit = chosen.keys() - unfit.keys()
-        for name, lacking in packages.not_copied(checks, fit, repository, engine, settings).items():
+        fit, images = chosen.keys() - unfit.keys(), EngineImages(engine, settings)
+        for name, lacking in packages.not_copied(checks, fit, repository, images, settings).items():
             hint = "./inv copy-slurm, or push it anyway with --force"
             unfit[name] = BuildError(f"{name} is not pushed: {lacking}", hint=hint)
     return shipping.push(
@@ -137,7 +138,7 @@ def push(
 
 def build_all(
     repository: Repository,
-    engine: Engine,
+    backend: Backend,
     settings: Settings,
     listener: RecordListener,
     *,
@@ -155,23 +156,23 @@ def build_all(
     def check(recorder: Recorder) -> dict[str, Check]:
         recorder.step(1, "check build state")
         forced = dict.fromkeys(repository.services, "--force") if force else {}
-        checks = building.check(repository.services, engine, settings, forced=forced)
+        checks = building.check(repository.services, backend.store, settings, forced=forced)
         recorder.checked(checks)
         return checks
 
     if dry:
-        return planned(check, "build-all", engine, settings, listener)
+        return planned(check, "build-all", backend, settings, listener)
 
     def work(recorder: Recorder) -> Result:
-        return _steps(check(recorder), repository, engine, settings, recorder, fail_fast=fail_fast)
+        return _steps(check(recorder), repository, backend, settings, recorder, fail_fast=fail_fast)
 
-    return recorded(work, "build-all", engine, settings, listener)
+    return recorded(work, "build-all", backend, settings, listener)
 
 
 def _steps(
     checks: Mapping[str, Check],
     repository: Repository,
-    engine: Engine,
+    backend: Backend,
     settings: Settings,
     listener: Listener,
     *,
@@ -179,18 +180,19 @@ def _steps(
 ) -> Result:
     listener.step(2, "build")
     early: dict[str, Copied] = {}
-    result = _build(checks, repository, engine, settings, listener, early, fail_fast=fail_fast)
+    result = _build(checks, repository, backend, settings, listener, early, fail_fast=fail_fast)
     if fail_fast and result.failures:
         return result
     done = {outcome.name for outcome in result.outcomes if outcome.done}
     listener.step(3, "copy Slurm packages")
-    copied = packages.copy(repository, done, early, engine, settings)
+    copied = packages.copy(repository, done, early, backend.hub, settings)
     for line in copied.lines:
         listener.line(f"  {line}")
     listener.step(4, "verify")
     wrong = [
-        *_verify(result.outcomes, checks, engine),
-        *packages.verify(copied.hubs, repository, engine, settings),
+        *backend.finish(checks, listener.line),
+        *_verify(result.outcomes, checks, backend.store),
+        *packages.verify(copied.hubs, repository, backend.hub, settings),
     ]
     services, problems = number(len(done), "service"), len(wrong) + len(copied.failures)
     listener.line(f"  {services} checked, {number(problems, 'problem')}" if problems else f"  {services} verified")
@@ -202,7 +204,7 @@ def _steps(
 def _build(
     checks: Mapping[str, Check],
     repository: Repository,
-    engine: Engine,
+    backend: Backend,
     settings: Settings,
     listener: Listener,
     early: dict[str, Copied],
@@ -213,58 +215,60 @@ def _build(
 ) -> Result:
     """Build; `early` gets the copies into hubs that had to run meanwhile, by the hubs' names."""
     if any(check.reason for check in checks.values()):
-        builder = builders.choose(settings, engine, pull=pull, no_cache=no_cache)
-        listener.building(builder.name, settings.builds_at_once)
+        builder, placement = backend.builder(checks, listener.line, pull=pull, no_cache=no_cache)
+        listener.building(builder.name, backend.jobs)
     else:
-        builder = builders.Classic(name="none", engine=engine)
+        builder, placement = builders.Idle(), None
         listener.line("  nothing to build")
 
     def why_missing(image: Reference) -> str:
         return prefetch.reasons(image, settings)
 
     def prepare(name: str) -> None:
-        copied = packages.copy_into(name, repository, engine, settings)
+        copied = packages.copy_into(name, repository, backend.hub, settings)
         early.update({name: copied} if copied else {})
 
     def on_start(name: str) -> None:
         if checks[name].reason:
             listener.on_start(name)
 
-    outcomes = building.build(
-        checks,
-        builder,
-        engine,
-        settings,
-        services=repository.services,
-        prepare=prepare,
-        why_missing=why_missing,
-        pull=pull,
-        on_start=on_start,
-        on_end=listener.on_built,
-        on_tick=listener.on_tick,
-        fail_fast=fail_fast,
-    )
+    runnable = {name: check.service for name, check in checks.items()} | dict(repository.services)
+    with backend.running(runnable, prepare) as hosts:
+        outcomes = building.build(
+            checks,
+            builder,
+            backend.store,
+            settings,
+            hosts=hosts,
+            placement=placement,
+            why_missing=why_missing,
+            pull=pull,
+            on_start=on_start,
+            on_end=listener.on_built,
+            on_tick=listener.on_tick,
+            fail_fast=fail_fast,
+        )
     return Result(outcomes=tuple(outcomes), failures=tuple(item.error for item in outcomes if item.error))
 
 
-def _verify(outcomes: Sequence[Outcome[Built]], checks: Mapping[str, Check], engine: Engine) -> list[BuildError]:
-    """Check that the engine has the built images, with this run's fingerprints, and return what is wrong."""
-    images = engine.images.by_name()
+def _verify(outcomes: Sequence[Outcome[Built]], checks: Mapping[str, Check], store: Store) -> list[BuildError]:
+    """Check that the built images are there, with this run's fingerprints, and return what is wrong."""
+    images = store.look()
     wrong: list[BuildError] = []
     for built in (outcome.value for outcome in outcomes if outcome.value):
         name = checks[built.name].service.image
-        image = images.get(name.canonical)
+        image = images.image(name)
         if image is None:
-            wrong.append(BuildFailed(f"{name} is not in the engine after its build"))
+            wrong.append(BuildFailed(f"{name} is missing after its build"))
         elif image.labels.get(fingerprint.LABEL) != fingerprint.as_label(built.parts):
             wrong.append(BuildFailed(f"{name} does not have this build's fingerprint"))
     return wrong
 
 
-def check(repository: Repository, engine: Engine, settings: Settings) -> dict[str, Check]:
+def check(repository: Repository, backend: Backend, settings: Settings) -> dict[str, Check]:
     """What is out of date and why; also a hub that is built, but does not have its packages."""
-    checks = building.check(repository.services, engine, settings)
+    checks = building.check(repository.services, backend.store, settings)
     current = [name for name, check in checks.items() if not check.reason]
-    for name, lacking in packages.not_copied(checks, current, repository, engine, settings).items():
+    for name, lacking in packages.not_copied(checks, current, repository, backend.hub, settings).items():
         checks[name] = replace(checks[name], own_reason=lacking)
     return checks

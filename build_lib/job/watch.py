@@ -12,6 +12,7 @@ from build_lib.engine import Engine
 from build_lib.errors import BuildError, EngineLost
 from build_lib.graph import Outcome
 from build_lib.job import steps
+from build_lib.job.backend import EngineBackend
 from build_lib.job.recorded import Result
 from build_lib.job.run_record import RecordListener
 from build_lib.registry import Progress
@@ -74,6 +75,7 @@ class _Watch:
     def __init__(self, names: Sequence[str], engine: Engine, settings: Settings, listener: WatchListener) -> None:
         self._names = names
         self._engine = engine
+        self._backend = EngineBackend(engine, settings)
         self._settings = settings
         self._listener = listener
         self._tried: dict[str, fingerprint.Parts] = {}  # the services that were built, and what from
@@ -93,7 +95,7 @@ class _Watch:
     def _build(self, changed: Sequence[Path]) -> bool:
         repository = discover(self._settings, expected="services")
         self._listener.on_repository(repository)
-        checks = building.check(repository.chosen(self._names), self._engine, self._settings)
+        checks = building.check(repository.chosen(self._names), self._backend.store, self._settings)
         touched = self._touched(checks)
         if not touched:
             return False
@@ -101,7 +103,7 @@ class _Watch:
             self._listener.on_changed(changed)
         self._tried |= {name: checks[name].parts for name in touched}
         self._pull([checks[name] for name in touched], repository)
-        result = steps.build(repository, touched, self._engine, self._settings, self._listener)
+        result = steps.build(repository, touched, self._backend, self._settings, self._listener)
         self._listener.on_result(result)
         return True
 

@@ -23,8 +23,8 @@ def test_an_earlier_failure_is_not_that_of_a_build_which_was_interrupted(project
     records.write_begun("sha256:1")
     assert records.last()["failed"] == INTERRUPTED
     assert records.last()["begun"] == "", "the image before both"
-    records.write_built(records.look(None), "", "sha256:2", (), 1.5)
-    assert records.last() == {"image": "sha256:2", "unsure": [], "seconds": 1.5}
+    records.write_built(records.look(None), "", "sha256:2", (), 1.5, "one")
+    assert records.last() == {"image": "sha256:2", "unsure": [], "seconds": 1.5, "place": "one"}
     assert records.seconds() == 1.5
     records.write_failed(BuildFailed("web broke"))
     assert records.seconds() == 1.5, "of the last one that succeeded"

@@ -19,7 +19,7 @@ import pytest
 
 from build_lib.engine import TEMPORARY_LABEL, Engine
 from build_lib.engine import owner as owner_of
-from build_lib.hub import copy_slurm, find_hubs
+from build_lib.hub import EngineImages, copy_slurm, find_hubs
 from build_lib.reference import Reference
 from build_lib.repository import discover
 from build_lib.settings import Settings
@@ -289,11 +289,12 @@ def test_verify_and_push_find_an_apphub_without_the_packages(job: Job, private: 
     settings = Settings.load(job.project, environ=job.environment)
     repository = discover(settings)
     [hub] = find_hubs(repository, settings)
+    images = EngineImages(job.engine, settings)
     job.docker("tag", f"{APPHUB}-without-slurm", APPHUB)
-    assert copy_slurm.difference(hub, repository, job.engine, settings).startswith("it is missing ")
+    assert copy_slurm.difference(hub, repository, images, settings).startswith("it is missing ")
     pushed = job.inv("push", "-s", "apphub", "-r", f"{private.host}/p")
     assert pushed.returncode == 1
     assert "apphub is not pushed: packages not copied: it is missing " in pushed.stdout
     assert "  next: ./inv copy-slurm, or push it anyway with --force\n" in pushed.stderr
     assert job.inv("build-all").returncode == 0
-    assert copy_slurm.difference(hub, repository, job.engine, settings) == ""
+    assert copy_slurm.difference(hub, repository, images, settings) == ""

@@ -38,6 +38,7 @@ def service(name: str, state: str = "built", *needs: str, **values: Any) -> dict
         "reason": "",
         "began": None,
         "seconds": None,
+        "builder": None,
         "needs": list(needs),
         "build_with": [],
         "base_images": [],
