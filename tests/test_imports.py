@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # besides TOP
     "image_files": {"compose"},
     "page": set(),
     "development": set(),
+    "fleet": set(),
     "repository": {"dockerfile", "compose", "image_files"},
     "registry": set(),
     "engine": {"registry"},
