@@ -8,9 +8,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from itertools import islice, takewhile
 
+_ALMOST = 0.8  # of the longest chain left: these may go before it, if a place is free where their images lie
+_LOOKED_AT = 200  # of these, so that a decision stays short
 _NEW_SECONDS = 60.0  # expected of a new service, if none of the run was built before
-_NEW_AS_LONG_AS = 0.98  # else it is expected to take as long as this share of the others at most
+_NEW_AS_LONG_AS = 0.98  # else it is expected to take longer than this share of the others
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,19 +49,27 @@ class Schedule:
     """Chooses the next service and its builder, again and again.
 
     The service with the longest chain left goes first: its own expected seconds, and those of the dependents that keep
-    the run busy longest after it. A service that has a platform goes to a builder that builds it natively, if any is
-    left, else to any. Of these, it goes to the one that built it last, else to the one that built most of the services
-    it depends on in this run, else to the one with the largest share of free places. Ties go by the order of `tasks`
-    and `builders`.
+    the run busy longest after it. One whose chain is almost as long goes before it if its cache or its parents lie on
+    a builder with a free place, and those of the first do not: when all places are taken, they become free one at a
+    time, and the first service would go wherever that is.
+
+    A service that has a platform goes to a builder that builds it natively, if any is left, else to any. Of these, it
+    goes to the one that built it last, else to the one that has most of its parents, the services that it depends on,
+    from this run, else to the one with the largest share of free places. Ties go by the order of `tasks` and
+    `builders`.
     """
 
     def __init__(self, tasks: Sequence[Task], builders: Sequence[Capacity]) -> None:
         self._tasks = {task.name: task for task in tasks}
-        self._turns = _turns(self._tasks)
+        self._chains = _chains_left(self._tasks)
+        by_chain = sorted(self._tasks, key=lambda name: -self._chains[name])
+        self._turns = {name: turn for turn, name in enumerate(by_chain)}
         self._left = {builder.name: builder for builder in builders if builder.jobs > 0}
         self._free = {name: builder.jobs for name, builder in self._left.items()}
         self._building: dict[str, str] = {}  # services and their builders
         self._built: dict[str, str] = {}
+        self._where: dict[str, set[str]] = {name: set() for name in self._tasks}  # the builders that have its image
+        self._platforms = {task.platform for task in tasks}
         self._suitable = self._by_platform()
 
     @property
@@ -81,50 +92,67 @@ class Schedule:
         `ready` are the services that wait for nothing but a place, in any order.
         """
         free = {platform: self._with_a_place(platform) for platform in self._suitable}
-        able = [name for name in ready if free[self._tasks[name].platform]]
+        able = [self._tasks[name] for name in ready if free[self._tasks[name].platform]]
         if not able:
             return None
-        name = min(able, key=self._turns.__getitem__)
-        builder = self._best(self._tasks[name], free[self._tasks[name].platform])
+        task = self._first(able, {platform: {builder.name for builder in some} for platform, some in free.items()})
+        builder = self._best(task, free[task.platform])
         self._free[builder] -= 1
-        self._building[name] = builder
-        return name, builder
+        self._building[task.name] = builder
+        return task.name, builder
 
     def ended(self, name: str, *, done: bool) -> None:
-        """The build has ended, and its place is free again. If it is `done`, the image lies on that builder."""
+        """The build has ended, and its place is free again.
+
+        If it is `done`, the image lies on that builder, and so do those of the services that it depends on.
+        """
         builder = self._building.pop(name)
         self._free[builder] += 1
         if done:
             self._built[name] = builder
+            for image in {name, *self._tasks[name].needs} & self._where.keys():
+                self._where[image].add(builder)
 
     def lost(self, builder: str) -> None:
         """Leave the builder out from now on. What it was building still has to end."""
         self._left.pop(builder, None)
         self._suitable = self._by_platform()
 
-    def _by_platform(self) -> dict[str, tuple[Capacity, ...]]:
-        """The builders that may build for each platform."""
-        everyone = tuple(self._left.values())
-        platforms = {task.platform for task in self._tasks.values()}
-        return {name: tuple(one for one in everyone if name in one.platforms) or everyone for name in platforms}
+    def _by_platform(self) -> dict[str, dict[str, Capacity]]:
+        """The builders that may build for each platform, by name."""
+        return {platform: self._native(platform) or dict(self._left) for platform in self._platforms}
+
+    def _native(self, platform: str) -> dict[str, Capacity]:
+        return {name: builder for name, builder in self._left.items() if platform in builder.platforms}
 
     def _with_a_place(self, platform: str) -> list[Capacity]:
-        return [builder for builder in self._suitable[platform] if self._free[builder.name]]
+        return [builder for name, builder in self._suitable[platform].items() if self._free[name]]
+
+    def _first(self, able: list[Task], free: Mapping[str, set[str]]) -> Task:
+        """The service whose turn it is."""
+        able.sort(key=lambda task: self._turns[task.name])
+        shortest = self._chains[able[0].name] * _ALMOST
+        urgent = takewhile(lambda task: self._chains[task.name] >= shortest, able)
+        return next((task for task in islice(urgent, _LOOKED_AT) if self._at_home(task, free[task.platform])), able[0])
+
+    def _at_home(self, task: Task, free: set[str]) -> bool:
+        """Whether a builder with a free place has the service's cache, else a parent; also if no builder has any."""
+        suitable = self._suitable[task.platform]
+        if task.builder in suitable:
+            return task.builder in free
+        homes = [self._where[need] for need in task.needs if need in self._where]
+        homes = [home for home in homes if not suitable.keys().isdisjoint(home)]
+        return not homes or not all(home.isdisjoint(free) for home in homes)
 
     def _best(self, task: Task, free: Sequence[Capacity]) -> str:
-        parents = Counter(self._built[need] for need in task.needs if need in self._built)
+        """The builder that suits the service best."""
+        parents = Counter(builder for need in task.needs for builder in self._where.get(need, ()))
 
         def fit(builder: Capacity) -> tuple[bool, int, float]:
             name = builder.name
             return name == task.builder, parents[name], self._free[name] / builder.jobs
 
         return max(free, key=fit).name
-
-
-def _turns(tasks: Mapping[str, Task]) -> dict[str, int]:
-    """The place of each service in the order in which services are chosen."""
-    chains = _chains_left(tasks)
-    return {name: turn for turn, name in enumerate(sorted(tasks, key=lambda name: -chains[name]))}
 
 
 def _chains_left(tasks: Mapping[str, Task]) -> dict[str, float]:
@@ -144,6 +172,6 @@ def _chains_left(tasks: Mapping[str, Task]) -> dict[str, float]:
 def _expected_of_new(known: Sequence[float]) -> float:
     """The seconds expected of a new service: those of a long one.
 
-    A long build that begins late is what a run waits for in the end; a short one that begins early costs nothing.
+    A long build that begins late is what a run waits for in the end; a short one that begins early costs little.
     """
     return sorted(known)[int(_NEW_AS_LONG_AS * len(known))] if known else _NEW_SECONDS
