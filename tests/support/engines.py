@@ -53,7 +53,8 @@ def machine(shared_directory: Path) -> Iterator[Settings]:
 def _remove_made() -> None:
     """All images that stand on a tiny image of this run, also those that have lost their names."""
     command = ["docker", "image", "prune", "--all", "--force", "--filter", f"label={_LABEL}={_RUN}"]
-    subprocess.run(command, check=True, capture_output=True)
+    with one_at_a_time("prune"):  # the engine refuses a second one meanwhile
+        subprocess.run(command, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="session")
