@@ -141,8 +141,13 @@ def buildx(machine: Settings, shared_directory: Path, tmp_path_factory: pytest.T
     found = subprocess.run(["docker", "buildx", "version"], check=False, capture_output=True)
     if found.returncode == 0:
         return {}
+    return newer_buildx(machine, shared_directory, tmp_path_factory)
+
+
+def newer_buildx(machine: Settings, shared_directory: Path, factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment that has the buildx of Debian trixie, 0.13.1."""
     plugin = docker_plugin("docker-buildx", "trixie", machine, shared_directory)
-    config = tmp_path_factory.mktemp("buildx")
+    config = factory.mktemp("buildx")
     (config / "cli-plugins").mkdir()
     (config / "cli-plugins/docker-buildx").symlink_to(plugin)
     return {"DOCKER_CONFIG": str(config)}

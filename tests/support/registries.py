@@ -35,14 +35,17 @@ def free_place() -> str:
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
+def listens(host: str) -> bool:
+    """Whether somebody listens there."""
+    name, _, port = host.partition(":")
+    with contextlib.closing(socket.socket()) as probe:
+        return probe.connect_ex((name, int(port))) == 0
+
+
 def wait_for_port(host: str) -> None:
     """Wait until somebody listens there."""
-    name, _, port = host.partition(":")
     deadline = time.monotonic() + _READY_SECONDS
-    while True:
-        with contextlib.closing(socket.socket()) as probe:
-            if probe.connect_ex((name, int(port))) == 0:
-                return
+    while not listens(host):
         assert time.monotonic() < deadline, f"nobody listens at {host}"
         time.sleep(0.05)
 
