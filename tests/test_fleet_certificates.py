@@ -1,5 +1,6 @@
 """The certificates that docs/fleet/certificates.sh makes: who reaches whom with them."""
 
+import os
 import socket
 import ssl
 import subprocess
@@ -10,9 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from build_lib.settings import Settings
 from tests.support.commands import ROOT
+from tests.support.engines import install
 
 SCRIPT = ROOT / "docs/fleet/certificates.sh"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def openssl(tmp_path_factory: pytest.TempPathFactory) -> None:
+    install("openssl", "openssl", Settings.load(tmp_path_factory.mktemp("openssl"), environ=dict(os.environ)))
 
 
 @pytest.fixture(scope="module")
