@@ -181,7 +181,8 @@ def prefetch(
 ) -> None:
     """Pull every dependency image into the engine.
 
-    Each is pulled from the first source that has it: private registry, mirrors, its own registry, apt mirror.
+    Each is pulled from the first source that has it: private registry, mirrors, its own registry, apt mirror. With
+    BUILDERS, those that builds need are copied to the build registry.
 
     Examples:
         inv prefetch
@@ -191,9 +192,14 @@ def prefetch(
     settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
     caller = ctx.get("caller", "")
     repository = lib.repository.discover(settings, expected="services" if caller else "images")
-    wanted = lib.repository.dependencies.find(repository, settings, service or ())
+    kind = "build" if settings.builders else None
+    wanted = lib.repository.dependencies.find(repository, settings, service or (), kind=kind)
     report = lib.console.PrefetchReport(console)
     report.begin(wanted, repository, caller=caller)
+    if settings.builders:
+        outcomes = lib.job.supply(wanted, settings, report, dry=console.dry)
+        report.end(outcomes, repository, service or ())
+        return
     with lib.engine.Engine.connect(settings) as engine:
         if console.dry:
             report.end_dry(lib.transfer.prefetch.plan(wanted, engine, settings), repository, service or ())
@@ -311,7 +317,7 @@ def copy_slurm(ctx: Context, tag: str | None = None, json: bool = False) -> None
     repository = lib.repository.discover(settings, expected="services")
     with lib.job.connect(settings) as backend:
         hubs = lib.hub.find_hubs(repository, settings)
-        copied = (lib.hub.copy_slurm.copy(hub, repository, backend.hub, settings, dry=console.dry) for hub in hubs)
+        copied = (lib.job.copy_packages(hub, repository, backend, settings, dry=console.dry) for hub in hubs)
         lib.console.build.copied(console, copied, lib.hub.why_none(repository, settings))
 
 
@@ -342,11 +348,11 @@ def push(
     settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings, expected="services")
     report = lib.console.PushReport(console)
-    with lib.engine.Engine.connect(settings) as engine:
+    with lib.job.connect(settings) as backend:
         outcomes = lib.job.push(
             repository,
             service or (),
-            engine,
+            backend,
             settings,
             report,
             force=force,
@@ -428,15 +434,17 @@ def deps_save(
     settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings, expected="images")
     names = repository.chosen(service or ()) if with_services else ()
+    services = [repository.services[name].image for name in names]
     report = lib.console.SaveReport(console)
     saved = lib.bundle.save(
         lib.repository.dependencies.find(repository, settings, service or ()),
-        [repository.services[name].image for name in names],
+        services,
         settings,
         lambda: lib.engine.Engine.connect(settings),
         report,
         path=_path(file) or lib.bundle.default_path(settings),
         platforms=platform or (),
+        built=lib.job.built_in_registry(services, settings),
         since=_path(since),
         part_size=lib.bundle.part_size(split) if split else None,
         dry=console.dry,
@@ -573,6 +581,22 @@ def registry_down(ctx: Context) -> None:
     lib.console.machine.registry_down(console, ended=lib.machine.local_registry.down(settings, dry=console.dry))
 
 
+@task(help=_help("json") | {"prune": "empty the build caches of those that BUILDERS names by their addresses"})
+def builders(ctx: Context, prune: bool = False, json: bool = False) -> None:
+    """Show whether each of BUILDERS answers, and its cache.
+
+    Those that do not run are started, as builds do. With --prune, the caches of your own buildx builders are kept.
+
+    Examples:
+        inv builders
+        inv --dry builders --prune
+    """
+    settings, console = _load(ctx, json=json)
+    inspected = lib.fleet.inspect(settings)
+    pruned = lib.fleet.prune(inspected, settings, dry=console.dry) if prune else None
+    lib.console.builders.inspected(console, inspected, pruned, settings)
+
+
 @task(help=_help("registry", "json"))
 def doctor(ctx: Context, registry: str | None = None, json: bool = False) -> None:
     """Show what is missing or wrong here, and how to fix it.
@@ -604,8 +628,7 @@ def watch(
         inv watch -s apphub
     """
     settings, console = _load(ctx, tag=tag, registry=registry, jobs=jobs)
-    with lib.engine.Engine.connect(settings) as engine:
-        lib.job.watch(service or (), engine, settings, lib.console.WatchReport(console, service or ()))
+    lib.job.watch(service or (), settings, lib.console.WatchReport(console, service or ()))
 
 
 @task(

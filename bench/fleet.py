@@ -5,21 +5,37 @@ over all places. It is the worst of five graphs, beside the order in which servi
 as means of all five: how many images are moved to another builder, for what depends on them there; how many services a
 second run builds where their cache is; how long a decision takes, and 99 of 100 at most. The times of builds have a
 long tail. What the schedule expects is wrong by up to 40 %, and unknown for a tenth of the services.
+
+After it, on real daemons, if there are any (as for the tests): 24 services in four levels, each with a step of 2 s, on
+one daemon and on two, each with 2 places.
 """
 
+import os
 import random
+import tempfile
 import time
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from statistics import mean, quantiles
 
+import pytest
+
 from build_lib.fleet import Capacity, Schedule, Task
-from tests.support import virtual_fleet
+from build_lib.settings import Settings
+from build_lib.units import number
+from tests.support import fleets, virtual_fleet
+from tests.support.engines import newer_buildx
+from tests.support.fleet_sites import Site, busybox_layer, four_levels, write_tiny
+from tests.support.registries import running_registry
 from tests.support.virtual_fleet import Build, Graph, Offer
 
 _BUILDERS = (1, 2, 4, 8, 16, 32, 64)
 _SEEDS = range(1, 6)
 _OTHER = (0.8, 1.25)  # the times of a second run, over those of the first
+_WIDTH = 6  # services in a level
+_SLEEP = 2.0  # seconds
 
 
 class _Timed(Schedule):
@@ -99,8 +115,31 @@ def _longest_decision() -> float:
     return mean(schedule.decisions)
 
 
+def _real(root: Path) -> None:
+    """Build a graph on one daemon and on two, all of them new."""
+    settings = Settings.load(root, environ=dict(os.environ))
+    program = fleets.find_buildkitd(root)
+    (root / "buildx").mkdir()
+    tools = {} if fleets.has_new_buildx({}) else newer_buildx(settings, root, root / "buildx")
+    seconds = []
+    with ExitStack() as stack:
+        registry = stack.enter_context(running_registry(settings, root / "registry"))
+        site = Site(root / "project", registry, settings, tools)
+        write_tiny(settings, site.registry, busybox_layer(settings))
+        names = four_levels(site, _WIDTH, f"sleep {_SLEEP}")
+        print(f"{len(names)} services in four levels, each with a step of {_SLEEP:.0f} s, BUILDER_JOBS=2")
+        for count in (1, 2):
+            daemons = [fleets.Daemon(program, root / f"{count}-{place}") for place in range(count)]
+            site.use(*(stack.enter_context(daemon) for daemon in daemons))
+            began = time.perf_counter()
+            site.done("build-all", "--force", BUILDER_JOBS="2")
+            seconds.append(time.perf_counter() - began)
+            print(f"  {number(count, 'daemon')}: {seconds[-1]:5.2f} s", flush=True)
+    print(f"  two / one: {seconds[1] / seconds[0]:.2f}")
+
+
 def main() -> None:
-    """Measure every shape with every number of builders."""
+    """Measure every shape with every number of builders, then what real daemons take."""
     for shape in virtual_fleet.SHAPES:
         print(f"{shape}: time / bound")
         print("  builders      schedule   first come       random        moved  cache there   a decision")
@@ -108,6 +147,11 @@ def main() -> None:
         for builders in _BUILDERS:
             print(_row(graphs, builders), flush=True)
     print(f"1,000 ready, all images where no place is free, 64 builders: {_longest_decision() * 1e6:.0f} µs a decision")
+    with tempfile.TemporaryDirectory() as directory:
+        try:
+            _real(Path(directory))
+        except pytest.skip.Exception as why:
+            print(f"real daemons are not measured: {why}")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from build_lib import dockerfile as dockerfile
     from build_lib import engine as engine
     from build_lib import errors as errors
+    from build_lib import fleet as fleet
     from build_lib import hub as hub
     from build_lib import job as job
     from build_lib import machine as machine

@@ -61,6 +61,10 @@ class Cancel:
         if self._event.wait(seconds):
             raise BuildError("cancelled")
 
+    def sleep_quietly(self, seconds: float) -> None:
+        """Wait for this time, or until the end is requested."""
+        self._event.wait(seconds)
+
     def request(self) -> None:
         """Ask all work to end."""
         with self._lock:

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -42,7 +43,7 @@ def started(command: Sequence[str], cancel: Cancel, **options: Any) -> Iterator[
     guarded = ["/bin/sh", "-c", _GUARDED, "sh", *command]
     process = subprocess.Popen(guarded, stdin=subprocess.PIPE, start_new_session=True, **options)
     try:
-        with cancel.calling(lambda: _signal(process, signal.SIGTERM)):
+        with cancel.calling(lambda: _terminate(process)):
             yield process
     finally:
         _end(process)
@@ -80,6 +81,19 @@ def tail(path: Path) -> str:
 def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+
+
+def _terminate(process: "subprocess.Popen[bytes]") -> None:
+    """Ask the process to end, and make it end if it does not: buildx waits for its builder, which may hang."""
+    _signal(process, signal.SIGTERM)
+
+    def kill() -> None:
+        if process.poll() is None:
+            _signal(process, signal.SIGKILL)
+
+    timer = threading.Timer(_GRACE_SECONDS, kill)
+    timer.daemon = True
+    timer.start()
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

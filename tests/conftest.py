@@ -5,7 +5,8 @@ import pytest
 
 pytest.register_assert_rewrite("tests.support")
 pytest_plugins = [
-    f"tests.support.{name}" for name in ("commands", "browser", "engines", "fleets", "hubs", "registries", "shared")
+    f"tests.support.{name}"
+    for name in ("commands", "browser", "engines", "fleets", "fleet_sites", "hubs", "registries", "shared")
 ]
 
 # a busy machine is no failure

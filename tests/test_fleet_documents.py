@@ -20,9 +20,6 @@ OLDEST = "1.30"  # the first Kubernetes whose securityContext has appArmorProfil
 PIPELINES = {"gitlab-ci.yml": "vendor.gitlab-ci", "github-actions.yml": "vendor.github-workflows"}
 OF_THE_CI = {"BUILDERS_CA_PEM", "BUILDERS_CERT_PEM", "BUILDERS_KEY_PEM", "RUNNER_TEMP"}
 
-# TO DELETE once these settings are in .env.example: they come from another branch
-NOT_YET_SETTINGS = {"BUILDERS", "BUILDER_CERTS", "BUILDER_JOBS", "BUILD_OUTPUT", "BUILD_REGISTRY", "CACHE_REGISTRY"}
-
 
 def pod() -> Any:
     return MANIFESTS["StatefulSet"]["spec"]["template"]["spec"]
@@ -197,12 +194,8 @@ def test_a_pipeline_sets_settings(name: str) -> None:
     used = {match for command in commands(name) for match in re.findall(r"\$\{?([A-Z_]+)", command)}
     told = set(re.findall(r"\b(?:BUILD|BUILDERS?|CACHE|PRIVATE)_[A-Z_]+\b", (FLEET / name).read_text()))
     unknown = {*environment(name), *used, *told} - {*dotenv_values(ROOT / ".env.example"), *OF_THE_CI}
-    assert unknown - NOT_YET_SETTINGS == set()
+    assert unknown == set()
     assert "BUILDERS" in environment(name)
-
-
-def test_new_settings_are_allowed_only_until_they_are_there() -> None:
-    assert NOT_YET_SETTINGS & dotenv_values(ROOT / ".env.example").keys() == set()
 
 
 @pytest.mark.parametrize("name", PIPELINES)

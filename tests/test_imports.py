@@ -36,7 +36,6 @@ MAY_IMPORT: dict[str, set[str]] = {  # besides TOP
     "image_files": {"compose"},
     "page": set(),
     "development": set(),
-    "fleet": set(),
     "repository": {"dockerfile", "compose", "image_files"},
     "registry": set(),
     "engine": {"registry"},
@@ -45,9 +44,10 @@ MAY_IMPORT: dict[str, set[str]] = {  # besides TOP
     "build": {"dockerfile", "repository", "engine"},
     "hub": {"repository", "engine"},
     "transfer": {"repository", "registry", "engine", "machine"},
-    "job": {"repository", "registry", "engine", "machine", "transfer", "build", "hub", "page"},
+    "fleet": {"repository", "registry", "engine", "build", "hub"},
+    "job": {"fleet", "repository", "registry", "engine", "machine", "transfer", "build", "hub", "page"},
     "completion": {"repository", "registry", "machine"},
-    "console": {"compose", "repository", "registry", "machine", "transfer", "bundle", "build", "hub", "job"},
+    "console": {"compose", "repository", "registry", "machine", "transfer", "bundle", "build", "hub", "fleet", "job"},
 }
 ONLY_IN = {  # other people's packages
     "docker": {"engine", "registry/credentials"},
@@ -59,7 +59,7 @@ ONLY_IN = {  # other people's packages
     "rich": {"console"},
     "watchfiles": {"job"},
     "debian": {"hub"},
-    "zstandard": {"hub", "bundle"},
+    "zstandard": {"hub", "registry"},
     "pysequoia": {"hub"},
     "createrepo_c": {"hub"},
 }

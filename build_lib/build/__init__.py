@@ -9,10 +9,13 @@ from build_lib.lazy import attach
 
 if TYPE_CHECKING:
     from build_lib.build import builders as builders
+    from build_lib.build import flags as flags
     from build_lib.build.builders import CommandLine as CommandLine
     from build_lib.build.images import EngineStore as EngineStore
     from build_lib.build.images import Images as Images
     from build_lib.build.images import Store as Store
+    from build_lib.build.output import Form as Form
+    from build_lib.build.output import Output as Output
     from build_lib.build.records import INTERRUPTED as INTERRUPTED
     from build_lib.build.records import Records as Records
     from build_lib.build.run import Built as Built

@@ -23,7 +23,7 @@ from build_lib.settings import Settings
 _LAST_WITH_BUILDKIT = 22  # later CLIs leave BuildKit to the buildx plugin
 _FIRST_WITH_RAWJSON = (0, 13)  # of buildx
 _FIRST_WITH_CONTEXTS = 23  # the BuildKit inside Docker 20.10 does not know named contexts
-_GET_BUILDX = "install docker-buildx"
+GET_BUILDX = "install docker-buildx"
 GET_BUILDKIT = "install docker-buildx (docker.io on Debian 12 and older); ./inv engine-up does so where it can"
 
 
@@ -178,7 +178,7 @@ def choose(settings: Settings, engine: Engine, *, pull: bool = False, no_cache: 
         builder = find(settings, engine, pull=pull, no_cache=no_cache)
         if builder is not None:
             return builder
-    hint = _GET_BUILDX if wanted == "buildx" else GET_BUILDKIT
+    hint = GET_BUILDX if wanted == "buildx" else GET_BUILDKIT
     raise BuildError(f"BUILDER_BACKEND is {wanted!r}, but no docker CLI on the PATH supports it", hint=hint)
 
 
@@ -338,7 +338,7 @@ def _refuse_contexts(service: Service, builder: str) -> None:
         raise BuildFailed(
             f"{service.origin}:{service.line}: service {service.name}: the additional context {name} needs buildx and "
             f"Docker {_FIRST_WITH_CONTEXTS} or newer; the builder available is: {builder}",
-            hint=f"{_GET_BUILDX}, and upgrade an engine that is older",
+            hint=f"{GET_BUILDX}, and upgrade an engine that is older",
             place=Place(path=service.origin, line=service.line),
         )
 

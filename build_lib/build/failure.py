@@ -23,7 +23,7 @@ def build_failed(service: Service, output: Output, root: Path) -> BuildFailed:
     """The error for a service whose builder ended with this output; paths are relative to `root` where they can be."""
     step = output.failed
     line, reason = _of_step(service, step) if step else _of_builder(output)
-    place = _place(service, line)
+    place = _place(service, output.line or line)  # BuildKit counts steps otherwise, if FROM is a named context
     where = f"{place.below(root)}:{place.line}" if place.line else place.below(root)
     hint = f"./inv logs {service.name} prints the whole log: {output.path}"
     why = "\n".join([f"{where}: {reason}", *(step.lines if step else ())])

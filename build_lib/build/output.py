@@ -9,7 +9,7 @@ import base64
 import json
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ _PLACE = re.compile(r".*:(?P<line>\d+)")  # before BuildKit's excerpt of the Doc
 _RULE = "-" * 20  # around it
 _ERROR = "ERROR: "  # before the word that decides; advice may follow it
 _REPEATED = "-" * 6  # around what plain progress repeats of a failed step
+_OPTIONAL = "importing cache manifest"  # a step that may fail: there may be no cache yet
 _CANCELED = "context canceled"  # the error of a step that ended because another one failed
 _LONGEST_LINE = 1 << 16  # characters that are kept of a line that does not end
 _COLOR = re.compile(r"\x1b\[[\d;]*m")
@@ -63,7 +64,8 @@ class Output:
         self.error = ""
         self.line = 0
         self._log = path.open("w", encoding="utf-8", errors="backslashreplace", buffering=1)  # line by line
-        self._read = {"rawjson": _RawJson(self).line, "plain": _Plain(self).line, "classic": _Classic(self).line}[form]
+        self._form = form
+        self._read = self._reader()
         self._partial = ""
         self._steps: dict[str, Step] = {}
         self._running: dict[str, Step] = {}
@@ -79,6 +81,14 @@ class Output:
         with self._log:
             self.flush()
         self.current = None
+
+    def again(self, why: str) -> None:
+        """The builder is started once more: what it printed so far counts no longer, but stays in the log."""
+        self.flush()
+        self._log.write(f"\n{why}\n\n")
+        self._read = self._reader()
+        self.current, self.failed, self.error, self.line = None, None, "", 0
+        self._steps, self._running, self._shown, self._before = {}, {}, "", ""
 
     def write(self, text: str) -> None:
         """Take the next piece of the output."""
@@ -122,7 +132,7 @@ class Output:
         if word or error:
             self._heading(id)
             self._log.write(f"ERROR: {error}\n" if error else f"{word}\n")
-        if error:
+        if error and not step.name.startswith(_OPTIONAL):
             step.error = error
             if self.failed is None or _CANCELED in self.failed.error:
                 self.failed = step
@@ -147,6 +157,11 @@ class Output:
         self._before = line
         self._shown = ""
         self._log.write(f"{line}\n")
+
+    def _reader(self) -> Callable[[str], None]:
+        if self._form == "rawjson":
+            return _RawJson(self).line
+        return _Plain(self).line if self._form == "plain" else _Classic(self).line
 
     def _heading(self, id: str) -> None:
         """Write which step the next lines are from, unless the log says so already."""

@@ -4,7 +4,7 @@ import json
 import os
 import platform as machine
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 
@@ -70,6 +70,7 @@ class Collect:
         blobs: BlobStore,
         *,
         platforms: Sequence[str],
+        built: Mapping[Reference, Reference],
         dry: bool,
     ) -> None:
         self.downloads = Downloads(registries, blobs, tries=settings.tries)
@@ -78,6 +79,7 @@ class Collect:
         self._connect = connect
         self._blobs = blobs
         self._platforms = tuple(platforms)
+        self._built = built
         self._dry = dry
         self._exporting = threading.BoundedSemaphore(min(os.cpu_count() or 1, _EXPORTS))
 
@@ -104,11 +106,17 @@ class Collect:
             raise Unavailable(str(item.image), [*refusals, Refusal(source="engine", reason=error.message)]) from None
 
     def service(self, image: Reference) -> Collected:
-        """Take a service's image from the engine.
+        """Take a service's image from the build registry, if it is there, else from the engine.
 
         Raises:
             EngineError: the image is not built.
+            RegistryError: the registry does not give it.
         """
+        if image in self._built:
+            source = self._built[image]
+            top = self._registries.manifest(source, source.digest or "").descriptor
+            found = self._read(Dependency(image=image, needs=()), source, top)
+            return replace(found, listed=replace(found.listed, service=True), sources=(source,))
         with self._connect() as engine:
             if image.identity not in engine.images.by_name():
                 raise EngineError(f"{image} is not built", hint="./inv build-all builds the services")
@@ -120,7 +128,7 @@ class Collect:
         else:
             found = copy_plan.manifest_tree(source, top.digest, self._registries)
         manifests = tuple({each.digest: each for each in reversed(tuple(found))}.values())
-        own = (item.platform or self._settings.platform or _here(),)
+        own = (item.platform,) if item.platform else self._settings.platforms or (_here(),)
         loadable = Loadable(
             name=pinned(item.image) or item.image,
             manifests=manifests,
@@ -152,7 +160,7 @@ class Collect:
                 raise EngineError("it cannot provide an image that is pinned by its digest")
             if image.identity not in engine.images.by_name():
                 raise EngineError("it has no such image")
-            wanted = self._platforms or tuple(filter(None, (item.platform or self._settings.platform,)))
+            wanted = self._platforms or ((item.platform,) if item.platform else self._settings.platforms)
             if wanted and not any(engine.images.is_for(image, platform) for platform in wanted):
                 raise EngineError(f"it has the image, but not for {', '.join(wanted)}")
             return self._exported(image, engine)

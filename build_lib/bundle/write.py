@@ -5,9 +5,10 @@ The file is an archive of `image_layout.stream`, which `docker load` and program
 fetched, and written as they arrive, in the order of the archive.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Protocol
 
 from build_lib.bundle.archive import Archive, read_base
@@ -75,6 +76,7 @@ def save(
     *,
     path: Path,
     platforms: Sequence[str] = (),
+    built: Mapping[Reference, Reference] = MappingProxyType({}),
     since: Path | None = None,
     part_size: int | None = None,
     dry: bool = False,
@@ -83,7 +85,8 @@ def save(
 
     `platforms` limits an index to these platforms, unless the image is pinned by its digest. With `since`, the layers
     of that base are left out. `connect` gives the engine, which is asked for services and for images that no registry
-    has. An image that is not available from any source is not in the bundle, and its listing names it as missing.
+    has; `built` are the places of services that are in a build registry instead, by digest. An image that is not
+    available from any source is not in the bundle, and its listing names it as missing.
 
     Raises:
         BuildError: there is nothing to write, not enough space, a blob that cannot be fetched, or a layer that does not
@@ -95,7 +98,7 @@ def save(
     cancel = Cancel()
     connections = settings.pulls_at_once * _LOOK_UPS
     with Registries(settings, cancel, connections=connections) as registries:
-        work = _Save(settings, registries, connect, path, platforms=platforms, dry=dry)
+        work = _Save(settings, registries, connect, path, platforms=platforms, built=built, dry=dry)
         outcomes = work.gather(wanted, services, listener)
         plan = plan_of(outcomes, base, settings)
         size = image_layout.archive_size(plan.loadables, plan.documents, plan.leave_out)
@@ -120,6 +123,7 @@ class _Save:
         path: Path,
         *,
         platforms: Sequence[str],
+        built: Mapping[Reference, Reference],
         dry: bool,
     ) -> None:
         self.path = path
@@ -127,7 +131,7 @@ class _Save:
         self.keep_blobs = settings.keep_blobs
         self.cancel = registries.cancel
         self.blobs = BlobStore(settings.state_dir / "blobs")
-        self.gathering = Collect(settings, registries, connect, self.blobs, platforms=platforms, dry=dry)
+        self.gathering = Collect(settings, registries, connect, self.blobs, platforms=platforms, built=built, dry=dry)
         self.written = 0
         self._failed: dict[str, BuildError] = {}
 

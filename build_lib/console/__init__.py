@@ -13,6 +13,7 @@ from build_lib.lazy import attach
 
 if TYPE_CHECKING:
     from build_lib.console import build as build
+    from build_lib.console import builders as builders
     from build_lib.console import bundle as bundle
     from build_lib.console import clean as clean
     from build_lib.console import doctor as doctor

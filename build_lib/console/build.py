@@ -69,7 +69,8 @@ class BuildReport:
                 self._told.append(outcome.error)
                 failure(outcome.error)
         elif built.reason:
-            self._console.line(f"  {outcome.name}: ", self._console.good("built"), f", {seconds(built.seconds)}")
+            where = f" on {built.place}" if built.place else ""
+            self._console.line(f"  {outcome.name}: ", self._console.good("built"), f"{where}, {seconds(built.seconds)}")
             if built.changed:
                 self._console.line(f"    {fingerprint.unsure(built.changed)}: the next run builds it again")
         elif built.unchanged:

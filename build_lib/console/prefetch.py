@@ -47,7 +47,8 @@ class PrefetchReport:
         """Print the source of an image, and why other sources did not provide it."""
         fetched = outcome.value
         if fetched is not None:
-            came = (self._console.good(f"from {fetched.source}"), f", {seconds(fetched.seconds)}")
+            verb = "would come from" if self._console.dry else "from"
+            came = (self._console.good(f"{verb} {fetched.source}"), f", {seconds(fetched.seconds)}")
         else:
             came = (self._console.bad("could not be pulled"), "")
         self._console.line(f"  {outcome.name}: ", *came)

@@ -146,7 +146,12 @@ class Builds:
             table.add_column(no_wrap=True, overflow="ellipsis", ratio=ratio)
         for name, build in running.items():
             step = build.output.current
-            cells = (f"  {name}", _time(build), step.name if step else "", step.last_line if step else "")
+            cells = (
+                f"  {name}{_place(build)}",
+                _time(build),
+                step.name if step else "",
+                step.last_line if step else "",
+            )
             table.add_row(*(Text(on_one_line(cell)) for cell in cells))
         self._region.show(table)
 
@@ -168,12 +173,18 @@ class Heartbeat:
         if now - self._told < _HEARTBEAT_SECONDS:
             return []
         self._told = now
-        return [f"  {name}: still building, {_time(build)}{_step(build)}" for name, build in running.items()]
+        return [
+            f"  {name}: still building{_place(build)}, {_time(build)}{_step(build)}" for name, build in running.items()
+        ]
 
 
 def _time(build: Running) -> str:
     took = seconds(time.monotonic() - build.began)
     return took if build.expected is None else f"{took} of about {seconds(build.expected)}"
+
+
+def _place(build: Running) -> str:
+    return f" on {build.place}" if build.place else ""
 
 
 def _step(build: Running) -> str:

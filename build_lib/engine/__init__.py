@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from build_lib.engine import load_plan as load_plan
     from build_lib.engine import saved_images as saved_images
     from build_lib.engine.added_layer import add_layer as add_layer
+    from build_lib.engine.added_layer import with_layer as with_layer
     from build_lib.engine.client import Engine as Engine
     from build_lib.engine.connection import ELSEWHERE as ELSEWHERE
     from build_lib.engine.connection import endpoint as endpoint

@@ -39,7 +39,7 @@ def add_layer(image: Reference, layer: IO[bytes], name: Reference, engine: Engin
             config = saved_images.config(image, engine)
             below = tuple(saved_images.layer(digest, 0) for digest in json.loads(config)["rootfs"]["diff_ids"])
             held = frozenset(blob.digest for blob in below) - {top.digest}
-        config = _with_layer(config, top.digest, created_by)
+        config = with_layer(config, top.digest, created_by)
         manifest = saved_images.manifest(config, (*below, top))
 
         def content(blob: Descriptor) -> Iterator[bytes]:
@@ -51,7 +51,8 @@ def add_layer(image: Reference, layer: IO[bytes], name: Reference, engine: Engin
         engine.streams.load(image_layout.stream([loadable], content, leave_out=held))
 
 
-def _with_layer(config: bytes, diff_id: str, created_by: str) -> bytes:
+def with_layer(config: bytes, diff_id: str, created_by: str) -> bytes:
+    """An image's config with one more layer, and a line about it in the history."""
     content = json.loads(config)
     content["rootfs"]["diff_ids"].append(diff_id)
     created = datetime.now(UTC).isoformat().replace("+00:00", "Z")

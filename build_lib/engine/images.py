@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -54,6 +54,26 @@ class Content:
     digest: str
     triggers: bool  # whether it has ONBUILD instructions
     variables: frozenset[str]  # the names in its environment
+
+    @classmethod
+    def read(
+        cls, settings: Mapping[str, Any], layers: Sequence[str], platform: Sequence[str], *, without_label: str
+    ) -> Self:
+        """From the settings of an image (image-spec, config.md, "config"), its layers' digests, and its platform.
+
+        The platform has the architecture, the operating system and the variant, "" if it has none. One label does not
+        count.
+        """
+        config = dict(settings)
+        config["Labels"] = {name: text for name, text in (config.get("Labels") or {}).items() if name != without_label}
+        parts = {name: config[name] for name in _CONFIG if config.get(name)}  # engines write what is empty differently
+        parts |= {name: value for name, value in zip(_PLATFORM, platform, strict=True) if value}
+        text = json.dumps([layers, parts], sort_keys=True)
+        return cls(
+            digest=f"sha256:{hashlib.sha256(text.encode()).hexdigest()}",
+            triggers=bool(config.get("OnBuild")),
+            variables=frozenset(variable.partition("=")[0] for variable in config.get("Env") or ()),
+        )
 
 
 class Images:
@@ -119,16 +139,9 @@ class Images:
         """
         with translated(f"cannot look at {image}"):
             found = self._api.inspect_image(image)
-        config = dict(found.get("Config") or {})
-        config["Labels"] = {name: text for name, text in (config.get("Labels") or {}).items() if name != without_label}
-        parts = {name: config[name] for name in _CONFIG if config.get(name)}  # engines write what is empty differently
-        parts |= {name: found[name] for name in _PLATFORM if found.get(name)}
-        text = json.dumps([found["RootFS"].get("Layers") or [], parts], sort_keys=True)
-        return Content(
-            digest=f"sha256:{hashlib.sha256(text.encode()).hexdigest()}",
-            triggers=bool(config.get("OnBuild")),
-            variables=frozenset(variable.partition("=")[0] for variable in config.get("Env") or ()),
-        )
+        layers = found["RootFS"].get("Layers") or []
+        platform = [found.get(name) or "" for name in _PLATFORM]
+        return Content.read(found.get("Config") or {}, layers, platform, without_label=without_label)
 
     def layers(self, image: str) -> tuple[str, ...]:
         """The digests of the image's uncompressed layers, lowest first.

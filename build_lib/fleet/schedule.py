@@ -11,6 +11,7 @@ from graphlib import TopologicalSorter
 from itertools import islice, takewhile
 
 _ALMOST = 0.8  # of the longest chain left: these may go before it, if a place is free where their images lie
+_AS_FREE = 0.8  # of the freest builder's share of free places: a parent's image is fetched in seconds
 _LOOKED_AT = 200  # of these, so that a decision stays short
 _NEW_SECONDS = 60.0  # expected of a new service, if none of the run was built before
 _NEW_AS_LONG_AS = 0.98  # else it is expected to take longer than this share of the others
@@ -21,12 +22,13 @@ class Capacity:
     """A builder as the schedule sees it.
 
     `jobs` is how many services it builds at once. `platforms` are those that it builds natively, () if that is not
-    known.
+    known; `emulated` are those that it builds more slowly.
     """
 
     name: str
     jobs: int
     platforms: tuple[str, ...] = ()
+    emulated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,10 +55,10 @@ class Schedule:
     a builder with a free place, and those of the first do not: when all places are taken, they become free one at a
     time, and the first service would go wherever that is.
 
-    A service that has a platform goes to a builder that builds it natively, if any is left, else to any. Of these, it
-    goes to the one that built it last, else to the one that has most of its parents, the services that it depends on,
-    from this run, else to the one with the largest share of free places. Ties go by the order of `tasks` and
-    `builders`.
+    A service that has a platform goes to a builder that builds it natively, else to one that emulates it, else to any.
+    Of these, it goes to the one that built it last, else, of those that are about as free as the freest, to the one
+    that has most of its parents, the services that it depends on, from this run, else to the one with the largest share
+    of free places. Ties go by the order of `tasks` and `builders`.
     """
 
     def __init__(self, tasks: Sequence[Task], builders: Sequence[Capacity]) -> None:
@@ -120,10 +122,12 @@ class Schedule:
 
     def _by_platform(self) -> dict[str, dict[str, Capacity]]:
         """The builders that may build for each platform, by name."""
-        return {platform: self._native(platform) or dict(self._left) for platform in self._platforms}
+        return {platform: self._able(platform) for platform in self._platforms}
 
-    def _native(self, platform: str) -> dict[str, Capacity]:
-        return {name: builder for name, builder in self._left.items() if platform in builder.platforms}
+    def _able(self, platform: str) -> dict[str, Capacity]:
+        native = {name: builder for name, builder in self._left.items() if platform in builder.platforms}
+        emulated = {name: builder for name, builder in self._left.items() if platform in builder.emulated}
+        return native or emulated or dict(self._left)
 
     def _with_a_place(self, platform: str) -> list[Capacity]:
         return [builder for name, builder in self._suitable[platform].items() if self._free[name]]
@@ -148,9 +152,11 @@ class Schedule:
         """The builder that suits the service best."""
         parents = Counter(builder for need in task.needs for builder in self._where.get(need, ()))
 
+        most = max(self._free[builder.name] / builder.jobs for builder in free)
+
         def fit(builder: Capacity) -> tuple[bool, int, float]:
-            name = builder.name
-            return name == task.builder, parents[name], self._free[name] / builder.jobs
+            name, share = builder.name, self._free[builder.name] / builder.jobs
+            return name == task.builder, parents[name] if share >= _AS_FREE * most else 0, share
 
         return max(free, key=fit).name
 

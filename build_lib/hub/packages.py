@@ -10,6 +10,7 @@ from build_lib.hub import apt_index, rpm_index
 from build_lib.hub.images import Images
 from build_lib.reference import Reference
 from build_lib.settings import Settings
+from build_lib.units import some
 
 KEY_DIGEST = ".signing-key"  # the digest of the key that the repository is signed with
 _CHUNK = 1 << 20
@@ -64,11 +65,11 @@ def difference(expected: Packages, held: Published, settings: Settings) -> str:
     other = sorted(name for name in expected.keys() - missing if held.packages[name] != expected[name])
     extra = sorted(held.packages.keys() - expected.keys())
     if missing:
-        return f"it is missing {', '.join(missing)}"
+        return f"it is missing {some(missing)}"
     if other:
-        return f"its {', '.join(other)} {'differs' if len(other) == 1 else 'differ'}"
+        return f"its {some(other)} {'differs' if len(other) == 1 else 'differ'}"
     if extra:
-        return f"it also has {', '.join(extra)}"
+        return f"it also has {some(extra)}"
     listed = {name: digest for name, digest in expected.items() if is_listed(name)}
     wrong = dict(held.indexed.items() - held.packages.items()) | dict(listed.items() - held.indexed.items())
     if wrong:

@@ -1,15 +1,18 @@
 """What builds services and keeps their images: an engine, or a fleet of builders with a registry."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from build_lib.build import Check, EngineStore, Hosts, Placement, RunningServices, Store, builders
 from build_lib.engine import Engine
 from build_lib.errors import BuildError
+from build_lib.graph import Outcome
 from build_lib.hub import EngineImages, Images
+from build_lib.job.fleet_backend import connect_fleet
 from build_lib.repository import Service
 from build_lib.settings import Settings
+from build_lib.transfer import PushedService, push_services
 
 Prepare = Callable[[str], None]
 Tell = Callable[[str], None]
@@ -55,8 +58,27 @@ class Backend(Protocol):
     def running(self, services: Mapping[str, Service], prepare: Prepare) -> AbstractContextManager[Hosts]:
         """Services that run while others are built (RunningServices)."""
 
-    def finish(self, checks: Mapping[str, Check], tell: Tell) -> list[BuildError]:
-        """After the last build, put the images that are whole to where they are wanted; return what went wrong."""
+    def push(
+        self,
+        services: Mapping[str, Service],
+        unfit: Mapping[str, BuildError],
+        *,
+        on_start: Callable[[str], None],
+        on_end: Callable[[Outcome[PushedService]], None],
+        create_project: bool,
+        dry: bool,
+    ) -> list[Outcome[PushedService]]:
+        """Push services to the private registry; those that are `unfit` fail with the error given there.
+
+        Raises:
+            BuildError: no private registry is set, or it cannot be pushed to.
+        """
+
+    def publish(self, services: Sequence[Service], tell: Tell) -> list[BuildError]:
+        """Put the images of services, which are whole, to where they are wanted; return what went wrong."""
+
+    def finish(self, services: Sequence[Service], tell: Tell, *, whole: bool) -> list[BuildError]:
+        """At the end of a run, publish its services if all are `whole`; return what went wrong."""
 
 
 class EngineBackend:
@@ -89,9 +111,20 @@ class EngineBackend:
         with RunningServices(services, self.engine, self._settings, prepare) as running:
             yield running.hosts
 
-    def finish(self, _checks: Mapping[str, Check], _tell: Tell) -> list[BuildError]:
+    def push(
+        self, services: Mapping[str, Service], unfit: Mapping[str, BuildError], **options: Any
+    ) -> list[Outcome[PushedService]]:
+        """See Backend: the engine pushes them."""
+        return push_services.push(services, unfit, self.engine, self._settings, **options)
+
+    def publish(self, _services: Sequence[Service], _tell: Tell) -> list[BuildError]:
         """See Backend: the images are there."""
         return []
+
+    def finish(self, services: Sequence[Service], tell: Tell, *, whole: bool) -> list[BuildError]:
+        """See Backend."""
+        del whole
+        return self.publish(services, tell)
 
 
 @contextmanager
@@ -101,5 +134,9 @@ def connect(settings: Settings) -> Iterator[Backend]:
     Raises:
         BuildError: it cannot be reached.
     """
+    if settings.builders:
+        with connect_fleet(settings, Engine.connect) as backend:
+            yield backend
+        return
     with Engine.connect(settings) as engine:
         yield EngineBackend(engine, settings)

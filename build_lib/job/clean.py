@@ -13,6 +13,7 @@ from shutil import rmtree
 from build_lib import state
 from build_lib.engine import Engine, built_here, owner
 from build_lib.errors import BuildError, NoEngine, SettingsError
+from build_lib.fleet import records_of_others
 from build_lib.machine import daemon, local_registry
 from build_lib.reference import Reference, pinned
 from build_lib.repository import WITH_SLURM, WITHOUT_SLURM, Dependency, Repository, fingerprint
@@ -48,7 +49,7 @@ def find(
     if engine is not None:
         found += _containers(engine, settings)
         found += _images(repository, wanted, engine, settings, keep)
-    return [*found, *_files(settings)]
+    return [*found, *_records_of_builders(repository, settings), *_files(settings)]
 
 
 def remove(leftovers: Sequence[Leftover], engine: Engine | None, settings: Settings) -> list[BuildError]:
@@ -109,6 +110,11 @@ def _earlier(images: Iterable[Reference], present: str, keep: int, engine: Engin
     return [name for names in newest_first[keep:] for name in names]
 
 
+def _records_of_builders(repository: Repository, settings: Settings) -> Iterator[Leftover]:
+    for path in records_of_others(repository.own_images, settings):
+        yield Leftover(kind="file", name=str(path), why="record of a service that is gone", size=_size(path))
+
+
 def _files(settings: Settings) -> Iterator[Leftover]:
     """The files in `.build` that are created again when needed: no bundles or inventories, and nothing that runs."""
     kept: set[str] = set()
@@ -126,6 +132,8 @@ _WHY = {
     "prefetch.json": "record of the last prefetch",
     "last-run.json": "record of the last run",
     "engine.json": "record of an engine that no longer runs",
+    "layout": "images of a single builder, which are fetched and built again when needed",
+    "buildx": "what buildx was told of BUILDERS, which it is told again when needed",
     "blobs": "downloads, which are fetched again when needed",
     "logs": "logs",
     "registry": "all images that were pushed to the registry of registry-up",

@@ -11,7 +11,7 @@ from build_lib.build import builders
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, SettingsError, nearest
 from build_lib.graph import Cancel, run
-from build_lib.job import clean, machine_checks
+from build_lib.job import clean, fleet_checks, machine_checks
 from build_lib.job.finding import Finding, Level
 from build_lib.job.finding import bad as _bad
 from build_lib.job.finding import good as _good
@@ -48,7 +48,12 @@ def examine(settings: Settings) -> list[Finding]:
             held = set(engine.images.by_name())
             findings += _engine(engine, repository, settings)
     except BuildError as error:
-        findings += _unless_told("engine", error, findings)
+        needed = fleet_checks.needs_engine(settings)
+        findings += _unless_told("engine", error, findings) if needed else [fleet_checks.no_engine(error)]
+    try:
+        findings += fleet_checks.fleet(settings)
+    except SettingsError as error:
+        findings += _unless_told("builder", error, findings)
     try:
         findings += _network(repository, held, settings)
     except SettingsError as error:
@@ -105,7 +110,8 @@ def _engine(engine: Engine, repository: Repository | None, settings: Settings) -
     store = "containerd" if engine.keeps_content() else "classic"
     yield _good("engine", f"Docker Engine {engine.version()}, {engine.platform()}, {store} image store")
     yield from machine_checks.engine_disks(engine)
-    yield _builder(settings, engine)
+    if not settings.builders:
+        yield _builder(settings, engine)
     if repository is not None:
         yield _leftovers(repository, engine, settings)
 
@@ -137,14 +143,12 @@ def _leftovers(repository: Repository, engine: Engine, settings: Settings) -> Fi
 
 def _network(repository: Repository | None, held: Collection[str], settings: Settings) -> list[Finding]:
     """Check every host that images are pulled from or pushed to; `held` are the images that the engine already has."""
-    registry = settings.private_registry
-    hosts: dict[str, tuple[str, Level]] = {}
-    if registry is not None:
-        hosts["private registry"] = (registry.host, "bad")
+    own = _own_registries(settings)
+    hosts: dict[str, tuple[str, Level]] = {what: (registry.host, level) for what, (registry, level) in own.items()}
     for mirror in settings.registry_mirrors:
         hosts[f"mirror {mirror}"] = (mirror.registry.host, "warning")
     for host, level in _named(repository, held, settings).items():
-        if registry is None or host != registry.host:
+        if host not in {registry.host for registry, _ in own.values()}:
             hosts[f"registry {host}"] = (host, level)
     with Registries(settings) as registries:
 
@@ -154,7 +158,7 @@ def _network(repository: Repository | None, held: Collection[str], settings: Set
             if unresolved:
                 return [Finding(level=level, what="DNS", detail=unresolved, fix=_NAME)]
             try:
-                project = registry if what == "private registry" else None
+                project, _ = own.get(what, (None, level))
                 return [_host(registries, what, host, project)]
             except BuildError as error:
                 return [_bad(what, error, level=level)]
@@ -165,6 +169,14 @@ def _network(repository: Repository | None, held: Collection[str], settings: Set
     if asked and not any(finding.what == "DNS" for finding in found):
         found.insert(0, _good("DNS", f"resolves {', '.join(sorted(asked))}"))
     return found
+
+
+def _own_registries(settings: Settings) -> dict[str, tuple[PrivateRegistry, Level]]:
+    """The user's own registries, each with its project, and how bad it is if one fails."""
+    private: dict[str, tuple[PrivateRegistry, Level]] = {}
+    if settings.private_registry is not None:
+        private["private registry"] = settings.private_registry, "bad"
+    return private | fleet_checks.registries(settings)
 
 
 def _named(repository: Repository | None, held: Collection[str], settings: Settings) -> dict[str, Level]:

@@ -7,6 +7,7 @@ from build_lib.build import Check
 from build_lib.errors import BuildError, BuildFailed, PackagesError
 from build_lib.graph import interruptible
 from build_lib.hub import Copied, Hub, Images, copy_slurm, find_hubs, require_mode, why_none
+from build_lib.job.backend import Backend
 from build_lib.repository import Repository
 from build_lib.settings import Settings
 
@@ -69,6 +70,21 @@ def copy(
             lines.append(f"{hub.name}: failed")
             failures.append(error)
     return Step(lines=tuple(lines), hubs=tuple(copied), failures=tuple(failures))
+
+
+def copy_packages(
+    hub: Hub, repository: Repository, backend: Backend, settings: Settings, *, dry: bool = False
+) -> Copied:
+    """Copy the packages into a hub that is built; a fleet then gives its new image the name of the release.
+
+    Raises:
+        BuildError: they could not be copied.
+    """
+    copied = copy_slurm.copy(hub, repository, backend.hub, settings, dry=dry)
+    if copied.changed and not dry:
+        for error in backend.publish([hub.service], lambda _line: None):
+            raise error
+    return copied
 
 
 def copy_into(name: str, repository: Repository, images: Images, settings: Settings) -> Copied | None:

@@ -71,6 +71,7 @@ class Recorder:
         self._clock = time.monotonic() - (self._now - self._began).total_seconds()
         self._steps: list[dict[str, Any]] = []
         self._times: dict[str, list[float]] = {}
+        self._places: dict[str, str] = {}  # where services are built
         self._outcomes: dict[str, Outcome[Built]] = {}
         self._checks: Mapping[str, Check] = {}
         self._builder: str | None = None
@@ -104,6 +105,7 @@ class Recorder:
 
     def on_tick(self, running: Mapping[str, Running]) -> None:
         """See Listener."""
+        self._places |= {name: build.place for name, build in running.items()}
         self._listener.on_tick(running)
 
     def on_built(self, outcome: Outcome[Built]) -> None:
@@ -171,7 +173,7 @@ class Recorder:
             "reason": outcome.value.reason if outcome and outcome.value else check.reason,
             "began": times[0] if times else None,
             "seconds": round(times[1] - times[0], 3) if len(times) > 1 else None,
-            "builder": (outcome.value.place if outcome and outcome.value else "") or None,
+            "builder": (outcome.value.place if outcome and outcome.value else self._places.get(service.name)) or None,
             "needs": list(service.needs),
             "build_with": list(service.build_with),
             "base_images": [str(image) for image in service.base_images],

@@ -5,11 +5,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from build_lib import build as building
-from build_lib.build import Built, Check, EngineStore, Store, builders
-from build_lib.engine import Engine
+from build_lib.build import Built, Check, Store, builders
 from build_lib.errors import BuildError, BuildFailed
 from build_lib.graph import Outcome
-from build_lib.hub import Copied, EngineImages
+from build_lib.hub import Copied
 from build_lib.job import packages
 from build_lib.job.backend import Backend
 from build_lib.job.recorded import Result, planned, recorded
@@ -18,7 +17,6 @@ from build_lib.reference import Reference
 from build_lib.repository import Repository, fingerprint
 from build_lib.settings import Settings
 from build_lib.transfer import PushedService, prefetch
-from build_lib.transfer import push_services as shipping
 from build_lib.units import number
 
 
@@ -73,7 +71,10 @@ def build(
         )
         for copied in early.values():
             recorder.line(f"  {copied.summary}")
-        return replace(result, packages="; ".join(copied.summary for copied in early.values()))
+        services = [check.service for check in checks.values()]
+        wrong = backend.finish(services, recorder.line, whole=not result.failures)
+        told = "; ".join(copied.summary for copied in early.values())
+        return replace(result, packages=told, failures=(*result.failures, *wrong))
 
     return recorded(work, "build", backend, settings, listener)
 
@@ -97,7 +98,7 @@ def _alone(
 def push(
     repository: Repository,
     names: Sequence[str],
-    engine: Engine,
+    backend: Backend,
     settings: Settings,
     listener: PushListener,
     *,
@@ -111,7 +112,7 @@ def push(
         BuildError: there is no such service; or the registry cannot be pushed to.
     """
     chosen = {name: service for name, service in repository.chosen(names).items() if not names or name in names}
-    checks = building.check(repository.services, EngineStore(engine, settings), settings)
+    checks = building.check(repository.services, backend.store, settings)
     unfit: dict[str, BuildError] = {}
     for name in chosen:
         if not checks[name].built:
@@ -120,15 +121,13 @@ def push(
             reason = f"{name} is not pushed because it is out of date: {checks[name].reason}"
             unfit[name] = BuildError(reason, hint=f"./inv build -s {name}, or push it anyway with --force")
     if not force:  # a hub may be as built, without a copy
-        fit, images = chosen.keys() - unfit.keys(), EngineImages(engine, settings)
-        for name, lacking in packages.not_copied(checks, fit, repository, images, settings).items():
+        fit = chosen.keys() - unfit.keys()
+        for name, lacking in packages.not_copied(checks, fit, repository, backend.hub, settings).items():
             hint = "./inv copy-slurm, or push it anyway with --force"
             unfit[name] = BuildError(f"{name} is not pushed: {lacking}", hint=hint)
-    return shipping.push(
+    return backend.push(
         chosen,
         unfit,
-        engine,
-        settings,
         on_start=listener.on_start,
         on_end=listener.on_shipped,
         create_project=create_project,
@@ -189,8 +188,9 @@ def _steps(
     for line in copied.lines:
         listener.line(f"  {line}")
     listener.step(4, "verify")
+    whole = not result.failures and not copied.failures
     wrong = [
-        *backend.finish(checks, listener.line),
+        *backend.finish([check.service for check in checks.values()], listener.line, whole=whole),
         *_verify(result.outcomes, checks, backend.store),
         *packages.verify(copied.hubs, repository, backend.hub, settings),
     ]

@@ -1,7 +1,8 @@
 """Builds again what saved files touch, whenever files of the repository change."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +13,8 @@ from build_lib.engine import Engine
 from build_lib.errors import BuildError, EngineLost
 from build_lib.graph import Outcome
 from build_lib.job import steps
-from build_lib.job.backend import EngineBackend
+from build_lib.job.backend import Backend, EngineBackend, connect
+from build_lib.job.fleet_supply import supply
 from build_lib.job.recorded import Result
 from build_lib.job.run_record import RecordListener
 from build_lib.registry import Progress
@@ -52,30 +54,50 @@ class WatchListener(RecordListener, Protocol):
         """The next change is waited for."""
 
 
-def watch(names: Sequence[str], engine: Engine, settings: Settings, listener: WatchListener) -> None:
+def watch(names: Sequence[str], settings: Settings, listener: WatchListener) -> None:
     """Build the named services, by default all, and then again what changes touch, with its dependents, until ^C.
 
     A service is touched if its fingerprint is another one than at its last build, also one that failed. The settings
     are not read again.
 
     Raises:
-        BuildError: there is no such service; files cannot be watched; or the engine has ended.
+        BuildError: there is no such service; files cannot be watched; there is no engine, or it has ended.
     """
-    discover(settings, expected="services").require(names)
-    rounds, watched = _rounds(settings), _Watch(names, engine, settings, listener)
-    while True:
-        try:
-            changed = next(rounds)
-        except KeyboardInterrupt:
-            return
-        watched.build(changed)
+    with ExitStack() as stack:
+        backend = _backends(settings, stack)
+        discover(settings, expected="services").require(names)
+        rounds, watched = _rounds(settings), _Watch(names, backend, settings, listener)
+        while True:
+            try:
+                changed = next(rounds)
+            except KeyboardInterrupt:
+                return
+            watched.build(changed)
+
+
+def _backends(settings: Settings, stack: ExitStack) -> Callable[[], AbstractContextManager[Backend]]:
+    """What gives the backend for a build: always the same engine, or a fleet, asked anew what it and its registry have.
+
+    Raises:
+        BuildError: there is no engine, or no registry for a fleet.
+    """
+    if settings.builders:
+        with connect(settings):  # which fails if it has no registry
+            return lambda: connect(settings)
+    engine = EngineBackend(stack.enter_context(Engine.connect(settings)), settings)
+    return lambda: nullcontext(engine)
 
 
 class _Watch:
-    def __init__(self, names: Sequence[str], engine: Engine, settings: Settings, listener: WatchListener) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        backend: Callable[[], AbstractContextManager[Backend]],
+        settings: Settings,
+        listener: WatchListener,
+    ) -> None:
         self._names = names
-        self._engine = engine
-        self._backend = EngineBackend(engine, settings)
+        self._backend = backend
         self._settings = settings
         self._listener = listener
         self._tried: dict[str, fingerprint.Parts] = {}  # the services that were built, and what from
@@ -95,7 +117,8 @@ class _Watch:
     def _build(self, changed: Sequence[Path]) -> bool:
         repository = discover(self._settings, expected="services")
         self._listener.on_repository(repository)
-        checks = building.check(repository.chosen(self._names), self._backend.store, self._settings)
+        with self._backend() as backend:
+            checks = building.check(repository.chosen(self._names), backend.store, self._settings)
         touched = self._touched(checks)
         if not touched:
             return False
@@ -103,7 +126,8 @@ class _Watch:
             self._listener.on_changed(changed)
         self._tried |= {name: checks[name].parts for name in touched}
         self._pull([checks[name] for name in touched], repository)
-        result = steps.build(repository, touched, self._backend, self._settings, self._listener)
+        with self._backend() as backend:
+            result = steps.build(repository, touched, backend, self._settings, self._listener)
         self._listener.on_result(result)
         return True
 
@@ -118,12 +142,19 @@ class _Watch:
         return [name for name in checks if name in touched]
 
     def _pull(self, checks: Sequence[Check], repository: Repository) -> None:
-        """Pull the base images that are missing. A failure is reported by the builds that need them."""
-        missing = {image for check in checks for image in check.missing}
+        """Pull the images that the builds need and do not find. A failure is reported by the builds that need them."""
         names = [check.service.name for check in checks]
-        wanted = [item for item in dependencies.find(repository, self._settings, names) if item.image in missing]
+        needed = dependencies.find(repository, self._settings, names, kind="build")
+        missing = {image for check in checks for image in check.missing}
+        with self._backend() as backend:
+            if backend.engine is not None:
+                wanted = [item for item in needed if item.image in missing]
+                if wanted:
+                    prefetch.prefetch(wanted, backend.engine, self._settings, self._listener)
+                return
+            wanted = [item for item in needed if backend.store.look().name_of(item.image) is None]
         if wanted:
-            prefetch.prefetch(wanted, self._engine, self._settings, self._listener)
+            supply(wanted, self._settings, self._listener, dry=False)
 
 
 def _rounds(settings: Settings) -> Iterator[Sequence[Path]]:

@@ -28,7 +28,7 @@ def services(run: Entry, numbers: Mapping[str, int]) -> Markup:
                 (badge(service), _ORDER.index(service["state"]) if service["state"] in _ORDER else len(_ORDER)),
                 (tag("code", service["image"]), service["image"]),
                 (size(service["size"]), _number(service["size"])),
-                (_time(service["seconds"]), _number(service["seconds"])),
+                (_took(service), _number(service["seconds"])),
                 (_why(service), _why(service)),
                 (_depends_on(service, numbers, images), len(service["needs"]) + len(service["base_images"])),
                 (log_link(service, "log") if service["log"] else "-", ""),
@@ -42,6 +42,11 @@ def services(run: Entry, numbers: Mapping[str, int]) -> Markup:
     return _table(
         f"{count(len(rows), 'service')}, {size(total)} of images (shared layers counted each time)", head, rows
     )
+
+
+def _took(service: Entry) -> str:
+    """How long its build took, and which builder of a fleet built it."""
+    return f"{_time(service['seconds'])} on {service['builder']}" if service["builder"] else _time(service["seconds"])
 
 
 def dependencies(run: Entry, numbers: Mapping[str, int]) -> Markup:

@@ -44,7 +44,8 @@ class _Scale:
     def row(self, service: Entry, span: Span, number: int) -> Markup:
         """The row of a service whose build began."""
         what, took, waits = sign(service), seconds(span.ended - span.began), list(self._waits(span))
-        told = [f"{service['name']} {service['state']}: began at {seconds(span.began)}, took {took}", *waits]
+        where = f" on {service['builder']}" if service["builder"] else ""
+        told = [f"{service['name']} {service['state']}{where}: began at {seconds(span.began)}, took {took}", *waits]
         on_critical_path = service["name"] in self.critical
         svg = self._svg(
             "; ".join(told),

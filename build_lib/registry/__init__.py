@@ -11,6 +11,7 @@ from build_lib.lazy import attach
 if TYPE_CHECKING:
     from build_lib.registry import addresses as addresses
     from build_lib.registry import copy_plan as copy_plan
+    from build_lib.registry import docker_config as docker_config
     from build_lib.registry import harbor as harbor
     from build_lib.registry import image_layout as image_layout
     from build_lib.registry import retry as retry
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from build_lib.registry.manifests import is_sha256 as is_sha256
     from build_lib.registry.manifests import matches as matches
     from build_lib.registry.network import innermost as innermost
+    from build_lib.registry.unpacking import CannotUnpack as CannotUnpack
+    from build_lib.registry.unpacking import unpacked as unpacked
+    from build_lib.registry.upload import AtSource as AtSource
     from build_lib.registry.upload import Pushed as Pushed
     from build_lib.registry.upload import Uploads as Uploads
     from build_lib.registry.upload import write_names as write_names

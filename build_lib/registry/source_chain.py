@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from build_lib.reference import TAG_LIMIT, Reference
+from build_lib.reference import TAG_LIMIT, PrivateRegistry, Reference
 from build_lib.settings import Settings
 
 
 def places(image: Reference, settings: Settings) -> Iterator[Reference]:
     """The image's name in each registry that may have it: the private registry, the mirrors, its own registry."""
-    yield from _private(image, settings)
+    if settings.private_registry is not None:
+        yield from private(image, settings.private_registry, settings.image_tag)
     yield from upstream(image, settings)
 
 
@@ -21,12 +22,14 @@ def upstream(image: Reference, settings: Settings) -> Iterator[Reference]:
     yield image
 
 
-def _private(image: Reference, settings: Settings) -> Iterator[Reference]:
-    """The names in the private registry: by digest if pinned, else the release's tag first (design, decision 8)."""
-    registry = settings.private_registry
-    if registry is None or registry.holds(image):
+def private(image: Reference, registry: PrivateRegistry, release: str) -> Iterator[Reference]:
+    """The names in a private registry: by digest if pinned, else the release's tag first (design, decision 8).
+
+    None, if the image's own name is one of that registry.
+    """
+    if registry.holds(image):
         return
     place = registry.place(image)
-    if not image.digest and image.tag and len(released := f"{image.tag}-{settings.image_tag}") <= TAG_LIMIT:
+    if not image.digest and image.tag and len(released := f"{image.tag}-{release}") <= TAG_LIMIT:
         yield place.with_tag(released)
     yield place

@@ -49,8 +49,33 @@ class Content(Protocol):
         """The blob's bytes, checked by its digest."""
 
 
+class AtSource:
+    """The blobs of copies, at the registries where the images were found (Content)."""
+
+    def __init__(self, registries: Registries) -> None:
+        self._registries = registries
+
+    def mount(self, copy: Copy, _blob: Descriptor) -> Reference | None:
+        """The source's repository, if the private registry itself has it elsewhere."""
+        return copy.source if copy.source.host == copy.places[0].host else None
+
+    def read(self, copy: Copy, blob: Descriptor) -> Iterable[bytes]:
+        """Its bytes, checked."""
+        return self._registries.blob(copy.source, blob)
+
+
+class Names(Protocol):
+    """Where names stand for manifests, such as `Registries`."""
+
+    def resolve(self, image: Reference) -> Descriptor | None:
+        """What a name stands for."""
+
+    def put_manifest(self, place: Reference, name: str, manifest: Manifest) -> None:
+        """Let a name stand for a manifest."""
+
+
 def write_names(
-    registries: Registries, names: Sequence[Reference], manifest: Manifest, *, occupied: Sequence[Reference] = ()
+    registries: Names, names: Sequence[Reference], manifest: Manifest, *, occupied: Sequence[Reference] = ()
 ) -> None:
     """Write names for a manifest whose content is present, and check that they resolve to its digest afterwards.
 
@@ -69,7 +94,7 @@ def write_names(
             raise RegistryError(f"{place} is {found} after the push, expected {manifest.digest}")
 
 
-def _tag(registries: Registries, place: Reference, manifest: Manifest, *, occupied: bool) -> None:
+def _tag(registries: Names, place: Reference, manifest: Manifest, *, occupied: bool) -> None:
     try:
         registries.put_manifest(place, place.tag or "", manifest)
     except RegistryError as error:

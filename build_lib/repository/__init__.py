@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from build_lib.repository.build_context import Context as Context
     from build_lib.repository.dependencies import Dependency as Dependency
     from build_lib.repository.dockerfiles import Found as Found
+    from build_lib.repository.dockerfiles import as_image_name as as_image_name
     from build_lib.repository.edges import Edge as Edge
     from build_lib.repository.nothing_found import no_services as no_services
     from build_lib.repository.search import dockerfiles_setting as dockerfiles_setting
+    from build_lib.repository.service import IMAGE as IMAGE
     from build_lib.repository.service import WITH_SLURM as WITH_SLURM
     from build_lib.repository.service import WITHOUT_SLURM as WITHOUT_SLURM
     from build_lib.repository.service import Service as Service

@@ -45,9 +45,9 @@ class Dependency:
 
     @property
     def platform(self) -> str | None:
-        """The platform that all places name; None, for the engine's own, if they name none or different ones."""
+        """The platform that all places name; None, for the engine's own, if they name none or several ones."""
         named = {need.platform for need in self.needs}
-        return named.pop() or None if len(named) == 1 else None
+        return named.pop() or None if len(named) == 1 and not any("," in name for name in named) else None
 
     @property
     def for_build(self) -> bool:

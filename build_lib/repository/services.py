@@ -8,7 +8,7 @@ from typing import Literal
 from build_lib import compose, image_files
 from build_lib.compose import Problem
 from build_lib.dockerfile import read
-from build_lib.errors import BuildError, InvalidReference
+from build_lib.errors import BuildError, InvalidReference, SettingsError
 from build_lib.files import kind
 from build_lib.image_files import NamedImage
 from build_lib.reference import Reference
@@ -207,7 +207,7 @@ def _service(
         platform=_platform_of(entry, settings),
         edges=tuple(edges.running(entry, settings)),
         health_check=entry.health_check,
-        reading=read(text, args, entry.target, _platform_of(entry, settings) or None),
+        reading=read(text, args, entry.target, _platform_of(entry, settings).partition(",")[0] or None),
     )
 
 
@@ -218,7 +218,20 @@ def _use(service: Service) -> context_remarks.Use:
 
 
 def _platform_of(entry: compose.BuildEntry, settings: Settings) -> str:
-    """The compose file's platform if it names just one: an engine has images of one platform under a name."""
+    """The compose file's platforms, or the settings'; one, because an engine has images of one platform under a name.
+
+    A fleet of builders makes images for several.
+
+    Raises:
+        SettingsError: the settings name several, but no fleet.
+    """
+    if settings.builders:
+        return ",".join(entry.platforms) or settings.platform
+    if "," in settings.platform:
+        raise SettingsError(
+            f"PLATFORM names several platforms, but an engine keeps images of one: {settings.platform}",
+            hint="name one of them, or set BUILDERS",
+        )
     return entry.platforms[0] if len(entry.platforms) == 1 else settings.platform
 
 

@@ -10,6 +10,7 @@ from build_lib.lazy import attach
 
 if TYPE_CHECKING:
     from build_lib.settings import documents as documents
+    from build_lib.settings.builder_address import BuilderAddress as BuilderAddress
     from build_lib.settings.ci import CiService as CiService
     from build_lib.settings.ci import ci_service as ci_service
     from build_lib.settings.masking import masked as masked

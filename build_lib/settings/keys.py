@@ -128,8 +128,9 @@ REGISTRY_CA_FILE = Key(
 PLATFORM = Key(
     name="PLATFORM",
     default="",
-    parse=parsers.platform,
-    help="platform to build and pull images for, such as linux/arm64; empty: that of the engine",
+    parse=parsers.platforms,
+    help="platform to build and pull images for, such as linux/arm64; empty: that of the engine, or with BUILDERS that "
+    "of this machine; BUILDERS build for several, separated by commas",
 )
 EXTRA_IMAGES = Key(
     name="EXTRA_IMAGES",
@@ -185,7 +186,51 @@ BUILD_JOBS = Key(
     name="BUILD_JOBS",
     default="",
     parse=parsers.optional_count,
-    help="how many services are built at once; empty: one per core",
+    help="how many services are built at once; empty: one per core, or with BUILDERS as many as they have places",
+)
+BUILDERS = Key(
+    name="BUILDERS",
+    default="",
+    parse=parsers.builders,
+    help="a fleet that builds instead of the engine: tcp://host:port (a BuildKit daemon), docker-container://NAME, "
+    "kubernetes://NAMESPACE/NAME, ssh://user@host (a Docker Engine), or names of buildx builders and docker contexts; "
+    "separated by commas or spaces",
+)
+BUILDER_JOBS = Key(
+    name="BUILDER_JOBS",
+    default="4",
+    parse=parsers.count,
+    help="how many services each of BUILDERS builds at once",
+)
+BUILDER_CERTS = Key(
+    name="BUILDER_CERTS",
+    default="",
+    parse=parsers.directory,
+    help="directory with ca.pem, cert.pem and key.pem, the client certificate for BUILDERS at tcp://",
+)
+BUILD_REGISTRY = Key(
+    name="BUILD_REGISTRY",
+    default="",
+    parse=parsers.registry,
+    help="registry by which images go between BUILDERS, host[:port]/project; empty: PRIVATE_REGISTRY",
+)
+BUILD_OUTPUT = Key(
+    name="BUILD_OUTPUT",
+    default="registry",
+    parse=parsers.one_of("registry", "engine", "both"),
+    help="where the images that BUILDERS build get their names: registry (the build registry), engine, or both",
+)
+CACHE_REGISTRY = Key(
+    name="CACHE_REGISTRY",
+    default="",
+    parse=parsers.registry,
+    help="registry in which BUILDERS keep their caches between runs, host[:port]/project; empty: none",
+)
+CACHE_RELEASE = Key(
+    name="CACHE_RELEASE",
+    default="",
+    parse=parsers.optional_tag,
+    help="the release whose cache in CACHE_REGISTRY a release without one begins with, such as main",
 )
 BUILD_WITH = Key(
     name="BUILD_WITH",

@@ -21,7 +21,7 @@ def masked(text: str) -> str:
 def masked_value(text: str) -> str:
     """The text of a setting without its passwords. If one may contain what separates a list's items, more is hidden."""
     items = _BETWEEN.split(text)
-    if any(_AT.search(item) and _masked(item) == item for item in items):
+    if any(_AT.search(item) and _masked(item) == item and not item.startswith(_TAKES_NAMES) for item in items):
         return _masked(text)
     return "".join(_masked(part) for part in re.split(f"({_BETWEEN.pattern})", text))
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from build_lib.errors import InvalidReference, nearest
 from build_lib.reference import TAG_RULE, Mirror, PrivateRegistry, Reference, is_tag
+from build_lib.settings.builder_address import BuilderAddress, parse_all
 from build_lib.settings.package_paths import PackagePath
 
 
@@ -91,6 +92,11 @@ def tag(text: str) -> str:
     return text
 
 
+def optional_tag(text: str) -> str:
+    """A tag, or ""."""
+    return tag(text) if text else ""
+
+
 def image_prefix(text: str) -> str:
     """A prefix of image names."""
     try:
@@ -150,11 +156,24 @@ def package_paths(text: str) -> tuple[PackagePath, ...]:
     return tuple(PackagePath.parse(word) for word in words(text))
 
 
-def platform(text: str) -> str:
-    """A platform, or ""."""
-    if text and not re.fullmatch(r"[a-z]+/[a-z0-9]+(/[a-z0-9]+)?", text):
-        raise ValueError("os/architecture, such as linux/amd64 or linux/arm/v7")
-    return text
+def builders(text: str) -> tuple[BuilderAddress, ...]:
+    """The builders of a fleet."""
+    return parse_all(words(text))
+
+
+def directory(text: str) -> Path | None:
+    """The absolute path of a directory that exists, or None for ""."""
+    if text and not Path(text).expanduser().is_dir():
+        raise ValueError("a directory that exists")
+    return Path(text).expanduser().absolute() if text else None
+
+
+def platforms(text: str) -> str:
+    """Platforms, separated by commas alone, or ""."""
+    found = dict.fromkeys(words(text))
+    if not all(re.fullmatch(r"[a-z]+/[a-z0-9]+(/[a-z0-9]+)?", word) for word in found):
+        raise ValueError("os/architecture, such as linux/amd64 or linux/arm/v7; several for BUILDERS")
+    return ",".join(found)
 
 
 def file(text: str) -> Path | None:

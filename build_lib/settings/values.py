@@ -80,6 +80,13 @@ class Settings:
     push_jobs = Setting(keys.PUSH_JOBS)
     builder_backend = Setting(keys.BUILDER_BACKEND)
     build_jobs = Setting(keys.BUILD_JOBS)
+    builders = Setting(keys.BUILDERS)
+    builder_jobs = Setting(keys.BUILDER_JOBS)
+    builder_certs = Setting(keys.BUILDER_CERTS)
+    build_registry = Setting(keys.BUILD_REGISTRY)
+    build_output = Setting(keys.BUILD_OUTPUT)
+    cache_registry = Setting(keys.CACHE_REGISTRY)
+    cache_release = Setting(keys.CACHE_RELEASE)
     build_with = Setting(keys.BUILD_WITH)
     ready_seconds = Setting(keys.READY_SECONDS)
     tries = Setting(keys.TRIES)
@@ -193,6 +200,11 @@ class Settings:
                 hint="name one with -r host[:port]/project, or with PRIVATE_REGISTRY in .env",
             )
         return self.private_registry
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The platforms to build and pull images for; none if that is up to the engine."""
+        return tuple(filter(None, self.platform.split(",")))
 
     @property
     def build_lock(self) -> Path:

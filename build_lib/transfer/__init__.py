@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from build_lib.transfer import deps_push as deps_push
     from build_lib.transfer import mirrors as mirrors
     from build_lib.transfer import prefetch as prefetch
+    from build_lib.transfer import push_from_registry as push_from_registry
     from build_lib.transfer import push_services as push_services
+    from build_lib.transfer.fetch import Listener as Listener
+    from build_lib.transfer.image_pull import IN_REGISTRY as IN_REGISTRY
     from build_lib.transfer.image_pull import Fetched as Fetched
     from build_lib.transfer.mirrors import Probe as Probe
     from build_lib.transfer.mirrors import Written as Written

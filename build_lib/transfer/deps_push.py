@@ -4,17 +4,17 @@ From registry to registry, never by way of the engine or the disk. Every name is
 then what is missing is copied (registry/upload).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from build_lib.engine import Engine, push_by_engine, pushed_before
 from build_lib.errors import BuildError, EngineError, Refusal, Unavailable
 from build_lib.graph import Cancel, Outcome, run
-from build_lib.reference import Reference
+from build_lib.reference import PrivateRegistry, Reference
 from build_lib.registry import (
+    AtSource,
     Copy,
-    Descriptor,
     Pushed,
     Registries,
     Uploads,
@@ -47,10 +47,14 @@ def push(
     listener: Listener,
     *,
     platforms: Sequence[str] = (),
+    registry: PrivateRegistry | None = None,
     create_project: bool = False,
     dry: bool = False,
 ) -> list[Outcome[Pushed]]:
     """Copy all images into the private registry; the outcomes in the order of `wanted`.
+
+    They are copied into another `registry`, if it is given, and only if that does not have them, from the whole source
+    chain.
 
     `platforms` limits an index to some, such as `linux/amd64`: of one, its manifest alone is copied. `connect` gives
     the engine, which is asked only for what no registry has. With `dry`, nothing is written.
@@ -61,7 +65,7 @@ def push(
     """
     cancel = Cancel()
     with Registries(settings, cancel, connections=settings.pushes_at_once * 2) as registries:
-        work = _Push(wanted, settings, registries, connect, cancel)
+        work = _Push(wanted, settings, registries, connect, cancel, registry)
         work.check_access(create=create_project and not dry)
         found = work.find(listener.on_start, platforms)
         if any(outcome.value is None or outcome.value.lacking for outcome in found):
@@ -69,27 +73,19 @@ def push(
         return work.carry_out(found, listener.on_pushed, dry=dry)
 
 
-class _AtSource:
-    """The blobs of copies, at the registries where the images were found (upload.Content)."""
-
-    def __init__(self, registries: Registries) -> None:
-        self._registries = registries
-
-    def mount(self, copy: Copy, _blob: Descriptor) -> Reference | None:
-        """The source's repository, if the private registry itself has it elsewhere."""
-        return copy.source if copy.source.host == copy.places[0].host else None
-
-    def read(self, copy: Copy, blob: Descriptor) -> Iterable[bytes]:
-        """Its bytes, checked."""
-        return self._registries.blob(copy.source, blob)
-
-
 class _Push:
     def __init__(
-        self, wanted: Sequence[Dependency], settings: Settings, registries: Registries, connect: Connect, cancel: Cancel
+        self,
+        wanted: Sequence[Dependency],
+        settings: Settings,
+        registries: Registries,
+        connect: Connect,
+        cancel: Cancel,
+        registry: PrivateRegistry | None,
     ) -> None:
         self.settings = settings
-        self.registry = settings.registry_to_push_to
+        self.registry = registry or settings.registry_to_push_to
+        self.only_missing = registry is not None
         self.images = {str(item.image): item.image for item in wanted}
         self.places = {
             name: copy_plan.places(image, self.registry, settings.image_tag) for name, image in self.images.items()
@@ -109,7 +105,7 @@ class _Push:
 
         def work(name: str, _cancel: Cancel) -> Copy:
             image = self.images[name]
-            sources = source_chain.upstream(image, self.settings)
+            sources = self._sources(image)
             return copy_plan.find(image, sources, self.places[name], self.registries, platforms=platforms)
 
         return run(
@@ -121,13 +117,20 @@ class _Push:
             doing=lambda names: f"looking up {some(names)}",
         )
 
+    def _sources(self, image: Reference) -> Iterator[Reference]:
+        if self.only_missing:
+            yield from source_chain.private(image, self.registry, self.settings.image_tag)
+            yield from source_chain.places(image, self.settings)
+        else:
+            yield from source_chain.upstream(image, self.settings)
+
     def carry_out(
         self, found: Sequence[Outcome[Copy]], on_end: Callable[[Outcome[Pushed]], None], *, dry: bool
     ) -> list[Outcome[Pushed]]:
         """Copy what a registry has; the engine pushes the rest."""
         to_copy = {outcome.name: outcome.value for outcome in found if outcome.value is not None}
         errors = {outcome.name: outcome.error for outcome in found if outcome.error is not None}
-        content = _AtSource(self.registries)
+        content = AtSource(self.registries)
         copying = Uploads(self.registries, content, jobs=self.jobs, cancel=self.cancel, dry=dry)
 
         def otherwise(name: str) -> Pushed:

@@ -16,6 +16,7 @@ from build_lib.transfer.shared_blobs import SharedBlobs
 from build_lib.transfer.source_search import Offer, Search, source_name
 
 HERE = "engine"  # the source of an image that needed no fetching
+IN_REGISTRY = "build registry"  # likewise, for a fleet of builders
 BOOTSTRAP = "apt archive"
 
 
@@ -36,8 +37,8 @@ class Fetched:
 
     @property
     def was_here(self) -> bool:
-        """Whether the engine had it already."""
-        return self.source == HERE
+        """Whether the engine, or the build registry, had it already."""
+        return self.source in (HERE, IN_REGISTRY)
 
 
 class ImagePull:

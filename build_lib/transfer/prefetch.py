@@ -10,13 +10,13 @@ from build_lib import state
 from build_lib.engine import Engine
 from build_lib.errors import Refusal, RegistryError, Unavailable
 from build_lib.graph import Cancel, Outcome, run
-from build_lib.reference import Reference, local_names
-from build_lib.registry import Registries, source_chain
+from build_lib.reference import PrivateRegistry, Reference, local_names
+from build_lib.registry import Pushed, Registries, source_chain
 from build_lib.repository import Dependency
 from build_lib.settings import Settings
-from build_lib.transfer import bootstrap
+from build_lib.transfer import bootstrap, deps_push
 from build_lib.transfer.fetch import Listener, fetch
-from build_lib.transfer.image_pull import BOOTSTRAP, HERE, Fetched
+from build_lib.transfer.image_pull import BOOTSTRAP, HERE, IN_REGISTRY, Fetched
 from build_lib.transfer.source_search import source_name
 from build_lib.units import is_time
 
@@ -56,8 +56,56 @@ def prefetch(
         fetched = fetch(absent, engine, settings, listener, fail_fast=fail_fast)
         outcomes |= {outcome.name: outcome for outcome in fetched}
     ordered = [outcomes[str(item.image)] for item in wanted]
-    _remember(ordered, wanted, began, settings)
+    remember(ordered, wanted, began, settings)
     return ordered
+
+
+def into_registry(
+    wanted: Sequence[Dependency],
+    registry: PrivateRegistry,
+    settings: Settings,
+    connect: deps_push.Connect,
+    listener: Listener,
+    *,
+    dry: bool = False,
+) -> list[Outcome[Fetched]]:
+    """Copy the images that a registry lacks there, so that builders find them; recorded as `prefetch` does.
+
+    `connect` gives the engine, which is asked only for what no registry has.
+
+    Raises:
+        RegistryError: the registry cannot be written to.
+    """
+    began = datetime.now(UTC)
+    pushed = deps_push.push(wanted, settings, connect, _Pushing(listener), registry=registry, dry=dry)
+    outcomes = [_as_fetched(outcome) for outcome in pushed]
+    if not dry:
+        remember(outcomes, wanted, began, settings)
+    return outcomes
+
+
+class _Pushing:
+    """Tells a listener of fetches about a push (deps_push.Listener)."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.on_start = listener.on_start
+        self._listener = listener
+
+    def on_pushed(self, outcome: Outcome[Pushed]) -> None:
+        """An image is there, or could not be copied."""
+        fetched = _as_fetched(outcome)
+        if fetched.value is None or not fetched.value.was_here:
+            self._listener.on_fetched(fetched)
+
+
+def _as_fetched(outcome: Outcome[Pushed]) -> Outcome[Fetched]:
+    pushed = outcome.value
+    if pushed is None:
+        return Outcome(name=outcome.name, error=outcome.error, skipped=outcome.skipped)
+    source = IN_REGISTRY if pushed.result == "there" else pushed.source
+    return Outcome(
+        name=outcome.name, value=Fetched(image=pushed.image, source=source, seconds=0.0, size=pushed.moved, tries=1)
+    )
 
 
 def refusals(outcome: Outcome[Fetched]) -> tuple[Refusal, ...]:
@@ -144,9 +192,10 @@ def _asked(image: Reference, settings: Settings, registries: Registries) -> Iter
         yield BOOTSTRAP, ""
 
 
-def _remember(
+def remember(
     outcomes: Sequence[Outcome[Fetched]], wanted: Sequence[Dependency], began: datetime, settings: Settings
 ) -> None:
+    """Record how the pulls ended, which began at this time, for `reasons` and for the record of the run."""
     images = [
         {**described(outcome), "needed_by": [asdict(need) for need in item.needs]}
         for outcome, item in zip(outcomes, wanted, strict=True)

@@ -78,6 +78,13 @@ def test_of_two_failed_steps_the_one_that_was_not_canceled_is_to_blame(tmp_path:
     assert output.failed.name == "[b 1/1] RUN bad"
 
 
+def test_a_cache_that_is_not_there_is_not_to_blame(tmp_path: Path) -> None:
+    steps = "#1 importing cache manifest from harbor.example/cache/web:v1\n#1 ERROR: not found\n"
+    output = read(tmp_path / "log", "plain", f"{steps}#2 [1/1] RUN bad\n#2 ERROR: exit code: 1\n")
+    assert output.failed is not None
+    assert output.failed.name == "[1/1] RUN bad"
+
+
 def test_the_classic_builders_steps_are_known_too(tmp_path: Path) -> None:
     with Output(tmp_path / "log", "classic") as output:
         output.write(CLASSIC)

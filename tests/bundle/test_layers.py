@@ -63,7 +63,7 @@ def test_a_layer_is_unpacked_however_it_comes(kind: str, size: int) -> None:
 
 
 def test_a_layer_is_unpacked_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers, "_PIECE", 7)
+    monkeypatch.setattr("build_lib.registry.unpacking._PIECE", 7)
     for kind in ("gzip", "two members", "zstd"):
         assert unpacked_digest([packed(kind)], 1) == digest_of(CONTENT)
 

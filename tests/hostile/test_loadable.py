@@ -54,7 +54,7 @@ def test_a_bundle_of_an_image_that_cannot_be_loaded_is_not_whole(attack: str, tm
 
 
 def test_a_layer_that_unpacks_to_too_much_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("build_lib.bundle.layers._UNPACKED_LIMIT", 64 * MB)
+    monkeypatch.setattr("build_lib.registry.unpacking._LIMIT", 64 * MB)
     for pack in (gzip.compress, zstandard.compress):
         content = bytes(200 * MB)
         bomb = packed(pack(content), content)

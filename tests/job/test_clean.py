@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from build_lib.engine import TEMPORARY_LABEL, Engine, owner
+from build_lib.fleet import RegistryStore
 from build_lib.reference import Reference
+from build_lib.registry import Registries
 from build_lib.settings import Settings
 from tests.support.commands import Inv, inv_command
 from tests.support.projects import needs
@@ -150,3 +152,29 @@ def test_a_negative_number_of_releases_is_refused(project: Path, machine: Settin
     done = inv("clean", "--keep=-1", "--yes")
     assert done.returncode == 1
     assert done.stderr.startswith("error: --keep is -1\n")
+
+
+def test_what_a_fleet_leaves_goes_but_the_records_of_services_that_are_there(
+    project: Path, fleet_tools: dict[str, str], inv: Inv
+) -> None:
+    needs(project, "one", "tiny:1")
+    environment = {"DOCKER_HOST": "unix:///nowhere.sock", "IMAGE_PREFIX": "p-", **fleet_tools}
+    done = inv("builders", BUILDERS="docker-container://nobody", **environment)
+    assert done.returncode == 1, done.stdout
+    assert (project / ".build/buildx").is_dir()
+    settings = Settings.load(project, environ={"BUILD_REGISTRY": "127.0.0.1:1/x"})
+    with Registries(settings) as registries:
+        assert settings.build_registry is not None
+        store = RegistryStore(registries, settings.build_registry, settings, "linux/amd64")
+        for name in ("p-one:v1", "p-one:v2", "p-gone:v1", "p-on:v1"):
+            store.put(Reference.parse(name), f"sha256:{64 * 'a'}")
+    records = project / ".build/images-built"
+    assert len(list(records.iterdir())) == 4
+    done = inv("clean", "--yes", IMAGE_TAG="v2", **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(path.name for path in records.iterdir()) == [
+        "docker.io_library_p-one_v1.json",
+        "docker.io_library_p-one_v2.json",
+    ]
+    assert "record of a service that is gone" in done.stdout
+    assert not (project / ".build/buildx").exists()

@@ -1,75 +1,27 @@
 """`watch`, with a real engine: saved files are built again, whoever saves them and however."""
 
-import os
 import re
-import signal
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Inv, inv_command, until
+from tests.support.commands import Inv
 from tests.support.projects import needs
-
-WAITING = "waiting for changes of "
-
-
-class Watching:
-    """A running `watch`, and what it has printed."""
-
-    def __init__(self, log: Path, process: "subprocess.Popen[bytes]") -> None:
-        self._log = log
-        self._process = process
-        self._seen = 0
-
-    def printed(self) -> str:
-        """What was printed since the last call, up to when it waits again."""
-
-        def waits() -> bool:
-            assert self._process.poll() is None, self._log.read_text()
-            return WAITING in self._log.read_text()[self._seen :]
-
-        until(waits, "it does not come to wait")
-        text = self._log.read_text()[self._seen :]
-        self._seen += len(text)
-        return text
-
-    def end(self) -> int:
-        self._process.send_signal(signal.SIGINT)
-        return self._process.wait(60)
-
+from tests.support.watching import Watching, built, started
 
 Watch = Callable[..., AbstractContextManager[Watching]]
 
 
 @pytest.fixture
 def watching(project: Path, prefix: str, tmp_path: Path) -> Watch:
-    @contextmanager
-    def start(*arguments: str) -> Iterator[Watching]:
-        log = tmp_path.with_suffix(".watch.log")
-        environment = {**os.environ, "PROJECT_ROOT": str(project), "IMAGE_PREFIX": prefix, "IMAGE_TAG": "v1"}
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                inv_command("watch", *arguments),
-                cwd=project,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            yield Watching(log, process)
-        finally:
-            process.kill()
-            process.wait()
+    def start(*arguments: str) -> AbstractContextManager[Watching]:
+        environment = {"IMAGE_PREFIX": prefix, "IMAGE_TAG": "v1"}
+        return started(project, tmp_path.with_suffix(".watch.log"), environment, *arguments)
 
     return start
-
-
-def built(text: str) -> list[str]:
-    return re.findall(r"^  (\S+): built, ", text, re.MULTILINE)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Plugins of the docker CLI from newer Debians, unpacked beside what this machine has."""
+"""Engines and plugins of the docker CLI from newer Debians, unpacked beside what this machine has."""
 
 import subprocess
 from pathlib import Path
@@ -11,7 +11,12 @@ from tests.support.shared import one_at_a_time
 
 
 def docker_plugin(name: str, suite: str, settings: Settings, directory: Path) -> Path:
-    """A plugin of the docker CLI from a suite of Debian; processes that name the same directory share it."""
+    """A plugin of the docker CLI from a suite of Debian."""
+    return unpacked(name, suite, settings, directory) / "usr/libexec/docker/cli-plugins" / name
+
+
+def unpacked(name: str, suite: str, settings: Settings, directory: Path) -> Path:
+    """The files of a package from a suite of Debian; processes that name the same directory share them."""
     if not apt.available():
         pytest.skip(f"needs root and apt, to download {name}")
     archive = apt.debian_archive(settings)
@@ -21,7 +26,7 @@ def docker_plugin(name: str, suite: str, settings: Settings, directory: Path) ->
     with one_at_a_time(f"{name}-{suite}"):
         if not (root / "files").is_dir():
             _download(name, f"deb [trusted=yes] {archive.main} {suite} main\n", root)
-    return root / "files/usr/libexec/docker/cli-plugins" / name
+    return root / "files"
 
 
 def _download(package: str, source: str, root: Path) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import json
 import os
 import secrets
 import shutil
@@ -11,6 +12,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from build_lib.machine import apt, daemon
 from build_lib.reference import Reference
 from build_lib.settings import Settings
 from tests.support.commands import run_inv
-from tests.support.debian_packages import docker_plugin
+from tests.support.debian_packages import docker_plugin, unpacked
 from tests.support.shared import WORKER, one_at_a_time, shared
 
 DEBIAN = "debian:bookworm-slim"
@@ -141,13 +143,12 @@ def buildx(machine: Settings, shared_directory: Path, tmp_path_factory: pytest.T
     found = subprocess.run(["docker", "buildx", "version"], check=False, capture_output=True)
     if found.returncode == 0:
         return {}
-    return newer_buildx(machine, shared_directory, tmp_path_factory)
+    return newer_buildx(machine, shared_directory, tmp_path_factory.mktemp("buildx"))
 
 
-def newer_buildx(machine: Settings, shared_directory: Path, factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment that has the buildx of Debian trixie, 0.13.1."""
+def newer_buildx(machine: Settings, shared_directory: Path, config: Path) -> dict[str, str]:
+    """The environment that has the buildx of Debian trixie, 0.13.1, by a docker config in a directory of its own."""
     plugin = docker_plugin("docker-buildx", "trixie", machine, shared_directory)
-    config = factory.mktemp("buildx")
     (config / "cli-plugins").mkdir()
     (config / "cli-plugins/docker-buildx").symlink_to(plugin)
     return {"DOCKER_CONFIG": str(config)}
@@ -178,13 +179,19 @@ def remove_images(engine: Engine, prefix: str) -> None:
 
 
 class OwnEngine:
-    """An engine beside the machine's, without any image, that a test may end; its environment leads to it."""
+    """An engine beside the machine's, without any image, that a test may end; its environment leads to it.
 
-    def __init__(self, data: Path, bridge: str) -> None:
+    Its programs are those on the `path`; `config` is its configuration file, if it has one of its own.
+    """
+
+    def __init__(self, data: Path, bridge: "Bridge", *, path: str = "", config: str = "") -> None:
         self.data = data
         self.address = f"unix://{data}/docker.sock"
         self.environment = {"DOCKER_HOST": self.address}
-        self._bridge = bridge
+        self.gateway = bridge.address
+        self._bridge = bridge.name
+        self._path = path or os.environ["PATH"]
+        self._config = config
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -194,9 +201,16 @@ class OwnEngine:
         command += [f"--pidfile={data}/pid", f"--bridge={self._bridge}", "--iptables=false", "--ip-masq=false"]
         # where containerd is a service of the machine, the two engines share it
         command += [f"--containerd-namespace={self._bridge}", f"--containerd-plugins-namespace={self._bridge}-plugins"]
+        if self._config:
+            (data / "daemon.json").write_text(self._config)
+            command.append(f"--config-file={data}/daemon.json")
+        command[0] = shutil.which("dockerd", path=self._path) or command[0]
         log = data / "log"
+        environment = {**os.environ, "PATH": self._path}
         with log.open("a") as file:
-            self._process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+            self._process = subprocess.Popen(
+                command, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            )
         _wait_for_engine({**os.environ, **self.environment}, self._process, log)
 
     def takes_in(self) -> bool:
@@ -223,11 +237,11 @@ class OwnEngine:
 
 
 @contextlib.contextmanager
-def _own_engine(machine: Settings) -> Iterator[OwnEngine]:
+def _own_engine(machine: Settings, *, path: str = "", config: str = "") -> Iterator[OwnEngine]:
     needs_root()
     install("ip", "iproute2", machine)
     with _bridge() as bridge, _data_directory(machine) as data:
-        made = OwnEngine(data, bridge)
+        made = OwnEngine(data, bridge, path=path, config=config)
         try:
             made.start()
             yield made
@@ -249,6 +263,16 @@ def mortal_engine(machine: Settings) -> Iterator[OwnEngine]:
         yield made
 
 
+@pytest.fixture(params=[False, True], ids=["classic store", "containerd store"])
+def newer_engine(request: pytest.FixtureRequest, machine: Settings, shared_directory: Path) -> Iterator[OwnEngine]:
+    """The engine of Debian trixie, 26.1, with either store, for one test, which may kill it."""
+    packages = [unpacked(name, "trixie", machine, shared_directory) for name in ("docker.io", "containerd")]
+    path = os.pathsep.join([f"{packages[0]}/usr/sbin", f"{packages[1]}/usr/bin", os.environ["PATH"]])
+    config = json.dumps({"features": {"containerd-snapshotter": request.param}})
+    with _own_engine(machine, path=path, config=config) as made:
+        yield made
+
+
 def _wait_for_engine(environment: dict[str, str], process: "subprocess.Popen[bytes]", log: Path) -> None:
     settings = Settings.load(log.parent, environ=environment)
     deadline = time.monotonic() + _READY_SECONDS
@@ -263,8 +287,16 @@ def _wait_for_engine(environment: dict[str, str], process: "subprocess.Popen[byt
             return
 
 
+@dataclass(frozen=True)
+class Bridge:
+    """A bridge, and this machine's address on it."""
+
+    name: str
+    address: str
+
+
 @contextlib.contextmanager
-def _bridge() -> Iterator[str]:
+def _bridge() -> Iterator[Bridge]:
     """A bridge with a way out, for an engine that must leave the machine's iptables alone."""
     name = f"blt{secrets.token_hex(3)}"
     subnet = next(_SUBNETS)
@@ -281,7 +313,7 @@ def _bridge() -> Iterator[str]:
         for table, kind, *rule in ((rule[0:2], *rule[2:]) for rule in rules):
             _run("iptables", *table, "-I", str(kind), *map(str, rule))
             stack.callback(_run, "iptables", *table, "-D", str(kind), *map(str, rule))
-        yield name
+        yield Bridge(name, f"{subnet}.1")
 
 
 def _run(*command: str) -> None:

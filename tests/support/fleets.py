@@ -33,7 +33,15 @@ _ON_OWN_DISK = 'mount -t tmpfs -o "size=$0" tmpfs "$1" && shift && exec "$@"'
 
 @pytest.fixture(scope="session")
 def buildkitd(machine: Settings, shared_directory: Path) -> str:
-    """The path of BuildKit's daemon: the one on the PATH, else the one of the test tools, unpacked."""
+    """The path of BuildKit's daemon (`find_buildkitd`)."""
+    return find_buildkitd(shared_directory)
+
+
+def find_buildkitd(directory: Path) -> str:
+    """The path of BuildKit's daemon: the one on the PATH, else the one of the test tools, unpacked into a directory.
+
+    Without one, the test is skipped.
+    """
     for program in ("runc", "unshare"):
         if shutil.which(program) is None:
             pytest.skip(f"a BuildKit daemon needs {program}, which is not on the PATH")
@@ -48,7 +56,7 @@ def buildkitd(machine: Settings, shared_directory: Path) -> str:
         pytest.skip(
             f"no BuildKit daemon: no buildkitd is on the PATH, and {packed}, for x86_64, is not there or no use"
         )
-    return str(_unpacked(packed, shared_directory / "buildkitd"))
+    return str(_unpacked(packed, directory / "buildkitd"))
 
 
 def _unpacked(packed: Path, program: Path) -> Path:
@@ -67,13 +75,17 @@ def fleet_tools(
     buildx: dict[str, str], machine: Settings, shared_directory: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     """The environment that has a buildx for a fleet: the one of the other tests, unless it is too old."""
-    command = ["docker", "buildx", "version"]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **buildx}).stdout
-    version = re.search(r"\bv?(\d+)\.(\d+)\.", printed)
-    assert version, printed
-    if (int(version[1]), int(version[2])) >= _OLDEST_BUILDX:
+    if has_new_buildx(buildx):
         return buildx
-    return newer_buildx(machine, shared_directory, tmp_path_factory)
+    return newer_buildx(machine, shared_directory, tmp_path_factory.mktemp("buildx"))
+
+
+def has_new_buildx(environment: dict[str, str]) -> bool:
+    """Whether the docker CLI has, in this environment, a buildx that is new enough for a fleet."""
+    command = ["docker", "buildx", "version"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **environment})
+    version = re.search(r"\bv?(\d+)\.(\d+)\.", done.stdout)
+    return version is not None and (int(version[1]), int(version[2])) >= _OLDEST_BUILDX
 
 
 class Daemon:
@@ -87,7 +99,7 @@ class Daemon:
         self.directory = directory
         self.log = directory / "log"
         self._root = directory / "root"
-        self._platform = ["--oci-worker-platform", platform] if platform else []
+        self._platforms = [f"--oci-worker-platform={each}" for each in platform.split(",") if each]
         self._disk = ["sh", "-c", _ON_OWN_DISK, f"{disk_megabytes}m", str(self._root)] if disk_megabytes else []
         self._program = program
         self._config = config
@@ -113,7 +125,7 @@ class Daemon:
 
     def start(self) -> None:
         """Start it, and wait until it listens; what it has built before is there again, if its disk was not its own."""
-        daemon = [self._program, "--root", str(self._root), "--addr", self.address, *self._platform]
+        daemon = [self._program, "--root", str(self._root), "--addr", self.address, *self._platforms]
         daemon += ["--oci-worker-net=host", "--containerd-worker=false", "--config", "buildkitd.toml"]
         daemon += ["--otel-socket-path", f"{self._temporary}/otel.sock"]  # by default, all daemons share one
         with self.log.open("a") as log:

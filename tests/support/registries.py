@@ -26,6 +26,7 @@ _READY_SECONDS = 60
 class Registry:
     host: str
     log: Path
+    pid: int = 0
 
 
 def free_place() -> str:
@@ -52,11 +53,11 @@ def wait_for_port(host: str) -> None:
 
 @contextlib.contextmanager
 def running_registry(
-    machine: Settings, directory: Path, *, tls: dict[str, str] | None = None, **config: Any
+    machine: Settings, directory: Path, *, host: str = "", tls: dict[str, str] | None = None, **config: Any
 ) -> Iterator[Registry]:
-    """A registry on a free port of the loopback, with what it holds in `directory`; `config` adds to its config."""
+    """A registry with what it holds in `directory`; `config` adds to its config. By default, its port is free."""
     program = install("docker-registry", "docker-registry", machine)
-    host = free_place()
+    host = host or free_place()
     directory.mkdir(parents=True, exist_ok=True)
     storage = {"filesystem": {"rootdirectory": str(directory / "data")}}
     http: dict[str, Any] = {"addr": host, **({"tls": tls} if tls else {})}
@@ -68,7 +69,7 @@ def running_registry(
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
     try:
         _wait_for(f"http://{host}/v2/", process)
-        yield Registry(host, log)
+        yield Registry(host, log, process.pid)
     finally:
         process.terminate()
         process.wait()
