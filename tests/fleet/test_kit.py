@@ -210,7 +210,8 @@ def _mounts_below(directory: Path) -> list[str]:
 def _traces_of(container: str) -> list[Path]:
     """What runc and the kernel know of a container: its state, its control groups."""
     places = (Path("/run/runc"), Path("/sys/fs/cgroup"))
-    return [path for place in places for path in place.rglob(container)]
+    found = (Path(path) for place in places for path, _, _ in os.walk(place))  # in spite of what ends meanwhile
+    return [path for path in found if path.name == container]
 
 
 def _read_all(name: str) -> Iterator[str]:
