@@ -1,5 +1,6 @@
 """Where images are: those that services are based on, those of services, and those that are built."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from build_lib.engine import Content, Engine, Image, built_here
@@ -28,8 +29,8 @@ class Images(Protocol):
 class Store(Protocol):
     """Where a builder puts images: an engine or a registry."""
 
-    def look(self) -> Images:
-        """What is there now."""
+    def look(self, names: Collection[Reference] = ()) -> Images:
+        """What is there now; `names` are those that will be asked for, as far as that is known."""
 
     def take(self, service: Service) -> str:
         """The service was built just now. Return the id of its image; "" if there is none."""
@@ -52,7 +53,7 @@ class EngineStore:
         self._engine = engine
         self._settings = settings
 
-    def look(self) -> Images:
+    def look(self, _names: Collection[Reference] = ()) -> Images:
         """See Store."""
         return _Held(self._engine)
 

@@ -60,7 +60,7 @@ def check(
     Everything that a service depends on must be in `services`. Those that are `forced` are always built, for the
     given reason. With `pull`, the builder may use newer base images than those that are here.
     """
-    held = store.look()
+    held = store.look({image for each in services.values() for image in (each.image, *each.base_images)})
     checks: dict[str, Check] = {}
     for name in in_order(services):
         service = services[name]

@@ -5,7 +5,7 @@ its digest, to this run and by a record to the next one, until `write_names` giv
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from build_lib import state
 from build_lib.engine import Content, Image
 from build_lib.errors import BuildFailed, RegistryError
 from build_lib.fleet.layout import Layout
+from build_lib.graph import run
 from build_lib.reference import PrivateRegistry, Reference
 from build_lib.registry import LARGEST, OCI_INDEX, Descriptor, Manifest, Registries, matches, source_chain, write_names
 from build_lib.repository import IMAGE, Service, fingerprint
@@ -59,8 +60,11 @@ class RegistryStore:
         self._stored: dict[str, Stored] = {}  # by digest
         self._digests: dict[str, str | None] = {}  # what names resolve to, of images that this run does not build
 
-    def look(self) -> "RegistryStore":
-        """See build.Store."""
+    def look(self, names: Collection[Reference] = ()) -> "RegistryStore":
+        """See build.Store. Names are looked up at once, for each takes several round trips."""
+        unknown = {name.canonical: name for name in names if name.canonical not in self._built.keys() | self._digests}
+        # one that cannot be looked up now is an error where it is needed
+        run(dict.fromkeys(unknown, ()), lambda key, _: self.stored(unknown[key]), jobs=self._settings.pulls_at_once)
         return self
 
     def take(self, service: Service) -> str:
@@ -266,11 +270,12 @@ class RegistryStore:
         )
 
     def _for_platform(self, place: Reference, listed: Sequence[Descriptor]) -> Descriptor:
+        """The image of an index that counts: for the first platform, or else the first one, which is out of date."""
         first = self.platform.partition(",")[0]
-        for item in listed:
-            if matches(item.platform, first):
-                return item
-        raise RegistryError(f"{place} is not for {first}")
+        images = [item for item in listed if not item.platform.startswith(_ATTESTATION)]
+        if not images:
+            raise RegistryError(f"{place} has no images")
+        return next((item for item in images if matches(item.platform, first)), images[0])
 
 
 def _object(content: bytes, place: Reference) -> Mapping[str, Any]:
