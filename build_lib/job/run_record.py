@@ -99,9 +99,10 @@ class Recorder:
         self._listener.line(text)
 
     def on_start(self, name: str) -> None:
-        """See Listener."""
-        self._times[name] = [self._elapsed()]
-        self._listener.on_start(name)
+        """See Listener. A build that begins again, elsewhere or for another platform, began before."""
+        if name not in self._times:
+            self._times[name] = [self._elapsed()]
+            self._listener.on_start(name)
 
     def on_tick(self, running: Mapping[str, Running]) -> None:
         """See Listener."""

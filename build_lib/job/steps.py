@@ -71,8 +71,9 @@ def build(
         )
         for copied in early.values():
             recorder.line(f"  {copied.summary}")
-        services = [check.service for check in checks.values()]
-        wrong = backend.finish(services, recorder.line, whole=not result.failures)
+        wrong = _verify(result.outcomes, checks, backend.store)
+        services, whole = [check.service for check in checks.values()], not (result.failures or wrong)
+        wrong += backend.finish(services, recorder.line, whole=whole)
         told = "; ".join(copied.summary for copied in early.values())
         return replace(result, packages=told, failures=(*result.failures, *wrong))
 
@@ -188,12 +189,12 @@ def _steps(
     for line in copied.lines:
         listener.line(f"  {line}")
     listener.step(4, "verify")
-    whole = not result.failures and not copied.failures
     wrong = [
-        *backend.finish([check.service for check in checks.values()], listener.line, whole=whole),
         *_verify(result.outcomes, checks, backend.store),
         *packages.verify(copied.hubs, repository, backend.hub, settings),
     ]
+    whole = not (result.failures or copied.failures or wrong)
+    wrong += backend.finish([check.service for check in checks.values()], listener.line, whole=whole)
     services, problems = number(len(done), "service"), len(wrong) + len(copied.failures)
     listener.line(f"  {services} checked, {number(problems, 'problem')}" if problems else f"  {services} verified")
     failures = (*result.failures, *copied.failures, *wrong)

@@ -16,7 +16,7 @@ _FORMS: tuple[tuple[Kind, str], ...] = (
     ("own", rf"(?P<name>{_NAME})"),
 )
 _ALLOWED = (
-    "tcp://host:port, docker-container://NAME, kubernetes://NAMESPACE/NAME, ssh://user@host, "
+    "tcp://host:port, docker-container://NAME, kubernetes://NAMESPACE/NAME, ssh://user@host, unix:///PATH, "
     "or the name of a buildx builder or a docker context"
 )
 
