@@ -139,9 +139,9 @@ def take_over() -> None:
     That is the `inv` of an activated environment, which pip installs with invoke.
     """
     theirs = getattr(sys.modules.get("invoke.main"), "program", None)
-    argv = vars(theirs).pop("argv", None) if theirs else None  # it has them while it runs; the tasks are loaded again
-    if argv is not None:
-        Program().run(argv)
+    if theirs is not None and vars(theirs).get("argv") == sys.argv:  # else, a script runs it with words of its own
+        del theirs.argv  # the tasks are loaded again
+        Program().run(sys.argv)
         sys.exit()
 
 
