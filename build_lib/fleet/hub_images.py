@@ -25,12 +25,16 @@ _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 class HubImages:
-    """See hub.Images. What is built, or is being made, is known to the store; other names are written at once."""
+    """See hub.Images. What is built, or is being made, is known to the store; other names are written at once.
 
-    def __init__(self, store: RegistryStore, registries: Registries | Layout, release: str) -> None:
+    Layers are kept in the directory `scratch`, because the same images are read several times.
+    """
+
+    def __init__(self, store: RegistryStore, registries: Registries | Layout, release: str, scratch: Path) -> None:
         self._store = store
         self._registries = registries
         self._release = release
+        self._scratch = scratch
 
     def has(self, name: Reference) -> bool:
         """See hub.Images."""
@@ -44,12 +48,8 @@ class HubImages:
     def opened(self, name: Reference) -> Iterator[ImageFiles]:
         """See hub.Images."""
         stored = self._stored(name)
-        with tempfile.TemporaryDirectory(prefix="build-lib-") as directory:
-            paths = [Path(directory) / str(number) for number, _ in enumerate(stored.manifest.blobs[1:])]
-            for path, blob in zip(paths, stored.manifest.blobs[1:], strict=True):
-                unpack(self._registries.blob(stored.place, blob), blob.size, path)
-            with ImageFiles(paths) as files:
-                yield files
+        with ImageFiles([self._layer(stored.place, blob) for blob in stored.manifest.blobs[1:]]) as files:
+            yield files
 
     def add_layer(self, image: Reference, layer: IO[bytes], name: Reference) -> None:
         """See hub.Images."""
@@ -90,6 +90,14 @@ class HubImages:
 
     def remove_leftovers(self, target: Reference, prefix: str) -> None:
         """See hub.Images: there are none."""
+
+    def _layer(self, place: Reference, blob: Descriptor) -> Path:
+        """The layer, uncompressed."""
+        path = self._scratch / blob.digest.replace(":", "-")
+        if not path.exists():
+            unpack(self._registries.blob(place, blob), blob.size, path.with_suffix(".part"))
+            path.with_suffix(".part").rename(path)
+        return path
 
     def _stored(self, name: Reference) -> Stored:
         stored = self._store.stored(name)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from build_lib.build import Check, Hosts, Placement, builders
@@ -42,7 +44,8 @@ class FleetBackend:
         self.jobs = min(places, settings.jobs or settings.build_jobs or places)
         content, registry = (layout(settings), LAYOUT) if uses_layout(settings) else (registries, in_registry(settings))
         self.store = RegistryStore(content, registry, settings, self.platform)
-        self.hub = HubImages(self.store, content, settings.image_tag)
+        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="build-lib-")))
+        self.hub = HubImages(self.store, content, settings.image_tag, scratch)
         self._settings = settings
         self._content = content
         self._connect = connect

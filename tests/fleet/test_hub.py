@@ -1,6 +1,8 @@
 """Slurm's packages into a hub, both built by daemons: no engine has a part in it."""
 
+import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tests.support import images
 from tests.support.fleet_hubs import SERVED, download, write_hub, write_packages
 from tests.support.fleet_sites import Site
 from tests.support.fleets import Daemon, StartDaemon
+from tests.support.registries import Registry
 
 
 @pytest.fixture
@@ -52,6 +55,15 @@ def test_the_hub_has_one_layer_more_and_the_rest_unchanged(hub: Site) -> None:
     assert after["history"][-1]["created_by"] == "build-lib copy-slurm"
     assert after["config"]["Labels"]
     assert len(after["rootfs"]["diff_ids"]) == len([each for each in after["history"] if not each.get("empty_layer")])
+
+
+def test_each_layer_is_downloaded_once_in_a_run(hub: Site, registry: Registry) -> None:
+    hub.done("build-all")
+    hub.done("build", "-s", "apphub", "--force")
+    before = len(registry.log.read_text())
+    assert "  2 packages copied" in f"  {hub.done('copy-slurm')}"
+    asked = Counter(re.findall(r"\"GET /v2/\S+/blobs/(sha256:[0-9a-f]{64}) ", registry.log.read_text()[before:]))
+    assert set(asked.values()) == {1}, asked
 
 
 def test_a_second_run_does_nothing(hub: Site) -> None:
