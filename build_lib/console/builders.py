@@ -27,7 +27,7 @@ def inspected(
     Raises:
         Incomplete: a builder cannot be used, or its cache could not be emptied.
     """
-    places = settings.jobs or settings.builder_jobs
+    places = settings.builder_jobs
     removed = {outcome.name: outcome for outcome in pruned or ()}
     addresses = {address.name: address for address in settings.builders}
     if console.json:

@@ -58,8 +58,8 @@ class FleetBuilder:
         self._schedule = Schedule(tasks, members.capacities)
         self._most = settings.jobs or settings.build_jobs or members.places  # at once, in the whole run
         self._deciding = threading.Lock()  # held to use the schedule
-        self._placed: dict[str, str] = {}  # services that are built now, or wait to be, and their builders
-        self._where: dict[str, str] = {}
+        self._placed: dict[str, str] = {}  # services that occupy a place, and their tasks in the schedule
+        self._where: dict[str, str] = {}  # services that are built, or were, and their builders
         self._parts: dict[str, dict[str, str]] = {}  # digests of services that are built, by platform
         self._moved: set[str] = set()  # services that have left a full builder
 

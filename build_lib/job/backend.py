@@ -99,10 +99,9 @@ class EngineBackend:
         return {name: image.size for name, image in found.items() if image}
 
     def builder(
-        self, checks: Mapping[str, Check], _tell: Tell, *, pull: bool, no_cache: bool
+        self, _checks: Mapping[str, Check], _tell: Tell, *, pull: bool, no_cache: bool
     ) -> tuple[builders.Builder, Placement | None]:
         """See Backend."""
-        del checks
         return builders.choose(self._settings, self.engine, pull=pull, no_cache=no_cache), None
 
     @contextmanager

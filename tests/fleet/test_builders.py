@@ -48,7 +48,7 @@ def fill(tools: dict[str, str], name: str, directory: Path) -> None:
 
 def test_each_is_shown_with_what_it_is(daemon: StartDaemon, tools: dict[str, str], inv: Inv) -> None:
     one, two = daemon("one"), daemon("two", platform="linux/arm64")
-    given = {**tools, "BUILDERS": f"{one.address} {two.address}", "BUILDER_JOBS": "3"}
+    given = {**tools, "BUILDERS": f"{one.address} {two.address}", "BUILDER_JOBS": "3", "JOBS": "2"}
     done = inv("builders", "--json", **given)
     assert done.returncode == 0, done.stderr
     found = {item["name"]: item for item in items_of(done)}
