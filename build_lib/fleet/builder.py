@@ -67,7 +67,7 @@ class FleetBuilder:
         """See build.Placement. Without any builder left, the next service is chosen to fail."""
         self.tell_remarks()
         with self._deciding:
-            for name in self._members.lost:
+            for name in tuple(self._members.lost):  # another thread may add to it
                 self._schedule.lost(name)
             if not self._schedule.left:
                 return ready[0]

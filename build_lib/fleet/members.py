@@ -32,7 +32,6 @@ class Members:
         self._remarks: list[str] = []
         self.why_stopped = ""  # why all builds were stopped last (`stop_builds`)
         self._ended = threading.Event()
-        self._pulses: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
         """Ask each builder what it is.
@@ -56,9 +55,7 @@ class Members:
             hint = hints[0] if hints else "start one, or correct BUILDERS; ./inv builders shows what each says"
             raise BuildError(f"none of BUILDERS can be used: {self.why_lost}", hint=hint)
         for name in self.seen:
-            pulse = threading.Thread(target=self._watch, args=(self.by_name[name],), name=f"pulse-{name}", daemon=True)
-            self._pulses.append(pulse)
-            pulse.start()
+            threading.Thread(target=self._watch, args=(self.by_name[name],), name=f"pulse-{name}", daemon=True).start()
         return self
 
     def __exit__(
