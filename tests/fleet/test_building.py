@@ -1,6 +1,7 @@
 """A graph built on several daemons: in order, by digest, and the same as on one."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 from build_lib.settings import Settings
@@ -153,6 +154,14 @@ def test_a_name_that_something_else_has_in_the_registry_is_built_and_taken(
     site.service("web", "RUN true")
     assert "web: out of date: the existing image was not built by this tool" in site.done("build-all")
     assert site.digest("web") not in (None, before)
+
+
+def test_a_run_builds_no_more_at_once_than_it_may(site: Site, pair: tuple[Daemon, Daemon]) -> None:
+    for name in ("a", "b", "c", "d"):
+        site.service(name, "RUN true")
+    assert ", 1 at once\n" in site.done("build-all", "-j", "1")
+    spans = sorted((each["began"], each["began"] + each["seconds"]) for each in site.record()["services"])
+    assert all(ended <= began + 0.002 for (_, ended), (began, _) in pairwise(spans)), "rounded to milliseconds"
 
 
 def test_programs_read_who_built_what(site: Site, pair: tuple[Daemon, Daemon]) -> None:
