@@ -4,7 +4,8 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,19 @@ def docker_compose(
     """The program; it needs no engine to read files."""
     settings = Settings.load(tmp_path_factory.mktemp("settings"), environ=dict(os.environ))
     return docker_plugin("docker-compose", request.param, settings, shared_directory)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    """A directory with no compose file above it: `docker compose` would take that one for the project's."""
+    names = ("compose", "docker-compose")
+    for place in (tmp_path, Path("/var/tmp"), Path.home()):
+        above = (place, *place.parents)
+        if not any((at / f"{name}.{end}").exists() for at in above for name in names for end in ("yaml", "yml")):
+            with tempfile.TemporaryDirectory(dir=place) as made:
+                yield Path(made)
+            return
+    pytest.fail(f"{tmp_path}, /var/tmp and {Path.home()} all lie below a compose file: remove it")
 
 
 @pytest.fixture(scope="session")
@@ -112,11 +126,11 @@ def written(case: Case, root: Path) -> Path:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_files_mean_what_they_mean_to_docker_compose(
-    case: Case, docker_compose: Path, version: tuple[int, ...], tmp_path: Path
+    case: Case, docker_compose: Path, version: tuple[int, ...], directory: Path
 ) -> None:
     if version < case.since:
         pytest.skip(f"compose does so since {'.'.join(map(str, case.since))}")
-    root = written(case, tmp_path / "Project_1")
+    root = written(case, directory / "Project_1")
     theirs, problem = config(docker_compose, root, case.environment)
     assert problem == ""
     ours = read(root, {"HOME": str(root), **case.environment})
@@ -129,8 +143,8 @@ def test_files_mean_what_they_mean_to_docker_compose(
 
 
 @pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
-def test_what_docker_compose_refuses_is_a_problem(case: Case, docker_compose: Path, tmp_path: Path) -> None:
-    root = written(case, tmp_path)
+def test_what_docker_compose_refuses_is_a_problem(case: Case, docker_compose: Path, directory: Path) -> None:
+    root = written(case, directory)
     _, problem = config(docker_compose, root, case.environment)
     assert problem
     ours = read(root, case.environment)
