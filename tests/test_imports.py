@@ -40,14 +40,18 @@ MAY_IMPORT: dict[str, set[str]] = {  # besides TOP
     "registry": set(),
     "engine": {"registry"},
     "machine": {"engine"},
-    "bundle": {"repository", "registry", "engine"},
+    "downloads": {"dockerfile", "repository", "registry"},
+    "bundle": {"repository", "registry", "engine", "downloads"},
     "build": {"dockerfile", "repository", "engine"},
     "hub": {"repository", "engine"},
-    "transfer": {"repository", "registry", "engine", "machine"},
+    "transfer": {"repository", "registry", "engine", "machine", "downloads"},
     "fleet": {"repository", "registry", "engine", "build", "hub"},
-    "job": {"fleet", "repository", "registry", "engine", "machine", "transfer", "build", "hub", "page"},
+    "job": {"fleet", "downloads", "repository", "registry", "engine", "machine", "transfer", "build", "hub", "page"},
     "completion": {"repository", "registry", "machine"},
-    "console": {"compose", "repository", "registry", "machine", "transfer", "bundle", "build", "hub", "fleet", "job"},
+    "console": {
+        *("compose", "repository", "registry", "machine", "transfer"),
+        *("bundle", "build", "hub", "fleet", "job", "downloads"),
+    },
 }
 ONLY_IN = {  # other people's packages
     "docker": {"engine", "registry/credentials"},
@@ -62,6 +66,7 @@ ONLY_IN = {  # other people's packages
     "zstandard": {"hub", "registry"},
     "pysequoia": {"hub"},
     "createrepo_c": {"hub"},
+    "aiohttp": {"downloads"},
 }
 PACKAGES = sorted(path.parent.name for path in LIBRARY.glob("*/__init__.py"))
 MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.name != "__init__.py")
