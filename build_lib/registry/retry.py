@@ -109,13 +109,25 @@ def pause(error: BuildError, *, done: int, tries: int, cancel: Cancel) -> None:
     Raises:
         BuildError: the error itself, if another try is useless or none is left.
     """
-    asked = getattr(error, "retry_after", None) or 0.0
-    if done >= tries or cancel.requested() or classify(error) is not Kind.PASSING or asked > _LONGEST_ASKED_SECONDS:
+    if cancel.requested():
         raise error
+    seconds = seconds_before_next(error, done=done, tries=tries)
     passed = _passed.get()
     if passed is not None:
         passed.append(error)
-    cancel.sleep(max(asked, wait_seconds(done)))
+    cancel.sleep(seconds)
+
+
+def seconds_before_next(error: BuildError, *, done: int, tries: int) -> float:
+    """The seconds to wait before the next try, after `done` of `tries`. It is at least what a registry asks for.
+
+    Raises:
+        BuildError: the error itself, if another try is useless or none is left.
+    """
+    asked = getattr(error, "retry_after", None) or 0.0
+    if done >= tries or classify(error) is not Kind.PASSING or asked > _LONGEST_ASKED_SECONDS:
+        raise error
+    return float(max(asked, wait_seconds(done)))
 
 
 class Deadline:
