@@ -38,6 +38,8 @@ _HELP = {
     "force": "also build services that are up to date",
     "fail_fast": "stop at the first failure",
     "junit": "a file to write the result to, as JUnit XML for CI",
+    "record": "record what the builds download (DOWNLOADS=record)",
+    "replay": "let the builds have only what was recorded (DOWNLOADS=replay)",
     "strict": "treat remarks on the repository's files as errors",
 }
 
@@ -57,6 +59,13 @@ def _load(
     settings = lib.settings.Settings.load(_root(ctx), flags)
     lib.console.misspelt(lib.settings.misspelt_in_env_file(settings.project_root / ".env"))
     return settings, lib.console.Console(settings, json=json, dry=ctx.config.run.dry, strict=strict)
+
+
+def _downloads(*, record: bool, replay: bool) -> str | None:
+    """The value of DOWNLOADS that flags give."""
+    if record and replay:
+        raise lib.errors.UsageError("--record and --replay are given: a build does one of them")
+    return "record" if record else "replay" if replay else None
 
 
 def _root(ctx: Context) -> Path:
@@ -219,6 +228,8 @@ def prefetch(
         "no_deps",
         "pull",
         "no_cache",
+        "record",
+        "replay",
         "fail_fast",
         "json",
         "junit",
@@ -236,6 +247,8 @@ def build(
     no_deps: bool = False,
     pull: bool = False,
     no_cache: bool = False,
+    record: bool = False,
+    replay: bool = False,
     fail_fast: bool = False,
     json: bool = False,
     junit: str | None = None,  # noqa: ARG001  # the Executor writes it
@@ -250,7 +263,8 @@ def build(
         inv build -s a -s b -j 2 --force
         inv build --json --junit build.xml
     """
-    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
+    downloads = _downloads(record=record, replay=replay)
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, downloads=downloads)
     repository = lib.repository.discover(settings, expected="services")
     report = lib.console.BuildReport(console)
     with lib.job.connect(settings) as backend:
@@ -270,13 +284,18 @@ def build(
     report.end(result, repository, service or ())
 
 
-@task(pre=[prefetch], help=_help("tag", "registry", "jobs", "force", "fail_fast", "json", "junit", "strict"))
+@task(
+    pre=[prefetch],
+    help=_help("tag", "registry", "jobs", "force", "record", "replay", "fail_fast", "json", "junit", "strict"),
+)
 def build_all(
     ctx: Context,
     tag: str | None = None,
     registry: str | None = None,
     jobs: str | None = None,
     force: bool = False,
+    record: bool = False,
+    replay: bool = False,
     fail_fast: bool = False,
     json: bool = False,
     junit: str | None = None,  # noqa: ARG001  # the Executor writes it
@@ -290,9 +309,11 @@ def build_all(
         inv build-all
         inv build-all -t v0.3.6-dev -r harbor.example/aihpc
         inv build-all push
+        inv build-all --record
         inv build-all --json --junit build.xml
     """
-    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
+    downloads = _downloads(record=record, replay=replay)
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, downloads=downloads)
     repository = lib.repository.discover(settings, expected="services")
     report = lib.console.BuildReport(console)
     with lib.job.connect(settings) as backend:

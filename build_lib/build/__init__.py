@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from build_lib.build.images import Store as Store
     from build_lib.build.output import Form as Form
     from build_lib.build.output import Output as Output
+    from build_lib.build.outside import Given as Given
+    from build_lib.build.outside import Open as Open
+    from build_lib.build.outside import Outside as Outside
     from build_lib.build.records import INTERRUPTED as INTERRUPTED
     from build_lib.build.records import Records as Records
     from build_lib.build.run import Built as Built

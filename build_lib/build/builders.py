@@ -11,6 +11,7 @@ from typing import Protocol
 
 from build_lib.build import flags
 from build_lib.build.output import Form, Output
+from build_lib.build.outside import Given
 from build_lib.build.running import Host
 from build_lib.dockerfile import ImageUse
 from build_lib.engine import Engine
@@ -31,13 +32,15 @@ GET_BUILDKIT = "install docker-buildx (docker.io on Debian 12 and older); ./inv 
 class Request:
     """What is to be built: a service's image with labels, while other services run, the hosts.
 
-    `pins` are images that have another name here than the Dockerfile uses.
+    `pins` are images that have another name here than the Dockerfile uses. `outside` is how the build reaches what is
+    outside.
     """
 
     service: Service
     labels: Mapping[str, str]
     pins: tuple[tuple[ImageUse, str], ...] = ()
     hosts: tuple[Host, ...] = ()
+    outside: Given = field(default_factory=Given)
 
 
 class Builder(Protocol):
@@ -85,10 +88,11 @@ class CommandLine:
         service = with_images(request.service, request.pins)
         if not self.contexts:
             _refuse_contexts(service, self.name)
-        environment = flags.past_proxies(self.environment, request.hosts)
+        environment = flags.past_proxies({**self.environment, **request.outside.arguments}, request.hosts)
         with dockerfile(service, output.path) as path:
             given = ["--tag", str(service.image), *flags.options(service, request.labels)]
             given += [*flags.secrets(self.secrets), *flags.proxies(environment), *flags.hosts(request.hosts)]
+            given += flags.by_name(request.outside.arguments)
             given += ["--pull"] if self.pull and not service.uses_siblings else []
             given += ["--no-cache"] if self.no_cache else []
             command = [*self.command, *given, "--file", str(path), str(service.context)]
@@ -132,7 +136,8 @@ class Classic:
                         tag=str(service.image),
                         target=service.target or None,
                         platform=service.platform or None,
-                        buildargs={**flags.past_proxies(self.proxies, request.hosts), **service.args},
+                        buildargs={**service.args, **flags.past_proxies(self._proxies(request), request.hosts)},
+                        network_mode=request.outside.network or None,
                         pull=self.pull and not service.uses_siblings,
                         labels=dict(request.labels),
                         extra_hosts={host.name: host.address for host in request.hosts},
@@ -142,6 +147,9 @@ class Classic:
                 output.fail(error.message)
                 return False
         return True
+
+    def _proxies(self, request: Request) -> dict[str, str]:
+        return {**self.proxies, **request.outside.arguments}
 
 
 @dataclass(frozen=True, slots=True)

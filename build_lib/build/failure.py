@@ -1,6 +1,7 @@
 """Why a build failed: the line of the Dockerfile, the instruction, and what the instruction itself printed last."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from build_lib.build.output import Output, Step
@@ -19,14 +20,17 @@ _PARSE_LINE = re.compile(r"parse error (?:on )?line (\d+)")
 _INSTRUCTION_LENGTH = 100
 
 
-def build_failed(service: Service, output: Output, root: Path) -> BuildFailed:
-    """The error for a service whose builder ended with this output; paths are relative to `root` where they can be."""
+def build_failed(service: Service, output: Output, root: Path, refused: Sequence[str] = ()) -> BuildFailed:
+    """The error for a service whose builder ended with this output; paths are relative to `root` where they can be.
+
+    `refused` are lines about what it asked for and did not get.
+    """
     step = output.failed
     line, reason = _of_step(service, step) if step else _of_builder(output)
     place = _place(service, output.line or line)  # BuildKit counts steps otherwise, if FROM is a named context
     where = f"{place.below(root)}:{place.line}" if place.line else place.below(root)
     hint = f"./inv logs {service.name} prints the whole log: {output.path}"
-    why = "\n".join([f"{where}: {reason}", *(step.lines if step else ())])
+    why = "\n".join([f"{where}: {reason}", *refused, *(step.lines if step else ())])
     return BuildFailed(f"{service.name} cannot be built: {why}", hint=hint, place=place)
 
 

@@ -26,6 +26,14 @@ def secrets(secrets: Mapping[str, str]) -> Iterator[str]:
         yield from ("--secret", f"id={name},{place}")
 
 
+def by_name(arguments: Mapping[str, str]) -> Iterator[str]:
+    """Build arguments whose values are in the environment, because they may contain a token."""
+    proxies = proxy_names(arguments)
+    for name in arguments:
+        if name not in proxies:
+            yield from ("--build-arg", name)
+
+
 def proxies(environment: Mapping[str, str]) -> Iterator[str]:
     """Build arguments for proxies, which need no ARG; by name, because a proxy's address may contain a password."""
     for name in proxy_names(environment):

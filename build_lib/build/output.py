@@ -7,7 +7,9 @@ its plain progress has `#7 ` before each line (util/progress/progressui/printer.
 
 import base64
 import json
+import math
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -41,6 +43,8 @@ class Step:
     name: str
     lines: "deque[str]" = field(default_factory=lambda: deque(maxlen=TAIL_LINES))  # the last ones that it printed
     error: str = ""  # why it failed
+    began: float = 0.0  # when it began to run, as the builder says, or else when it said so (time.time)
+    ended: float = math.inf
     partial: str = ""  # a line that has not ended
 
     @property
@@ -54,7 +58,7 @@ class Output:
 
     Only one thread writes. Others may read `current`, the step that began last of those that have not ended. After the
     end, `failed` is the step that failed, `error` the builder's last word, and `line` the line of the Dockerfile that
-    it names; None, "" and 0 if there is none.
+    it names; None, "" and 0 if there is none. `steps` are all that began.
     """
 
     def __init__(self, path: Path, form: Form) -> None:
@@ -102,10 +106,15 @@ class Output:
         if rest:
             self._read(rest)
 
-    def begin(self, id: str, name: str) -> None:
-        """A step begins, or goes on."""
+    @property
+    def steps(self) -> list[Step]:
+        """All steps that began, in this order."""
+        return list(self._steps.values())
+
+    def begin(self, id: str, name: str, at: float | None = None) -> None:
+        """A step begins, or goes on; `at` is when, if the builder says so."""
         if id not in self._steps:
-            self._steps[id] = Step(name=name)
+            self._steps[id] = Step(name=name, began=at or time.time())
         self._running[id] = self.current = self._steps[id]
         self._heading(id)
 
@@ -120,11 +129,12 @@ class Output:
             self._heading(id)
             self._log.write(f"{line}\n")
 
-    def end(self, id: str, word: str = "", error: str = "") -> None:
-        """A step ended."""
+    def end(self, id: str, word: str = "", error: str = "", at: float | None = None) -> None:
+        """A step ended; `at` is when, if the builder says so."""
         step = self._steps.get(id)
         if step is None:
             return
+        step.ended = at or time.time()
         if step.partial:
             self.printed(id, "\n")
         self._running.pop(id, None)
@@ -222,10 +232,11 @@ class _RawJson:
             return
         if id not in self._names:
             self._names[id] = vertex["name"]
-            self._output.begin(id, vertex["name"])
+            self._output.begin(id, vertex["name"], _moment(vertex["started"]))
         if vertex.get("completed"):
             self._ended.add(id)
-            self._output.end(id, "cached" if vertex.get("cached") else _took(vertex), vertex.get("error", ""))
+            word = "cached" if vertex.get("cached") else _took(vertex)
+            self._output.end(id, word, vertex.get("error", ""), _moment(vertex["completed"]))
 
 
 def _text(encoded: str) -> str:
@@ -233,8 +244,11 @@ def _text(encoded: str) -> str:
 
 
 def _took(vertex: Mapping[str, Any]) -> str:
-    began, ended = (datetime.fromisoformat(vertex[name]) for name in ("started", "completed"))
-    return f"done {(ended - began).total_seconds():.1f}s"
+    return f"done {_moment(vertex['completed']) - _moment(vertex['started']):.1f}s"
+
+
+def _moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
 
 
 class _Plain:

@@ -10,6 +10,7 @@ from build_lib.build.builders import Builder, Request
 from build_lib.build.failure import build_failed
 from build_lib.build.images import Store
 from build_lib.build.output import Output
+from build_lib.build.outside import Open, Outside
 from build_lib.build.records import Records
 from build_lib.build.running import Host
 from build_lib.build.up_to_date import Check, check_again
@@ -72,6 +73,7 @@ def build(
     settings: Settings,
     *,
     hosts: Hosts = lambda _service, _cancel: (),
+    outside: Outside | None = None,
     placement: Placement | None = None,
     why_missing: Callable[[Reference], str] = lambda _image: "",
     pull: bool = False,
@@ -82,14 +84,15 @@ def build(
 ) -> list[Outcome[Built]]:
     """Build what is out of date, each service after those it depends on; a failure blocks only its dependents.
 
-    `hosts` gives the services that run while one is built (RunningServices.hosts). `placement` decides what is built
+    `hosts` gives the services that run while one is built (RunningServices.hosts). `outside` stands between the builds
+    and what they download. `placement` decides what is built
     next, by default the first, with as many builds at once as the settings say. `why_missing` says why an image could
     not be pulled, for the error of a service that needs it. With `pull`, the builder itself pulls base images that are
     missing or have a newer version. `on_tick` is called several times a second, with the builds that are going on, and
     whenever one ends.
     """
     needs = {name: check.service.needs for name, check in checks.items()}
-    work = _Work(checks, builder, store, settings, hosts, None if pull else why_missing)
+    work = _Work(checks, builder, store, settings, hosts, outside or Open(), None if pull else why_missing)
 
     def choose(ready: Sequence[str]) -> str | None:
         assert placement is not None
@@ -124,6 +127,7 @@ class _Work:
         store: Store,
         settings: Settings,
         hosts: Hosts,
+        outside: Outside,
         why_missing: Callable[[Reference], str] | None,
     ) -> None:
         self.running: dict[str, Running] = {}
@@ -132,6 +136,7 @@ class _Work:
         self._store = store
         self._settings = settings
         self._hosts = hosts
+        self._outside = outside
         self._why_missing = why_missing  # None if the builder pulls images itself
 
     def on(self, name: str, cancel: Cancel) -> Built:
@@ -191,12 +196,18 @@ class _Work:
         if check.missing and self._why_missing is not None:
             raise _missing_images(check, self._why_missing)
         _require_files(service)
+        label = fingerprint.as_label(check.parts)
+        hosts = self._hosts(service, cancel)
+        built, outside = self._outside.begin(service)
         request = Request(
-            service=service,
-            labels={fingerprint.LABEL: fingerprint.as_label(check.parts)},
+            service=built,
+            labels={fingerprint.LABEL: label},
             pins=() if self._why_missing is None else check.pins,
-            hosts=self._hosts(service, cancel),
+            hosts=hosts,
+            outside=outside,
         )
+        done = False
+        refused: Sequence[str] = ()
         with state.writing(log), Output(log, self._builder.form) as output:
             place = self._builder.place(service.name)
             self.running[service.name] = Running(began=began, output=output, expected=expected, place=place)
@@ -204,8 +215,9 @@ class _Work:
                 done = self._builder.build(request, output, cancel)
             finally:
                 del self.running[service.name]
+                refused = self._outside.end(service, label, output, done=done)
         if not done:
-            raise build_failed(service, output, self._settings.project_root)
+            raise build_failed(service, output, self._settings.project_root, refused)
 
 
 def _require_files(service: Service) -> None:

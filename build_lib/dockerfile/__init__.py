@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from build_lib.lazy import attach
 
 if TYPE_CHECKING:
+    from build_lib.dockerfile.remote_sources import Addition as Addition
+    from build_lib.dockerfile.remote_sources import additions as additions
+    from build_lib.dockerfile.remote_sources import with_prefix as with_prefix
     from build_lib.dockerfile.context_paths import ContextPath as ContextPath
     from build_lib.dockerfile.images import BuildKitFeature as BuildKitFeature
     from build_lib.dockerfile.images import ImageUse as ImageUse

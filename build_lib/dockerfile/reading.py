@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from build_lib.dockerfile.arguments import variables
 from build_lib.dockerfile.context_paths import ContextPath, context_paths
 from build_lib.dockerfile.images import BuildKitFeature, ImageUse, Resolver, wrong_with
-from build_lib.dockerfile.stages import outline
+from build_lib.dockerfile.stages import Draft, outline
 from build_lib.dockerfile.syntax import Problem, parse
 from build_lib.reference import Reference
 
@@ -29,6 +29,7 @@ class Reading:
     problems: tuple[Problem, ...]  # line 0 is the whole file
     stages: tuple[str, ...]  # their names; "" for one that has none
     arguments: frozenset[str]  # every name that an ARG declares, anywhere in the file
+    defaults: Mapping[str, str]  # their first defaults, where these need no other argument
     buildkit: tuple[BuildKitFeature, ...]
     context: tuple[ContextPath, ...]  # what the stages that the target needs take from the build context
 
@@ -60,6 +61,7 @@ def read(
         problems=tuple(sorted(problems, key=lambda problem: problem.line)),
         stages=tuple(stage.name for stage in draft.stages),
         arguments=frozenset(draft.names),
+        defaults=_defaults(draft, syntax.escape),
         buildkit=tuple(sorted(resolver.features())),
         context=tuple(sorted(context, key=lambda path: path.line)),
     )
@@ -84,6 +86,16 @@ def with_names(text: str, names: Iterable[tuple[ImageUse, str]]) -> str:
                 lines[place] = lines[place].replace(use.written, name, 1)
                 break
     return "\n".join(lines)
+
+
+def _defaults(draft: Draft, escape: str) -> dict[str, str]:
+    """The first default of each argument; one that uses other arguments is left out."""
+    found: dict[str, str] = {}
+    for argument in (*draft.above, *(each for stage in draft.stages for each in stage.own.arguments)):
+        values, _ = variables([argument], {}, stage="", platform=None, escape=escape)
+        if argument.default is not None and argument.name in values and "$" not in argument.default:
+            found.setdefault(argument.name, values[argument.name].text)
+    return found
 
 
 def _untold(frontends: Iterable[ImageUse], problems: Iterable[Problem]) -> Iterator[ContextPath]:

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 from build_lib.lazy import attach
 
 if TYPE_CHECKING:
+    from build_lib.downloads import recording as recording
+    from build_lib.downloads.asking_lines import lines as lines
+    from build_lib.downloads.recorder import Recorder as Recorder
+    from build_lib.downloads.recorder import Seen as Seen
     from build_lib.downloads.recording import Download as Download
     from build_lib.downloads.recording import Passed as Passed
     from build_lib.downloads.recording import Recording as Recording
     from build_lib.downloads.store import Store as Store
+    from build_lib.downloads.ways import Event as Event
+    from build_lib.downloads.ways import Way as Way
 else:
     __getattr__ = attach(__name__, __file__)

@@ -22,7 +22,6 @@ _PASSED_ON = ("Accept", "User-Agent", "Authorization", "Git-Protocol", "Content-
 _PAGES = ("pypi", "npm")
 
 
-
 class Fetching:
     """Answers builds from upstream, and records that. It lives in one event loop."""
 

@@ -147,7 +147,8 @@ async def _upload_pack(request: web.BaseRequest, directory: Path, environment: M
     protocol = request.headers.get("Git-Protocol", "")
     options = ["--stateless-rpc", *(["--advertise-refs"] if first else []), str(directory)]
     async with _process([*_ANY, "upload-pack", *options], {**environment, "GIT_PROTOCOL": protocol}) as process:
-        assert process.stdin and process.stdout
+        assert process.stdin
+        assert process.stdout
         await response.prepare(request)
         if first and "version=2" not in protocol:
             await response.write(_packet(f"# service={_SERVICE}\n") + b"0000")
@@ -175,7 +176,9 @@ async def _feed(request: web.BaseRequest, stdin: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def _process(arguments: Sequence[str], environment: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _process(
+    arguments: Sequence[str], environment: Mapping[str, str]
+) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         *("git", *arguments),
         stdin=asyncio.subprocess.PIPE,

@@ -67,8 +67,7 @@ class Passed:
 class Recording:
     """What the build of a service downloaded: the image that was built has this `fingerprint` (its hash).
 
-    `path` is the Dockerfile, relative to the repository. `proved` are the fingerprints of images that were built from
-    this recording alone.
+    `path` is the Dockerfile, relative to the repository.
     """
 
     service: str
@@ -78,7 +77,6 @@ class Recording:
     at: str
     downloads: tuple[Download, ...]
     passed: tuple[Passed, ...]
-    proved: tuple[str, ...] = ()
 
     def blobs(self) -> dict[str, Descriptor]:
         """The content of all downloads, by digest."""
@@ -107,7 +105,6 @@ def from_json(value: Any) -> Recording:
         at=_text(found["at"]),
         downloads=tuple(map(_download, _list(found["downloads"]))),
         passed=tuple(map(_passed, _list(found["passed"]))),
-        proved=tuple(map(_text, _list(found.get("proved", [])))),
     )
 
 

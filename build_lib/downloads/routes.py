@@ -10,7 +10,7 @@ from build_lib.downloads.recording import Kind
 # where packages are when no mirror is in between; what came through a mirror is recorded under these URLs
 PYPI, NPM, GO = "https://pypi.org/simple/", "https://registry.npmjs.org/", "https://proxy.golang.org/"
 _MIRRORS: Mapping[str, tuple[Kind, str]] = {"pypi/simple/": ("pypi", PYPI), "npm/": ("npm", NPM), "go/": ("go", GO)}
-_SCHEME = re.compile(r"(https?):?/{1,2}(?=[^/])")  # clients and servers in between may merge slashes
+_SCHEME = re.compile(r"(https?)(?::|%3A)?/{1,2}(?=[^/])", re.IGNORECASE)  # clients may quote it, or merge slashes
 _HOST = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.[A-Za-z0-9._-]*[A-Za-z0-9](:\d+)?/")  # `github.com/`
 
 
@@ -35,8 +35,8 @@ def target(path: str, upstreams: Mapping[str, str]) -> Target | None:
             return Target(kind=kind, url=base + rest, upstream=upstreams.get(kind, base) + rest)
     if path.startswith("apt/"):
         rest = path.removeprefix("apt/")
-        scheme = "https" if upstreams.get("apt", "").startswith(f"https://{rest.partition('/')[0]}") else "http"
-        return Target(kind="apt", url=f"http://{rest}", upstream=f"{scheme}://{rest}")
+        encrypted = upstreams.get("apt", "").startswith(f"https://{rest.partition('/')[0]}")
+        return Target(kind="apt", url=f"http://{rest}", upstream=f"{'https' if encrypted else 'http'}://{rest}")
     scheme = _SCHEME.match(path)
     if not (scheme or _HOST.match(path)):
         return None
@@ -51,7 +51,7 @@ def path_of(url: str) -> str:
     for prefix, (_, base) in _MIRRORS.items():
         if url.startswith(base):
             return prefix + url.removeprefix(base)
-    return url
+    return url.replace("://", "/", 1)
 
 
 def origin(url: str) -> str:

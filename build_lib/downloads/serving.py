@@ -52,7 +52,7 @@ def _page(download: Download, store: Store, to: Callable[[str], str] | None) -> 
     if to is None or not download.sha256 or download.size > _LARGEST_INDEX or not is_page(download):
         return None
     content = store.path(download.sha256).read_bytes()
-    return links.rewritten(content, _type(download), download.url, to)
+    return links.rewritten(content, _type(download), download.source, to)  # a mirror's own relative links
 
 
 def _type(download: Download) -> str:
@@ -64,7 +64,7 @@ def _is_unchanged(request: web.BaseRequest, headers: dict[str, str]) -> bool:
     etag, changed = headers.get("ETag", ""), headers.get("Last-Modified", "")
     known = request.headers.get("If-None-Match", "")
     if known:
-        return known.strip() == "*" or bool(etag) and etag.removeprefix("W/") in _tags(known)
+        return known.strip() == "*" or (bool(etag) and etag.removeprefix("W/") in _tags(known))
     return bool(changed) and request.headers.get("If-Modified-Since", "") == changed
 
 

@@ -43,12 +43,13 @@ async def relay(
     request: web.BaseRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> web.StreamResponse:
     """Pass on what both sides send, until one of them ends."""
+    client = _Client(request)
     response = web.StreamResponse()
     response.force_close()
     await response.prepare(request)
 
     async def forth() -> None:
-        async for chunk in request.content.iter_any():
+        async for chunk in _chunks(client.reader):
             writer.write(chunk)
             await writer.drain()
 
@@ -65,6 +66,25 @@ async def relay(
         await asyncio.gather(*sides, return_exceptions=True)
         writer.close()
     return response
+
+
+class _Client:
+    """What the client of a CONNECT sends: to aiohttp, whatever takes it is a parser, as for a WebSocket."""
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self.reader = asyncio.StreamReader(limit=CHUNK)
+        if request.transport is not None:
+            self.reader.set_transport(request.transport)  # which is paused while too much is waiting
+        request.protocol.set_parser(self)  # type: ignore[arg-type]  # declared for WebSockets alone
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Take the next bytes; they never end by themselves."""
+        self.reader.feed_data(data)
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """The client has closed the connection."""
+        self.reader.feed_eof()
 
 
 def _host(place: str) -> tuple[str, int]:

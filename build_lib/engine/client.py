@@ -10,6 +10,7 @@ from requests.exceptions import RequestException
 from build_lib.engine import connection
 from build_lib.engine.containers import Containers
 from build_lib.engine.images import Images
+from build_lib.engine.networks import Networks
 from build_lib.engine.sdk_errors import reason, translated
 from build_lib.engine.streams import Streams
 from build_lib.errors import EngineLost
@@ -19,14 +20,15 @@ from build_lib.settings import Settings
 class Engine:
     """A connection to one engine. Methods, its parts' too, may be called from several threads.
 
-    `images` are the images that it has, `containers` the temporary ones of this program, and `streams` what it does in
-    one long answer: pull, push, load, save, import, build.
+    `images` are the images that it has, `containers` the temporary ones of this program, `networks` its networks, and
+    `streams` what it does in one long answer: pull, push, load, save, import, build.
     """
 
     def __init__(self, api: Any, address: str) -> None:
         self.images = Images(api)
         self.containers = Containers(api)
         self.streams = Streams(api, self.keeps_content)
+        self.networks = Networks(api)
         self._api = api
         self._address = address
         self._keeps_content: bool | None = None  # not known yet

@@ -179,7 +179,8 @@ class FleetBuilder:
         ):
             metadata = Path(directory) / "metadata.json"
             is_engine = self._members.seen[member.name].is_engine
-            environment = flags.past_proxies(member.environment, request.hosts)
+            given = request.outside.arguments
+            environment = flags.past_proxies({**member.environment, **given}, request.hosts)
             command = [
                 *member.command,
                 "build",
@@ -187,6 +188,7 @@ class FleetBuilder:
                 *flags.options(self._with_contexts(service, platform), request.labels),
                 *flags.secrets(self._secrets),
                 *flags.proxies(environment),
+                *flags.by_name(given),
                 *("--output", self._store.output(service.image, by_digest=not is_engine)),
                 *self._cache(service, export=not is_engine),
                 *(["--no-cache"] if self._no_cache else []),

@@ -9,6 +9,7 @@ from build_lib.build import Built
 from build_lib.errors import BuildError
 from build_lib.graph import Outcome
 from build_lib.job.backend import Backend
+from build_lib.job.outside_summary import Summary
 from build_lib.job.run_record import Ending, Recorder, RecordListener
 from build_lib.settings import Settings
 
@@ -20,6 +21,7 @@ class Result:
     outcomes: tuple[Outcome[Built], ...]
     failures: tuple[BuildError, ...]
     packages: str = ""  # what was done about the Slurm packages, in words
+    downloads: Summary | None = None  # what builds downloaded, if that was recorded or replayed
     report: Path | None = None  # the page about the run
 
 

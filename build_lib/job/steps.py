@@ -9,12 +9,12 @@ from build_lib.build import Built, Check, Store, builders
 from build_lib.errors import BuildError, BuildFailed
 from build_lib.graph import Outcome
 from build_lib.hub import Copied
-from build_lib.job import packages
+from build_lib.job import outside, outside_summary, packages
 from build_lib.job.backend import Backend
 from build_lib.job.recorded import Result, planned, recorded
 from build_lib.job.run_record import Listener, Recorder, RecordListener
 from build_lib.reference import Reference
-from build_lib.repository import Repository, fingerprint
+from build_lib.repository import Repository, Service, fingerprint
 from build_lib.settings import Settings
 from build_lib.transfer import PushedService, prefetch
 from build_lib.units import number
@@ -57,7 +57,7 @@ def build(
     packages.require_modes(chosen, repository, settings)
     why = "--no-cache" if no_cache else "--pull" if pull else "--force" if force else ""
     forced = dict.fromkeys(names or chosen, why) if why else {}
-    checks = building.check(chosen, backend.store, settings, forced=forced, pull=pull)
+    checks = _checked(chosen, backend, settings, forced, pull=pull)
     if no_deps and names:
         checks = _alone(checks, names, backend, settings, pull=pull)
     if dry:
@@ -78,6 +78,20 @@ def build(
         return replace(result, packages=told, failures=(*result.failures, *wrong))
 
     return recorded(work, "build", backend, settings, listener)
+
+
+def _checked(
+    services: Mapping[str, Service],
+    backend: Backend,
+    settings: Settings,
+    forced: Mapping[str, str],
+    *,
+    pull: bool = False,
+) -> dict[str, Check]:
+    """Check the services; what is to be recorded and is not is out of date, too."""
+    checks = building.check(services, backend.store, settings, forced=forced, pull=pull)
+    more = {name: why for name, why in outside.lacking(checks, settings).items() if name not in forced}
+    return building.check(services, backend.store, settings, forced={**forced, **more}, pull=pull) if more else checks
 
 
 def _alone(
@@ -156,7 +170,7 @@ def build_all(
     def check(recorder: Recorder) -> dict[str, Check]:
         recorder.step(1, "check build state")
         forced = dict.fromkeys(repository.services, "--force") if force else {}
-        checks = building.check(repository.services, backend.store, settings, forced=forced)
+        checks = _checked(repository.services, backend, settings, forced)
         recorder.checked(checks)
         return checks
 
@@ -199,7 +213,7 @@ def _steps(
     listener.line(f"  {services} checked, {number(problems, 'problem')}" if problems else f"  {services} verified")
     failures = (*result.failures, *copied.failures, *wrong)
     told = "; ".join(copied.lines) if copied.needed else ""
-    return Result(outcomes=result.outcomes, failures=failures, packages=told)
+    return replace(result, failures=failures, packages=told)
 
 
 def _build(
@@ -216,6 +230,7 @@ def _build(
 ) -> Result:
     """Build; `early` gets the copies into hubs that had to run meanwhile, by the hubs' names."""
     if any(check.reason for check in checks.values()):
+        no_cache = no_cache or settings.downloads != "direct"  # a step from the cache downloads nothing
         builder, placement = backend.builder(checks, listener.line, pull=pull, no_cache=no_cache)
         listener.building(builder.name, backend.jobs)
     else:
@@ -234,13 +249,17 @@ def _build(
             listener.on_start(name)
 
     runnable = {name: check.service for name, check in checks.items()} | dict(repository.services)
-    with backend.running(runnable, prepare) as hosts:
+    with (
+        outside.room(checks, builder, backend, settings) as (room, summary),
+        backend.running(runnable, prepare) as hosts,
+    ):
         outcomes = building.build(
             checks,
             builder,
             backend.store,
             settings,
             hosts=hosts,
+            outside=room,
             placement=placement,
             why_missing=why_missing,
             pull=pull,
@@ -249,7 +268,11 @@ def _build(
             on_tick=listener.on_tick,
             fail_fast=fail_fast,
         )
-    return Result(outcomes=tuple(outcomes), failures=tuple(item.error for item in outcomes if item.error))
+        downloads = summary()
+    for line in outside_summary.told(downloads, settings.image_tag):
+        listener.line(f"  {line}")
+    failures = tuple(item.error for item in outcomes if item.error)
+    return Result(outcomes=tuple(outcomes), failures=failures, downloads=downloads)
 
 
 def _verify(outcomes: Sequence[Outcome[Built]], checks: Mapping[str, Check], store: Store) -> list[BuildError]:

@@ -239,6 +239,27 @@ BUILD_WITH = Key(
     help="services that run while others are built: slurm-master=apphub runs apphub, at http://apphub:PORT, while "
     "slurm-master is built",
 )
+DOWNLOADS = Key(
+    name="DOWNLOADS",
+    default="direct",
+    parse=parsers.one_of("direct", "record", "replay"),
+    flag="downloads",
+    help="what builds download: direct, record (kept in .build/downloads), or replay (only what was recorded)",
+)
+RECORDER_ADDRESS = Key(
+    name="RECORDER_ADDRESS",
+    default="",
+    parse=parsers.address,
+    help="address of this machine at which builds reach the recorder, host or host:port; empty: the gateway of the "
+    "engine's bridge",
+)
+MIRROR_ARGS = Key(
+    name="MIRROR_ARGS",
+    default="",
+    parse=parsers.mirror_args,
+    help="build arguments that lead to the recorder, besides the usual ones: NAME=pypi, npm, go, apt, url, host, "
+    "apt-options or none",
+)
 READY_SECONDS = Key(
     name="READY_SECONDS",
     default="120",

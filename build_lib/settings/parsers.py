@@ -55,12 +55,31 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
+MIRROR_USES = ("pypi", "npm", "go", "apt", "url", "host", "apt-options", "none")
+_ADDRESS = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:]+\])(:\d{1,5})?")
+
+
 def pairs(text: str) -> tuple[tuple[str, str], ...]:
     """Pairs of services, the first of which needs the second."""
     found = tuple(word.partition("=")[::2] for word in words(text))
     if not all(first and second and "=" not in second for first, second in found):
         raise ValueError("pairs of services such as slurm-master=apphub, separated by commas or spaces")
     return found
+
+
+def mirror_args(text: str) -> dict[str, str]:
+    """What build arguments lead to, by their names."""
+    found = dict(word.partition("=")[::2] for word in words(text))
+    if not all(name.isidentifier() and use in MIRROR_USES for name, use in found.items()):
+        raise ValueError(f"NAME=USE, separated by commas or spaces; a use is one of {', '.join(MIRROR_USES)}")
+    return found
+
+
+def address(text: str) -> str:
+    """A host, with a port if it has one."""
+    if text and not _ADDRESS.fullmatch(text):
+        raise ValueError("a host of this machine, host or host:port, such as 10.0.0.5 or build.example:8099")
+    return text
 
 
 def directories(text: str) -> tuple[str, ...]:
