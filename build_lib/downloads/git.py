@@ -188,7 +188,9 @@ async def _process(
     )
     try:
         yield process
-    finally:
+    except BaseException:
         if process.returncode is None:
             process.kill()
+        raise
+    finally:  # killing one that has just ended takes its end from asyncio, which warns of that
         await process.wait()

@@ -11,6 +11,7 @@ from pathlib import Path
 from build_lib.build import Check, Given, Open, Output, Outside, builders
 from build_lib.dockerfile import Addition, additions, with_prefix
 from build_lib.downloads import Passed, Recorder, Recording, Seen, Store, Way, lines
+from build_lib.downloads.routes import ADDED
 from build_lib.engine import owner
 from build_lib.errors import BuildError, Place
 from build_lib.job.backend import Backend
@@ -38,14 +39,17 @@ class Room:
     def begin(self, service: Service) -> tuple[Service, Given]:
         """See Outside."""
         way, arguments = self._recorder.open(service)
-        added = list(additions(service.text, {**service.reading.defaults, **service.args}))
-        mirrored = [each for each in added if each.is_http]
+        mirror = way.mirror(self._recorder.authority)
+        values = {**service.reading.defaults, **service.args}
+        added = list(additions(service.text, values))
+        led = {each.written for each in additions(service.text, {**values, **arguments}) if mirror in each.url}
+        mirrored = [each for each in added if each.is_http and each.written not in led]
         with self._lock:
             self._ways[service.name] = way, added
         rest = {name: value for name, value in service.args.items() if name not in arguments}
         built = replace(service, args=rest)
         if mirrored:
-            text = with_prefix(service.text, mirrored, way.mirror(self._recorder.authority))
+            text = with_prefix(service.text, mirrored, f"{mirror}{ADDED}")
             built = replace(built, text=text, inline=True)
         return built, Given(arguments=arguments, network=self._network)
 
