@@ -51,7 +51,7 @@ class Room:
         if mirrored:
             text = with_prefix(service.text, mirrored, f"{mirror}{ADDED}")
             built = replace(built, text=text, inline=True)
-        return built, Given(arguments=arguments, network=self._network)
+        return built, Given(arguments=arguments, network=self._network, secrets=(way.token,))
 
     def end(self, service: Service, fingerprint: str, output: Output, *, done: bool) -> Sequence[str]:
         """See Outside."""
