@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING
 from build_lib.lazy import attach
 
 if TYPE_CHECKING:
-    from build_lib.dockerfile.remote_sources import Addition as Addition
-    from build_lib.dockerfile.remote_sources import additions as additions
-    from build_lib.dockerfile.remote_sources import with_prefix as with_prefix
     from build_lib.dockerfile.context_paths import ContextPath as ContextPath
     from build_lib.dockerfile.images import BuildKitFeature as BuildKitFeature
     from build_lib.dockerfile.images import ImageUse as ImageUse
@@ -21,6 +18,9 @@ if TYPE_CHECKING:
     from build_lib.dockerfile.reading import external_images as external_images
     from build_lib.dockerfile.reading import read as read
     from build_lib.dockerfile.reading import with_names as with_names
+    from build_lib.dockerfile.remote_sources import Addition as Addition
+    from build_lib.dockerfile.remote_sources import additions as additions
+    from build_lib.dockerfile.remote_sources import with_prefix as with_prefix
     from build_lib.dockerfile.steps import line_of_step as line_of_step
     from build_lib.dockerfile.syntax import Problem as Problem
 else:

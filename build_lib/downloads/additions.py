@@ -1,0 +1,36 @@
+"""ADDs of URLs and repositories: the builder fetches them itself, from the recorder instead."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from build_lib.dockerfile import additions, with_prefix
+from build_lib.downloads.recording import Passed
+from build_lib.repository import Service
+
+
+class Additions:
+    """What the ADDs of a service take from elsewhere."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._found = list(additions(service.text, {**service.reading.defaults, **service.args}))
+
+    def through(self, mirror: str) -> Service:
+        """The service with these URLs by way of a mirror, in a copy of its Dockerfile.
+
+        Every builder fetches a URL the same way, so this needs nothing that only some of them have.
+        """
+        mirrored = [each for each in self._found if each.is_http]
+        if not mirrored:
+            return self._service
+        return replace(self._service, text=with_prefix(self._service.text, mirrored, mirror), inline=True)
+
+    def lines(self, url: str) -> tuple[int, ...]:
+        """The lines that ADD this URL."""
+        return tuple(sorted({each.line for each in self._found if each.url.partition("#")[0] == url}))
+
+    def passed(self) -> Iterator[Passed]:
+        """What is not fetched by http."""
+        for each in self._found:
+            if not each.is_http:
+                yield Passed(what=each.url, why="only http and https can be recorded", lines=(each.line,))
