@@ -1,11 +1,11 @@
 """What the builds of a release downloaded, from the store into the private registry, as one artifact."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from build_lib.downloads import Recording, Store
-from build_lib.errors import BuildError
+from build_lib.errors import BuildError, RegistryError
 from build_lib.graph import Cancel, Outcome, interruptible, run
 from build_lib.reference import Reference
 from build_lib.registry import Check, Descriptor, Registries, digest_of, harbor, write_names
@@ -136,20 +136,38 @@ class _Push:
         if there is not None and there.digest == top.digest:
             return self._pushed({}, result="there")
         harbor.check_project(self.registries.session, self.registry, create=create)
-        sent = self._send_blobs()
+        held = self._held() if there else frozenset()
+        sent = self._send_blobs(held)
         if not self.dry:
-            for part in self.manifests[:-1]:
-                self.registries.put_manifest(self.place, part.digest, part)
+            try:
+                self._put_manifests()
+            except RegistryError:
+                if not held:
+                    raise
+                sent |= self._send_blobs(frozenset())  # the registry has lost some of them
+                self._put_manifests()
             write_names(self.registries, (self.place,), top, occupied=(self.place,) if there else ())
         return self._pushed(sent, result="copied")
+
+    def _put_manifests(self) -> None:
+        for part in self.manifests:
+            self.registries.put_manifest(self.place, part.digest, part)
 
     def _blobs(self) -> dict[str, Descriptor]:
         """All blobs: configs, recordings, content."""
         return {blob.digest: blob for manifest in self.manifests for blob in manifest.blobs}
 
-    def _send_blobs(self) -> dict[str, int]:
+    def _held(self) -> Collection[str]:
+        """The blobs of the artifact that has the name so far: they need not be asked for one by one."""
+        try:
+            found = artifact.find(self.place, self.registries)
+        except RegistryError:  # the name is for something else, and may be overwritten or not
+            return frozenset()
+        return found.content.keys() if found else frozenset()
+
+    def _send_blobs(self, held: Collection[str]) -> dict[str, int]:
         """Send the blobs that are missing, PUSH_JOBS at once; the bytes sent for each."""
-        blobs = self._blobs()
+        blobs = {digest: blob for digest, blob in self._blobs().items() if digest not in held}
         outcomes = run(
             dict.fromkeys(blobs, ()),
             lambda digest, _cancel: self._send(blobs[digest]),

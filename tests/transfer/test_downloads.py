@@ -71,6 +71,12 @@ def files_of(root: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (store_of(root).directory / "sha256").iterdir()}
 
 
+def data_of(registry: Registry, content: bytes) -> Path:
+    """Where the registry keeps this content."""
+    name = hashlib.sha256(content).hexdigest()
+    return registry.log.parent / f"data/docker/registry/v2/blobs/sha256/{name[:2]}/{name}/data"
+
+
 def requests_to(registry: Registry) -> list[tuple[str, str]]:
     return re.findall(r'"([A-Z]+) (/v2/\S+) HTTP', registry.log.read_text())
 
@@ -146,10 +152,29 @@ def test_only_what_is_new_is_sent(private: Registry, tmp_path: Path) -> None:
     dry = push(settings, dry=True)
     before = len(requests_to(private))
     pushed = push(settings)
-    sent = [path for method, path in requests_to(private)[before:] if method == "PUT" and "/blobs/" in path]
-    assert len(sent) == 2  # the recording, and its new file
+    asked = [method for method, path in requests_to(private)[before:] if "/blobs/" in path]
+    assert sorted(asked) == ["POST"] * 2 + ["PUT"] * 2  # for the recording and its new file
     assert (pushed.files, pushed.present) == (dry.files, dry.present) == (FILES + 1, FILES)
     assert (pushed.moved, pushed.saved, pushed.digest) == (dry.moved, dry.saved, dry.digest)
+
+
+def test_another_release_sends_only_what_is_new(private: Registry, tmp_path: Path) -> None:
+    recorded_at(tmp_path)
+    push(configured(tmp_path, f"{private.host}/p"))
+    record(tmp_path, "web", {PAGE: SHARED, WHEEL: b"another wheel"}, release="v2")
+    pushed = push(configured(tmp_path, f"{private.host}/p", IMAGE_TAG="v2"))
+    assert (pushed.result, pushed.files, pushed.present) == ("copied", 2, 1)
+    assert fetch(configured(tmp_path / "there", f"{private.host}/p")).files == FILES
+
+
+def test_an_image_under_the_name_gives_way_to_the_downloads(
+    machine: Settings, private: Registry, tmp_path: Path
+) -> None:
+    with Registries(machine) as registries:
+        write(registries, f"{private.host}/p/build_lib/downloads:v1", make([layer(a="1")]))
+    recorded_at(tmp_path)
+    assert push(configured(tmp_path, f"{private.host}/p")).present == 0
+    assert fetch(configured(tmp_path / "there", f"{private.host}/p")).files == FILES
 
 
 def test_a_dry_run_writes_nothing(private: Registry, tmp_path: Path) -> None:
@@ -186,15 +211,23 @@ def test_what_a_registry_lost_is_named_and_no_recording_is_written(private: Regi
     here, there = tmp_path / "here", configured(tmp_path / "there", f"{private.host}/p")
     recorded_at(here)
     push(configured(here, f"{private.host}/p"))
-    lost = hashlib.sha256(b"a wheel").hexdigest()
-    data = private.log.parent / f"data/docker/registry/v2/blobs/sha256/{lost[:2]}/{lost}/data"
-    kept = data.read_bytes()
+    data = data_of(private, b"a wheel")
     data.unlink()
     with pytest.raises(RegistryError, match=f"the content of {WHEEL} for api cannot be fetched: .* answered 404"):
         fetch(there)
     assert store_of(tmp_path / "there").releases() == []
-    data.write_bytes(kept)
+    data.write_bytes(b"a wheel")
     assert fetch(there).recordings == ("web", "api")
+
+
+def test_what_a_registry_lost_is_sent_again_with_what_is_new(private: Registry, tmp_path: Path) -> None:
+    recorded_at(tmp_path)
+    settings = configured(tmp_path, f"{private.host}/p")
+    push(settings)
+    data_of(private, b"a wheel").unlink()
+    record(tmp_path, "new", {"https://x.example/new": b"new"})
+    assert push(settings).present == FILES - 1
+    assert data_of(private, b"a wheel").read_bytes() == b"a wheel"
 
 
 def test_a_fetch_goes_on_where_an_earlier_one_broke(private: Registry, tmp_path: Path) -> None:
