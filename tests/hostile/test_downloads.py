@@ -15,12 +15,12 @@ from build_lib.downloads import Recording, recording
 from build_lib.errors import BuildError
 from build_lib.registry import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, digest_of
 from build_lib.transfer import downloads_artifact as artifact
-from build_lib.transfer import fetch_downloads
-from tests.hostile.attacks import DEEP, DIGEST, GOOD, HTML, KB, LARGE, MB, NOT_JSON
+from build_lib.transfer import fetch_downloads, push_downloads
+from tests.hostile.attacks import DEEP, DIGEST, GOOD, HTML, KB, LARGE, MB, NOT_JSON, UPLOADS
 from tests.hostile.attempts import settings
 from tests.hostile.limits import limits
 from tests.hostile.lying_registry import Handler, Lie, endlessly, gives, head, lying, says
-from tests.support.downloads import recorded, store_of
+from tests.support.downloads import record, recorded, store_of
 from tests.support.images import Made
 
 URL = "https://pypi.org/simple/six/"
@@ -187,3 +187,14 @@ def test_a_recording_is_that_of_its_release(tmp_path: Path) -> None:
     other: Recording = replace(WEB, release="2")
     with lying(made(PACKED, artifact.packed(other))) as registry:
         assert "of another release, 2" in refused(tmp_path, registry.host)
+
+
+@pytest.mark.parametrize("attack", UPLOADS)
+def test_a_registry_that_downloads_are_pushed_to_can_lie_too(attack: str, tmp_path: Path) -> None:
+    at, lie, reason = UPLOADS[attack]
+    record(tmp_path, "web", {URL: CONTENT})
+    with lying(at=at, lie=lie) as registry, limits():
+        outcome = push_downloads(settings(tmp_path, PRIVATE_REGISTRY=f"{registry.host}/p"))
+    assert outcome is not None
+    assert outcome.error is not None
+    assert re.search(reason, outcome.error.message), outcome.error.message
