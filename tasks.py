@@ -400,7 +400,8 @@ def deps_push(
 ) -> None:
     """Copy the dependency images to the private registry.
 
-    They are copied unchanged, with all platforms. What is already present is not copied again.
+    They are copied unchanged, with all platforms. What is already present is not copied again. If the downloads of the
+    release were recorded, they are pushed, too.
 
     Examples:
         inv deps-push
@@ -420,7 +421,10 @@ def deps_push(
         create_project=create_project,
         dry=console.dry,
     )
-    report.end(outcomes, repository, service or ())
+    downloads = lib.transfer.push_downloads(
+        settings, on_start=report.on_start, create_project=create_project, dry=console.dry
+    )
+    report.end(outcomes, repository, service or (), downloads)
 
 
 @task(
