@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from build_lib.dockerfile.arguments import variables
 from build_lib.dockerfile.context_paths import ContextPath, context_paths
-from build_lib.dockerfile.images import BuildKitFeature, ImageUse, Resolver, wrong_with
+from build_lib.dockerfile.images import Base, BuildKitFeature, ImageUse, Resolver, wrong_with
 from build_lib.dockerfile.stages import outline
 from build_lib.dockerfile.syntax import Problem, parse
 from build_lib.reference import Reference
@@ -30,6 +30,7 @@ class Reading:
     stages: tuple[str, ...]  # their names; "" for one that has none
     arguments: frozenset[str]  # every name that an ARG declares, anywhere in the file
     buildkit: tuple[BuildKitFeature, ...]
+    bases: tuple[Base, ...]  # of each stage
     context: tuple[ContextPath, ...]  # what the stages that the target needs take from the build context
 
 
@@ -61,6 +62,7 @@ def read(
         stages=tuple(stage.name for stage in draft.stages),
         arguments=frozenset(draft.names),
         buildkit=tuple(sorted(resolver.features())),
+        bases=tuple(resolver.bases()),
         context=tuple(sorted(context, key=lambda path: path.line)),
     )
 
