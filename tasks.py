@@ -149,6 +149,23 @@ def deps(
     lib.console.overview.deps(console, found, repository, service or (), plain=plain)
 
 
+@task(help=_help("service", "json", "strict"), iterable=["service"])
+def outside(ctx: Context, service: Sequence[str] | None = None, json: bool = False, strict: bool = False) -> None:
+    """List what Dockerfiles download besides images.
+
+    This is an estimate, made by reading them: nothing is built, and no network is used.
+
+    Examples:
+        inv outside
+        inv outside -s apphub
+        inv outside --json
+    """
+    settings, console = _load(ctx, strict=strict, json=json)
+    repository = lib.repository.discover(settings, expected="services")
+    found = lib.repository.outside.find(repository, settings, service or ())
+    lib.console.outside.outside(console, found, repository, service or ())
+
+
 @task(help=_help("tag", "json", "strict"))
 def status(ctx: Context, tag: str | None = None, json: bool = False, strict: bool = False) -> None:
     """Show what is built, and what would be rebuilt and why.
@@ -400,7 +417,8 @@ def deps_push(
 ) -> None:
     """Copy the dependency images to the private registry.
 
-    They are copied unchanged, with all platforms. What is already present is not copied again.
+    They are copied unchanged, with all platforms. What is already present is not copied again. If the downloads of the
+    release were recorded, they are pushed, too.
 
     Examples:
         inv deps-push
@@ -420,7 +438,10 @@ def deps_push(
         create_project=create_project,
         dry=console.dry,
     )
-    report.end(outcomes, repository, service or ())
+    downloads = lib.transfer.push_downloads(
+        settings, on_start=report.on_start, create_project=create_project, dry=console.dry
+    )
+    report.end(outcomes, repository, service or (), downloads)
 
 
 @task(

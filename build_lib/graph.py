@@ -2,6 +2,7 @@
 
 import threading
 import time
+from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -219,8 +220,11 @@ class _Run(Generic[R]):
                 if blockers:
                     self._end(Outcome(name=name, blocked_by=blockers))
                 else:
-                    self.ready.append(name)
-        self.ready.sort(key=self.order.__getitem__)
+                    self._add(name)
+
+    def _add(self, name: str) -> None:
+        """Add a key to those that are ready, in the order of all."""
+        insort(self.ready, name, key=self.order.__getitem__)
 
     def _is_over(self) -> bool:
         """Whether nothing more is to be started."""
@@ -266,7 +270,7 @@ class _Run(Generic[R]):
     def _finish(self, ended: Outcome[R] | BaseException) -> None:
         self.running -= 1
         if isinstance(ended, Again):
-            self.ready.append(str(ended))
+            self._add(str(ended))
             return
         if isinstance(ended, BaseException):
             raise ended

@@ -16,6 +16,7 @@ _HUB_ALIASES = ("docker.io", "index.docker.io")
 _OFFICIAL = "library/"  # the path on Docker Hub of images with a one-word name
 _REPOSITORY_LIMIT = 255  # characters of host and path together
 TAG_LIMIT = 128
+_DOWNLOADS = "build_lib/downloads"  # a path that no image has in a private registry
 
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
@@ -139,6 +140,15 @@ class PrivateRegistry:
             return image
         prefix = f"{self.project}/" if self.project else ""
         return replace(image, host=self.host, path=prefix + _path_with_host(image))
+
+    def downloads(self, release: str) -> Reference:
+        """The name in this registry of what the builds of a release downloaded.
+
+        `place` gives it to no image: a path of Docker Hub whose first component has an underscore gets its host in
+        front, and a host has an underscore before its port alone, which `lib` is not.
+        """
+        prefix = f"{self.project}/" if self.project else ""
+        return Reference(self.host, prefix + _DOWNLOADS, release)
 
     def holds(self, image: Reference) -> bool:
         """Whether the image belongs to this registry's project by its own name."""

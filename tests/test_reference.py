@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from build_lib.errors import InvalidReference
@@ -140,3 +140,16 @@ def _place_and_port(image: Reference) -> tuple[str, ...]:
 def test_what_is_no_registry_is_refused(text: str) -> None:
     with pytest.raises(InvalidReference):
         PrivateRegistry.parse(text)
+
+
+@given(text=references(), registry=st.sampled_from(["h.example", "h.example/p", "h.example/p/q"]))
+@example(text="build_lib/downloads:v1", registry="h.example/p")
+@example(text="docker.io/build_lib/downloads:v1", registry="h.example")
+@example(text="build-lib/downloads:v1", registry="h.example")
+@example(text="build:5000/downloads:v1", registry="h.example/p")
+@example(text="Lib/downloads:v1", registry="h.example/p")
+def test_no_image_gets_the_name_of_the_downloads(text: str, registry: str) -> None:
+    private = PrivateRegistry.parse(registry)
+    downloads = private.downloads("v1")
+    assert private.place(Reference.parse(text)).repository != downloads.repository
+    assert Reference.parse(str(downloads)) == downloads

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from build_lib.console import logs as logs
     from build_lib.console import machine as machine
     from build_lib.console import mirrors as mirrors
+    from build_lib.console import outside as outside
     from build_lib.console import overview as overview
     from build_lib.console import start as start
     from build_lib.console.build import BuildReport as BuildReport

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # as in output
     from build_lib.graph import Outcome
     from build_lib.registry import Pushed
     from build_lib.repository import Repository
-    from build_lib.transfer import PushedService
+    from build_lib.transfer import PushedDownloads, PushedService
 
 
 class PushReport:
@@ -52,7 +52,7 @@ class PushReport:
 
 
 class DepsPushReport:
-    """Prints a push of dependency images: each image that is started or fails, and a table of all images."""
+    """Prints a push of dependency images and downloads: what is started or fails, and a table of the images."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -67,32 +67,55 @@ class DepsPushReport:
             self._console.line(f"  {outcome.name}: ", self._console.bad("not pushed"))
             self._console.reason(outcome.error)
 
-    def end(self, outcomes: Sequence[Outcome[Pushed]], repository: Repository, names: Sequence[str] = ()) -> None:
-        """Print the digest of every image, and how many bytes were transferred for it.
+    def end(
+        self,
+        outcomes: Sequence[Outcome[Pushed]],
+        repository: Repository,
+        names: Sequence[str] = (),
+        downloads: Outcome[PushedDownloads] | None = None,
+    ) -> None:
+        """Print the digest of every image, how many bytes were transferred for it, and the same of the downloads.
 
         `names` are the services asked for, by default all.
 
         Raises:
-            Incomplete: an image was not pushed, or the repository's files have errors.
+            Incomplete: an image or the downloads were not pushed, or the repository's files have errors.
         """
         if self._console.json:
-            self._console.document([_image_json(outcome) for outcome in outcomes])
+            others = [_downloads_json(downloads)] if downloads else []
+            self._console.document([*map(_image_json, outcomes), *others])
         elif outcomes:
             rows = [_image_row(outcome, dry=self._console.dry) for outcome in outcomes]
             self._console.table(("IMAGE", "RESULT", "FROM", "TRANSFERRED", "REUSED", "DIGEST"), rows)
         else:
             self._console.line("no dependency images")
         left_out(self._console, repository)
-        _end(self._console, "image", outcomes, repository, names)
+        if downloads:
+            self._downloads(downloads)
+        _end(self._console, "image", outcomes, repository, names, downloads)
+
+    def _downloads(self, outcome: Outcome[PushedDownloads]) -> None:
+        if outcome.value is None:
+            self._console.line(f"{outcome.name}: ", self._console.bad("not pushed"))
+            self._console.reason(outcome.error)
+        else:
+            for text in _downloads_lines(outcome.name, outcome.value, dry=self._console.dry):
+                self._console.line(text)
 
 
 def _end(
-    console: Console, what: str, outcomes: Sequence[Outcome[Any]], repository: Repository, names: Sequence[str]
+    console: Console,
+    what: str,
+    outcomes: Sequence[Outcome[Any]],
+    repository: Repository,
+    names: Sequence[str],
+    downloads: Outcome[Any] | None = None,
 ) -> None:
     failed = [outcome.name for outcome in outcomes if not outcome.done]
-    console.hints(outcomes)
+    console.hints([*outcomes, *([downloads] if downloads else [])])
     text = f"{len(failed)} of {number(len(outcomes), what)} not pushed: {', '.join(failed)}" if failed else ""
-    problems(console, repository, names, failed=(text,))
+    others = f"{downloads.name} not pushed" if downloads and not downloads.done else ""
+    problems(console, repository, names, failed=(text, others))
 
 
 def _service_row(outcome: Outcome[PushedService], *, dry: bool) -> tuple[str, ...]:
@@ -135,4 +158,36 @@ def _image_json(outcome: Outcome[Pushed]) -> dict[str, Any]:
         "bytes_moved": pushed.moved if pushed else None,
         "bytes_saved": pushed.saved if pushed else None,
         "error": None if pushed or not outcome.error else outcome.error.message,
+    }
+
+
+def _downloads_lines(name: str, pushed: PushedDownloads, *, dry: bool) -> tuple[str, str]:
+    amount = f"{number(pushed.downloads, 'download')} of {number(pushed.recordings, 'service')}"
+    files = f"{number(pushed.files, 'file')}, {pushed.present} of them already present"
+    moved = f"{size(pushed.moved)} {'would be ' if dry else ''}transferred, {size(pushed.saved)} reused"
+    result = in_words(pushed.result, dry=dry)
+    return (f"{name}: {result}: {amount}, {files}; {moved}", f"  {pushed.place}@{pushed.digest}")
+
+
+def _downloads_json(outcome: Outcome[PushedDownloads]) -> dict[str, Any]:
+    pushed = outcome.value
+    return {
+        "image": outcome.name,
+        "result": pushed.result if pushed else "failed",
+        "places": [str(pushed.place)] if pushed else [],
+        "source": "store" if pushed else None,
+        "digest": pushed.digest if pushed else None,
+        "bytes_moved": pushed.moved if pushed else None,
+        "bytes_saved": pushed.saved if pushed else None,
+        "error": None if pushed or not outcome.error else outcome.error.message,
+        "downloads": _counts_json(pushed) if pushed else None,
+    }
+
+
+def _counts_json(pushed: PushedDownloads) -> dict[str, int]:
+    return {
+        "recordings": pushed.recordings,
+        "downloads": pushed.downloads,
+        "files": pushed.files,
+        "files_present": pushed.present,
     }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # as in output
 
 _FIRST = ("doctor", "services", "build-all")
 _GROUPS = {
-    "What there is": ("services", "status", "graph", "deps", "builders", "doctor"),
+    "What there is": ("services", "status", "graph", "deps", "outside", "builders", "doctor"),
     "Building": ("prefetch", "build", "build-all", "watch", "logs", "copy-slurm", "push"),
     "Closed sites": ("deps-push", "deps-save", "deps-verify", "deps-load", "deps-inventory", "mirrors"),
     "This machine": ("engine-up", "engine-down", "registry-up", "registry-down", "clean", "init"),

@@ -33,6 +33,15 @@ class ImageUse:
     reached: bool  # whether the target needs it
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Base:
+    """What a stage is based on, and whether the target needs the stage."""
+
+    stage: int | None  # the index of the stage above that it is based on; None if it is on none
+    image: str  # with variables expanded; "" if it is based on a stage or on nothing, or the image cannot be told
+    reached: bool
+
+
 class BuildKitFeature(NamedTuple):
     """A feature that the classic builder of Docker 20.10 does not have, and the line that uses it."""
 
@@ -68,6 +77,7 @@ class Resolver:
         self._names: dict[str, int] = {}  # for a duplicate name, the last stage so far
         self._edges: list[list[int]] = [[] for _ in range(2 * len(stages))]
         self._copies: list[tuple[int, int, int]] = []  # stage, stage that it copies from, line
+        self._bases: dict[int, int] = {}  # the stages that stages are based on
         self._base_stages: set[int] = set()  # those that other stages are based on
         self._found: list[_Found] = []
         self._problems: list[tuple[int, Problem]] = []  # by node
@@ -109,6 +119,13 @@ class Resolver:
         for node in sorted(self._reached):
             yield self._stages[node].own if node < count else self._stages[node - count].onbuild
 
+    def bases(self) -> Iterator[Base]:
+        """What each stage is based on."""
+        images = {found.node: found.name for found in self._found if found.kind == "from"}
+        for index in range(len(self._stages)):
+            reached = index in self._reached
+            yield Base(stage=self._bases.get(index), image=images.get(index, ""), reached=reached)
+
     def _read_stages(self) -> None:
         """Read all FROMs first, because a COPY may name a stage below it."""
         for index, stage in enumerate(self._stages):
@@ -145,6 +162,7 @@ class Resolver:
         other = self._names.get(base.text)
         if other is not None:
             self._edges[index] += other, other + len(self._stages)
+            self._bases[index] = other
             self._base_stages.add(other)
         elif base.text != _EMPTY:
             wrong = wrong_with(base.text)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from build_lib.dockerfile.arguments import variables
 from build_lib.dockerfile.context_paths import ContextPath, context_paths
-from build_lib.dockerfile.images import BuildKitFeature, ImageUse, Resolver, wrong_with
+from build_lib.dockerfile.images import Base, BuildKitFeature, ImageUse, Resolver, wrong_with
 from build_lib.dockerfile.stages import Draft, outline
 from build_lib.dockerfile.syntax import Problem, parse
 from build_lib.reference import Reference
@@ -31,6 +31,7 @@ class Reading:
     arguments: frozenset[str]  # every name that an ARG declares, anywhere in the file
     defaults: Mapping[str, str]  # their first defaults, where these need no other argument
     buildkit: tuple[BuildKitFeature, ...]
+    bases: tuple[Base, ...]  # of each stage
     context: tuple[ContextPath, ...]  # what the stages that the target needs take from the build context
 
 
@@ -63,6 +64,7 @@ def read(
         arguments=frozenset(draft.names),
         defaults=_defaults(draft, syntax.escape),
         buildkit=tuple(sorted(resolver.features())),
+        bases=tuple(resolver.bases()),
         context=tuple(sorted(context, key=lambda path: path.line)),
     )
 

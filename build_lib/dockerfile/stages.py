@@ -139,14 +139,19 @@ def _check_from(said: list[str], name: str) -> None:
 def _declared(instruction: Instruction, escape: str) -> list[Argument]:
     """`ARG a b=c` declares two; the defaults keep their quotes until they are expanded."""
     found = []
-    for word in _WORDS[escape].findall(instruction.rest):
-        name, equals, default = word.partition("=")
+    for name, default in defined(instruction.rest, escape):
         if not name:
             raise Refused("an ARG has no name")
-        found.append(Argument(line=instruction.line, name=name, default=default if equals else None))
+        found.append(Argument(line=instruction.line, name=name, default=default))
     if not found:
         raise Refused("ARG declares nothing")
     return found
+
+
+def defined(rest: str, escape: str) -> list[tuple[str, str | None]]:
+    """Return the names and values of an ARG or an ENV, with their quotes; None for a name without a value."""
+    parts = (word.partition("=") for word in _WORDS[escape].findall(rest))
+    return [(name, text if equals else None) for name, equals, text in parts]
 
 
 def _add_step(steps: Steps, instruction: Instruction, escape: str) -> None:

@@ -90,11 +90,18 @@ class Place:
     line: int
     keyword: str  # lower-case; for an ONBUILD, `onbuild`
     rest: str
+    pieces: tuple[tuple[int, str], ...]  # its lines with their numbers, without what continues them
+    bodies: tuple[tuple[int, str], ...] = ()  # the lines of its here-documents, with those that end them
 
 
 def places(text: str) -> list[Place]:
     """Return the places of all instructions, also of those that name neither an image nor a file."""
     return list(_Reader(text.removeprefix("\ufeff")).places())
+
+
+def escape_of(text: str) -> str:
+    """Return the character that continues lines, which `# escape=` may set."""
+    return escape(text.removeprefix("\ufeff").split("\n", 10)[:10])[0]
 
 
 def is_list(rest: str) -> bool:
@@ -137,6 +144,7 @@ class _Reader:
         if not self.lines[-1]:
             self.lines.pop()
         self.at = 0  # the number of lines that were read
+        self.pieces: list[tuple[int, str]] = []  # as in Place
         self.escape, refused = escape(self.lines)
         self.problems = [Problem(line=line, reason=reason) for line, reason in refused]
         self.environment: list[str] = []
@@ -162,9 +170,11 @@ class _Reader:
         """The places of all instructions."""
         for line, text in self._logical_lines():
             keyword, rest = _first_word(text)
-            yield Place(line=line, keyword=keyword, rest=rest)
+            pieces, begin = tuple(self.pieces), self.at
             if self._may_have_heredoc(keyword, text, rest):
                 self._skip_heredocs(line, text)
+            bodies = tuple(enumerate(self.lines[begin : self.at], begin + 1))
+            yield Place(line=line, keyword=keyword, rest=rest, pieces=pieces, bodies=bodies)
 
     def _may_have_heredoc(self, keyword: str, text: str, rest: str) -> bool:
         return keyword in _WITH_HEREDOC and "<<" in text and not is_list(rest)
@@ -183,9 +193,9 @@ class _Reader:
     def _continued(self, line: str) -> str:
         """Join a line and its continuation lines; comments and blank lines between them are skipped."""
         before = self._before_escape(line)
+        self.pieces = [(self.at, line if before is None else before)]
         if before is None:
             return line
-        parts = [before]
         while self.at < len(self.lines):
             line = self.lines[self.at].rstrip("\r")
             self.at += 1
@@ -193,10 +203,10 @@ class _Reader:
             if not begin or begin[0] == "#":
                 continue
             before = self._before_escape(line)
+            self.pieces.append((self.at, line if before is None else before))
             if before is None:
-                return "".join([*parts, line])
-            parts.append(before)
-        return "".join(parts)
+                break
+        return "".join(text for _, text in self.pieces)
 
     def _before_escape(self, line: str) -> str | None:
         """The line without the escape character at its end; None if it has none there, or an escaped one."""
@@ -215,7 +225,7 @@ class _Reader:
                 raise Refused(f"ONBUILD does not take {keyword.upper()}" if keyword else "ONBUILD needs an instruction")
         elif keyword not in _KNOWN:
             raise Refused(f"unknown instruction {shortened(keyword.upper())}")
-        flags, rest = _flags(rest)
+        flags, rest = leading_flags(rest)
         heredoc = self._may_have_heredoc(keyword, text, rest) and self._skip_heredocs(line, text)
         return Instruction(line=line, keyword=keyword, flags=flags, rest=rest, heredoc=heredoc, onbuild=onbuild)
 
@@ -256,8 +266,8 @@ def _first_word(text: str) -> tuple[str, str]:
     return parts[0].lower(), parts[1] if len(parts) > 1 else ""
 
 
-def _flags(rest: str) -> tuple[tuple[str, ...], str]:
-    """The leading words that begin with `--`, without quotes and escapes, and the rest: split_command.go."""
+def leading_flags(rest: str) -> tuple[tuple[str, ...], str]:
+    """Return the leading words that begin with `--`, without quotes and escapes, and the rest: split_command.go."""
     flags: list[str] = []
     at = _end_of_space(rest, 0)
     while rest.startswith("--", at):

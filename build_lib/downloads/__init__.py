@@ -9,14 +9,17 @@ from build_lib.lazy import attach
 
 if TYPE_CHECKING:
     from build_lib.downloads import recording as recording
-    from build_lib.downloads.asking_lines import lines as lines
+    from build_lib.downloads.additions import Additions as Additions
+    from build_lib.downloads.recorded_build import RecordedBuild as RecordedBuild
     from build_lib.downloads.recorder import Recorder as Recorder
     from build_lib.downloads.recorder import Seen as Seen
     from build_lib.downloads.recording import Download as Download
     from build_lib.downloads.recording import Passed as Passed
     from build_lib.downloads.recording import Recording as Recording
+    from build_lib.downloads.routes import host_of as host_of
     from build_lib.downloads.store import Store as Store
     from build_lib.downloads.ways import Event as Event
+    from build_lib.downloads.ways import Happened as Happened
     from build_lib.downloads.ways import Way as Way
 else:
     __getattr__ = attach(__name__, __file__)

@@ -26,6 +26,7 @@ from build_lib.settings import Settings
 T = TypeVar("T")
 _ENDING_SECONDS = 10.0
 _PROXIES = ("http_proxy", "https_proxy")
+_CACHES = "BUILDKIT_CACHE_MOUNT_NS"  # of BuildKit's front end: what the caches of RUN --mount=type=cache belong to
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +86,8 @@ class Recorder:
         way = self._do(self._opened(service.name, mirror_args.upstreams(arguments)))
         found = dict(mirror_args.values(arguments, way, self.authority, replay=self.replays))
         proxy = way.proxy(self.authority)
-        return way, found | {name: proxy for each in _PROXIES for name in (each, each.upper())}
+        found |= {name: proxy for each in _PROXIES for name in (each, each.upper())}
+        return way, found | {_CACHES: way.token}  # what an earlier build left in a cache would not be asked for
 
     def close(self, way: Way) -> Seen:
         """Close a way, and return what was asked for on it."""

@@ -57,6 +57,11 @@ def path_of(url: str) -> str:
     return url.replace("://", "/", 1)
 
 
+def host_of(url: str) -> str:
+    """The host of a URL, with its port."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
 def origin(url: str) -> str:
     """A URL without user name, password, query and fragment, for users."""
     parts = urlsplit(url)

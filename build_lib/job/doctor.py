@@ -11,7 +11,7 @@ from build_lib.build import builders
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, SettingsError, nearest
 from build_lib.graph import Cancel, run
-from build_lib.job import clean, fleet_checks, machine_checks
+from build_lib.job import clean, enclosure, fleet_checks, machine_checks
 from build_lib.job.finding import Finding, Level
 from build_lib.job.finding import bad as _bad
 from build_lib.job.finding import good as _good
@@ -112,8 +112,17 @@ def _engine(engine: Engine, repository: Repository | None, settings: Settings) -
     yield from machine_checks.engine_disks(engine)
     if not settings.builders:
         yield _builder(settings, engine)
+    if settings.downloads == "replay":
+        yield enclosure.finding(None if settings.builders else _chosen(settings, engine), engine, settings)
     if repository is not None:
         yield _leftovers(repository, engine, settings)
+
+
+def _chosen(settings: Settings, engine: Engine) -> builders.Builder | None:
+    try:
+        return builders.choose(settings, engine)
+    except BuildError:  # a finding of its own
+        return None
 
 
 def _builder(settings: Settings, engine: Engine) -> Finding:

@@ -1,27 +1,20 @@
 """Builds whose downloads are recorded or replayed: `DOWNLOADS`, `build-all --record` and `--replay`."""
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 from build_lib.build import Check, Given, Open, Output, Outside, builders
-from build_lib.dockerfile import Addition, additions, with_prefix
-from build_lib.downloads import Passed, Recorder, Recording, Seen, Store, Way, lines
-from build_lib.downloads.routes import ADDED
+from build_lib.downloads import Additions, RecordedBuild, Recorder, Recording, Seen, Store, Way
 from build_lib.engine import owner
 from build_lib.errors import BuildError, Place
+from build_lib.job import enclosure
 from build_lib.job.backend import Backend
 from build_lib.job.outside_summary import Summary
 from build_lib.repository import Service, fingerprint
 from build_lib.settings import Settings
 from build_lib.units import some
-
-_ROUTES = Path("/proc/net/route"), Path("/proc/net/ipv6_route")
-_SHOWN = 5  # lines about what was refused
 
 
 class Room:
@@ -32,81 +25,27 @@ class Room:
         self._store = store
         self._settings = settings
         self._network = network
-        self._ways: dict[str, tuple[Way, list[Addition]]] = {}
-        self._lock = threading.Lock()
+        self._ways: dict[str, Way] = {}
         self.seen: dict[str, Seen] = {}
 
     def begin(self, service: Service) -> tuple[Service, Given]:
         """See Outside."""
         way, arguments = self._recorder.open(service)
-        mirror = way.mirror(self._recorder.authority)
-        values = {**service.reading.defaults, **service.args}
-        added = list(additions(service.text, values))
-        led = {each.written for each in additions(service.text, {**values, **arguments}) if mirror in each.url}
-        mirrored = [each for each in added if each.is_http and each.written not in led]
-        with self._lock:
-            self._ways[service.name] = way, added
+        self._ways[service.name] = way
+        built = Additions(service).through(way.mirror(self._recorder.authority), arguments)
         rest = {name: value for name, value in service.args.items() if name not in arguments}
-        built = replace(service, args=rest)
-        if mirrored:
-            text = with_prefix(service.text, mirrored, f"{mirror}{ADDED}")
-            built = replace(built, text=text, inline=True)
-        return built, Given(arguments=arguments, network=self._network, secrets=(way.token,))
+        return replace(built, args=rest), Given(arguments=arguments, network=self._network, secrets=(way.token,))
 
     def end(self, service: Service, fingerprint: str, output: Output, *, done: bool) -> Sequence[str]:
         """See Outside."""
-        with self._lock:
-            way, added = self._ways.pop(service.name)
-        seen = self._recorder.close(way)
-        with self._lock:
-            self.seen[service.name] = seen
-        if done and not self._recorder.replays:
-            self._store.write(self._recording(service, fingerprint, output, seen, added))
-        if done:
-            return ()
-        path = self._path(service)
-        told = []
-        for event in seen.events:
-            if event.kind != "passed":
-                at = self._lines(service, output, [event.moment], event.what, added)
-                told.append(f"{path}:{_or(at)}: {event.what}: {event.why}" if at else f"{event.what}: {event.why}")
-        return list(dict.fromkeys(told))[:_SHOWN]
-
-    def _path(self, service: Service) -> str:
-        where = service.origin if service.inline else service.dockerfile
-        return Place(path=where).below(self._settings.project_root)
-
-    def _recording(self, service: Service, label: str, output: Output, seen: Seen, added: list[Addition]) -> Recording:
-        return Recording(
-            service=service.name,
-            release=self._settings.image_tag,
-            fingerprint=hashed(label),
-            path=self._path(service),
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-            downloads=tuple(
-                replace(item, lines=self._lines(service, output, moments, item.url, added))
-                for item, moments in seen.downloads
-            ),
-            passed=tuple(self._passed(service, output, seen, added)),
-        )
-
-    def _passed(self, service: Service, output: Output, seen: Seen, added: list[Addition]) -> Iterator[Passed]:
-        moments: dict[tuple[str, str], list[float]] = {}
-        for event in seen.events:
-            if event.kind == "passed":
-                moments.setdefault((event.what, event.why), []).append(event.moment)
-        for (what, why), when in moments.items():
-            yield Passed(what=what, why=why, lines=self._lines(service, output, when, what, added))
-        for each in added:
-            if not each.is_http:
-                yield Passed(what=each.url, why="only http and https can be recorded", lines=(each.line,))
-
-    def _lines(
-        self, service: Service, output: Output, moments: Sequence[float], url: str, added: list[Addition]
-    ) -> tuple[int, ...]:
-        """The lines that may have asked for a URL: an ADD of it, or the steps that ran then."""
-        of_adds = tuple(sorted({each.line for each in added if each.url.partition("#")[0] == url}))
-        return of_adds or lines(service.text, output.steps, moments)
+        self.seen[service.name] = seen = self._recorder.close(self._ways.pop(service.name))
+        where = Place(path=service.origin if service.inline else service.dockerfile)
+        build = RecordedBuild(service, where.below(self._settings.project_root), output.steps, seen)
+        if not done:
+            return build.refusals()
+        if not self._recorder.replays:
+            self._store.write(build.recording(self._settings.image_tag, hashed(fingerprint)))
+        return ()
 
 
 @contextmanager
@@ -124,15 +63,18 @@ def room(
     store = Store(settings)
     replayed = _recordings(checks, store, settings) if settings.downloads == "replay" else None
     with ExitStack() as stack:
-        network, address = "", settings.recorder_address
-        engine = backend.engine
-        if replayed is not None and isinstance(builder, builders.Classic) and engine and engine.is_here():
-            closed = stack.enter_context(engine.networks.internal(owner(settings, "build")))
+        network = ""
+        if replayed is not None and enclosure.by_network(builder, backend.engine):
+            assert backend.engine is not None
+            closed = stack.enter_context(backend.engine.networks.internal(owner(settings, "build")))
             network, address = closed.name, closed.gateway
-        recorder = stack.enter_context(Recorder(address or _gateway(backend), store, settings, replayed))
+        else:
+            address = enclosure.address(backend.engine, settings)
+        recorder = stack.enter_context(Recorder(address, store, settings, replayed))
         made = Room(recorder, store, settings, network)
-        enclosed = bool(network) or not _has_way_out(backend)
-        yield made, lambda: Summary(mode=settings.downloads, enclosed=enclosed, seen=dict(made.seen))
+        enclosed = bool(network) or enclosure.by_machine(backend.engine)
+        replay, release = replayed is not None, settings.image_tag
+        yield made, lambda: Summary(replay=replay, release=release, enclosed=enclosed, seen=dict(made.seen))
 
 
 def lacking(checks: Mapping[str, Check], settings: Settings) -> dict[str, str]:
@@ -170,38 +112,3 @@ def _recordings(checks: Mapping[str, Check], store: Store, settings: Settings) -
             hint="./inv deps-load -f BUNDLE, from a site where ./inv build-all --record was run",
         )
     return found
-
-
-def _gateway(backend: Backend) -> str:
-    """The address of this machine at which builds reach it.
-
-    Raises:
-        BuildError: it is not known.
-    """
-    engine = backend.engine
-    network = engine.networks.default() if engine is not None and engine.is_here() else None
-    if network is None:
-        raise BuildError(
-            "the recorder needs an address of this machine that builds reach, and the builder says none",
-            hint="set RECORDER_ADDRESS in .env, host or host:port",
-        )
-    return network.gateway
-
-
-def _has_way_out(backend: Backend) -> bool:
-    """Whether this machine, or another one that builds, may reach other networks."""
-    if backend.engine is None or not backend.engine.is_here():
-        return True
-    return any(_has_default_route(path) for path in _ROUTES)
-
-
-def _has_default_route(path: Path) -> bool:
-    """Whether a table of the kernel's has a default route over another interface than loopback (proc(5))."""
-    rows = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
-    if path.name == "route":
-        return any(row[1:2] == ["00000000"] and row[7:8] == ["00000000"] for row in rows)
-    return any(row[0] == "0" * 32 and row[1] == "00" and row[-1] != "lo" for row in rows if len(row) > 9)
-
-
-def _or(found: Sequence[int]) -> str:
-    return " or ".join(map(str, found))

@@ -1,47 +1,83 @@
 """What the builds of a run downloaded, in sum: for users, and for the record of the run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from build_lib.downloads import Download, Event, Seen
+from build_lib.downloads import Download, Event, Happened, Seen, host_of
 from build_lib.units import number, size, some
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """What the builds of a run downloaded, by service, and whether nothing else could be reached."""
+    """What the builds of a run asked for, by service. `enclosed`: they could reach nothing but the recorder."""
 
-    mode: str
+    replay: bool
+    release: str
     enclosed: bool
     seen: Mapping[str, Seen]
 
     @property
-    def downloads(self) -> dict[tuple[str, str], Download]:
-        """All downloads, by URL and Accept."""
-        return {(item.url, item.accept): item for each in self.seen.values() for item, _ in each.downloads}
+    def downloads(self) -> list[Download]:
+        """All downloads, each once."""
+        found = {(item.url, item.accept): item for each in self.seen.values() for item, _ in each.downloads}
+        return list(found.values())
 
-    def events(self, kind: str) -> list[tuple[str, Event]]:
-        """What happened of this kind, with the service."""
-        return [(name, event) for name, each in self.seen.items() for event in each.events if event.kind == kind]
+    @property
+    def hosts(self) -> list[str]:
+        """The hosts that they are from."""
+        return sorted({host_of(item.url) for item in self.downloads})
 
+    @property
+    def requests(self) -> int:
+        """How many requests there were."""
+        return sum(each.requests for each in self.seen.values())
 
-def told(summary: Summary | None, release: str) -> list[str]:
-    """Lines about what the builds of a run downloaded."""
-    if summary is None:
-        return []
-    downloads = summary.downloads
-    what = f"{number(len(downloads), 'download')}, {size(sum(item.size for item in downloads.values()))}"
-    if summary.mode == "record":
-        passed = sorted({f"{name}: {event.what}" for name, event in summary.events("passed")})
-        lines = [f"recorded for {release}: {what}, by {number(len(summary.seen), 'service')}"]
-        if passed:
-            lines.append(f"not recorded: {some(passed)}; ./inv downloads shows the lines")
-        return lines
-    hosts = {item.url.split("/")[2] for item in downloads.values()}
-    asked = sum(each.requests for each in summary.seen.values())
-    said = f"{number(asked, 'request')}, {what}, of {number(len(hosts), 'host')}"
-    refused = sorted({f"{name}: {event.what}" for name, event in summary.events("refused")})
-    lines = [f"refused: {some(refused)}"] if refused else []
-    if summary.enclosed:
-        return [f"closed room: proved: {said}", *lines]
-    return [f"closed room: {said}; not proved: builds had another way out (./inv doctor)", *lines]
+    @property
+    def size(self) -> int:
+        """The size of all downloads in bytes."""
+        return sum({item.sha256: item.size for item in self.downloads}.values())
+
+    def events(self, kind: Happened) -> list[tuple[str, Event]]:
+        """What happened of this kind, each once, with the service."""
+        found = {
+            (name, event.what): event for name, each in self.seen.items() for event in each.events if event.kind == kind
+        }
+        return [(name, event) for (name, _), event in sorted(found.items())]
+
+    def described(self) -> dict[str, Any]:
+        """The summary for programs."""
+        kinds: tuple[Happened, ...] = ("passed", "refused", "failed")
+        return {
+            "mode": "replay" if self.replay else "record",
+            "release": self.release,
+            "enclosed": self.enclosed,
+            "requests": self.requests,
+            "downloads": len(self.downloads),
+            "bytes": self.size,
+            "hosts": self.hosts,
+            **{
+                kind: [{"service": name, "what": event.what, "why": event.why} for name, event in self.events(kind)]
+                for kind in kinds
+            },
+        }
+
+    def lines(self, failed: Mapping[str, object]) -> Iterator[str]:
+        """Lines for users. What was refused to services that `failed` is told with their failures."""
+        what = f"{number(len(self.downloads), 'download')}, {size(self.size)}, from {number(len(self.hosts), 'host')}"
+        if not self.replay:
+            yield f"recorded for {self.release}: {what}, by {number(len(self.seen), 'service')}"
+            passed = [f"{name}: {event.what}" for name, event in self.events("passed")]
+            if passed:
+                yield f"not recorded: {some(passed)} (./inv downloads shows the lines)"
+            return
+        served = f"{number(self.requests, 'request')}, {what}"
+        if failed:
+            yield f"closed room: not proved: {number(len(failed), 'service')} not built; {served}"
+        elif self.enclosed:
+            yield f"closed room: proved: {served}"
+        else:
+            yield f"closed room: not proved, because builds had another way out (./inv doctor): {served}"
+        refused = [f"{name}: {event.what}" for name, event in self.events("refused") if name not in failed]
+        if refused:
+            yield f"refused, and done without: {some(refused)}"

@@ -55,7 +55,7 @@ def recorded(
             raise
         ending: Ending = "failed" if result.failures else "done"
         try:
-            recorder.write(ending, packages=result.packages, failures=result.failures)
+            recorder.write(ending, packages=result.packages, downloads=result.downloads, failures=result.failures)
         except BuildError as error:  # such as a full disk: earlier failures must still be reported
             return replace(result, failures=(*result.failures, error))
     return replace(result, report=recorder.report)

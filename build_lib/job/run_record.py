@@ -13,6 +13,7 @@ from build_lib.errors import BuildError, EngineError, RegistryError
 from build_lib.graph import Outcome
 from build_lib.invocation import as_typed
 from build_lib.job.backend import Backend
+from build_lib.job.outside_summary import Summary
 from build_lib.page import run_page
 from build_lib.settings import Settings
 from build_lib.transfer import prefetch
@@ -117,7 +118,14 @@ class Recorder:
             self._times.pop(outcome.name, None)  # it only had to be checked again
         self._listener.on_built(outcome)
 
-    def write(self, ending: Ending, *, packages: str = "", failures: Sequence[BuildError] = ()) -> None:
+    def write(
+        self,
+        ending: Ending,
+        *,
+        packages: str = "",
+        downloads: Summary | None = None,
+        failures: Sequence[BuildError] = (),
+    ) -> None:
         """Pass the record of the run, which has ended, to the listener. Write it, and the page made from it.
 
         What a dry run has planned is not written.
@@ -127,6 +135,7 @@ class Recorder:
         """
         self._end_step()
         document = self._document(ending, packages, failures)
+        document["downloads"] = downloads.described() if downloads else None
         self._listener.recorded(document)
         if ending != "planned":
             state.write(self._settings.state_dir / "last-run.json", document)

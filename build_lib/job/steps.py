@@ -9,7 +9,7 @@ from build_lib.build import Built, Check, Store, builders
 from build_lib.errors import BuildError, BuildFailed
 from build_lib.graph import Outcome
 from build_lib.hub import Copied
-from build_lib.job import outside, outside_summary, packages
+from build_lib.job import outside, packages
 from build_lib.job.backend import Backend
 from build_lib.job.recorded import Result, planned, recorded
 from build_lib.job.run_record import Listener, Recorder, RecordListener
@@ -269,7 +269,7 @@ def _build(
             fail_fast=fail_fast,
         )
         downloads = summary()
-    for line in outside_summary.told(downloads, settings.image_tag):
+    for line in downloads.lines({item.name: item for item in outcomes if not item.done}) if downloads else ():
         listener.line(f"  {line}")
     failures = tuple(item.error for item in outcomes if item.error)
     return Result(outcomes=tuple(outcomes), failures=failures, downloads=downloads)

@@ -11,7 +11,7 @@ from build_lib.page.critical_path import Entry, critical_path_of, in_state, span
 from build_lib.page.graph_drawing import alone, drawing
 from build_lib.page.markup import Markup, join, tag
 from build_lib.page.timeline import timeline
-from build_lib.units import seconds
+from build_lib.units import seconds, size
 
 _HERE = Path(__file__).parent
 _DIGITS = 12  # of a commit
@@ -129,8 +129,16 @@ def _facts(run: Entry) -> Iterator[tuple[str, str]]:
     yield "Dependency images", _images(run)
     if run["packages"]:
         yield "Packages", run["packages"]
+    if run["downloads"]:
+        yield "Downloads", _downloads(run["downloads"])
     yield "Builder", run["builder"] or "nothing had to be built"
     yield "Engine", f"{run['engine']}, {run['platform']}"
+
+
+def _downloads(found: Entry) -> str:
+    done = "replayed" if found["mode"] == "replay" else "recorded"
+    hosts = tables.count(len(found["hosts"]), "host")
+    return f"{tables.count(found['downloads'], 'download')} {done}, {size(found['bytes'])}, from {hosts}"
 
 
 def _images(run: Entry) -> str:

@@ -25,6 +25,7 @@ from build_lib.registry.blob_store import WrongContent
 from build_lib.registry.manifests import (
     LARGEST,
     MEDIA_TYPES,
+    MOST_LISTED,
     Descriptor,
     InvalidManifest,
     Manifest,
@@ -77,12 +78,23 @@ class _Source:
 
 
 class Registries:
-    """All registries, for one run. A `place` is a repository: the tag or digest of the reference is ignored."""
+    """All registries, for one run. A `place` is a repository: the tag or digest of the reference is ignored.
 
-    def __init__(self, settings: Settings, cancel: Cancel | None = None, *, connections: int = 16) -> None:
+    Manifests may list up to `most_listed` layers or manifests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        cancel: Cancel | None = None,
+        *,
+        connections: int = 16,
+        most_listed: int = MOST_LISTED,
+    ) -> None:
         self.session = Session(settings, connections)
         self.cancel = cancel or Cancel()
         self.tries = settings.tries
+        self._most_listed = most_listed
         self._stall_seconds = settings.stall_seconds
         self._large: dict[str, threading.Lock] = {}  # by host
 
@@ -211,7 +223,8 @@ class Registries:
             if is_sha256(name) and digest_of(answer.body) != name:
                 raise RegistryError(f"{place.host} sent content that does not match its digest {name}")
             try:
-                return Manifest.read(answer.body, answer.headers.get("Content-Type", ""))
+                media_type = answer.headers.get("Content-Type", "")
+                return Manifest.read(answer.body, media_type, most_listed=self._most_listed)
             except InvalidManifest as error:
                 reason = error.message
             # not above: this error would have that one as its context, and with it all that was parsed

@@ -30,7 +30,7 @@ IMAGE_CONFIGS = (  # other media types of configs mean artifacts; the last four 
 )
 LARGEST = 4 << 20  # bytes of a manifest, the specification's limit for registries; also of a config
 _FOREIGN = ("foreign", "nondistributable")  # in media types of layers
-_MOST_DESCRIPTORS = 1000  # of an image's layers, or of an index's manifests
+MOST_LISTED = 1000  # layers of an image, or manifests of an index
 _LARGEST_SIZE = 1 << 50  # bytes of a blob
 _LONGEST_NAME = 255  # characters of a media type or a part of a platform
 
@@ -81,23 +81,28 @@ class Manifest:
     media_type: str
     manifests: tuple[Descriptor, ...]  # of an index: one for each platform
     blobs: tuple[Descriptor, ...]  # of a manifest: its config, then its layers from the lowest up
+    artifact_type: str = ""  # what it is, if it is no image (manifest.md, "Guidelines for Artifact Usage")
 
     @classmethod
-    def read(cls, body: bytes, media_type: str) -> Self:
+    def read(cls, body: bytes, media_type: str, *, most_listed: int = MOST_LISTED) -> Self:
         """Read a manifest from its bytes. `media_type` is used if the bytes contain none.
+
+        It may list up to `most_listed` layers or manifests.
 
         Raises:
             InvalidManifest: it is neither an index nor a manifest.
         """
         content = _object(body)
         media_type = content.get("mediaType") or media_type.partition(";")[0].strip()
+        kind = content.get("artifactType", "")
+        kind = kind if _is_name(kind) else ""
         if media_type in INDEXES:
-            listed = _descriptors(content.get("manifests"), "manifests")
-            return cls(body=body, media_type=media_type, manifests=listed, blobs=())
+            listed = _descriptors(content.get("manifests"), "manifests", most_listed)
+            return cls(body=body, media_type=media_type, manifests=listed, blobs=(), artifact_type=kind)
         if media_type in MANIFESTS:
-            layers = _descriptors(content.get("layers", []), "layers")
+            layers = _descriptors(content.get("layers", []), "layers", most_listed)
             blobs = (Descriptor.read(content.get("config")), *layers)
-            return cls(body=body, media_type=media_type, manifests=(), blobs=blobs)
+            return cls(body=body, media_type=media_type, manifests=(), blobs=blobs, artifact_type=kind)
         raise InvalidManifest(f"manifests of the media type {_shown(media_type or 'unknown')} are not supported")
 
     def limited(self, digests: Collection[str]) -> Self:
@@ -150,11 +155,11 @@ def _object(body: bytes) -> dict[str, Any]:
     return content
 
 
-def _descriptors(listed: Any, of: str) -> tuple[Descriptor, ...]:
+def _descriptors(listed: Any, of: str, most: int) -> tuple[Descriptor, ...]:
     if not isinstance(listed, list):
         raise InvalidManifest(f"a manifest has no list of {of}")
-    if len(listed) > _MOST_DESCRIPTORS:
-        raise InvalidManifest(f"a manifest lists more than {_MOST_DESCRIPTORS} {of}")
+    if len(listed) > most:
+        raise InvalidManifest(f"a manifest lists more than {most} {of}")
     return tuple(map(Descriptor.read, listed))
 
 

@@ -1,7 +1,8 @@
 """What a repository builds, in which order, and which external images that needs.
 
 In: settings, and the files of the repository. Out: its services with their dependencies on each other, its dependency
-images with every place that names them, and the fingerprint of everything that a service's image depends on.
+images with every place that names them, what else their Dockerfiles download, and the fingerprint of everything that a
+service's image depends on.
 """
 
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from build_lib.repository import dependencies as dependencies
     from build_lib.repository import fingerprint as fingerprint
     from build_lib.repository import graph_picture as graph_picture
+    from build_lib.repository import outside as outside
     from build_lib.repository import services as services
     from build_lib.repository import survey as survey
     from build_lib.repository.build_context import Context as Context
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from build_lib.repository.dockerfiles import as_image_name as as_image_name
     from build_lib.repository.edges import Edge as Edge
     from build_lib.repository.nothing_found import no_services as no_services
+    from build_lib.repository.outside import Outside as Outside
     from build_lib.repository.search import dockerfiles_setting as dockerfiles_setting
     from build_lib.repository.service import IMAGE as IMAGE
     from build_lib.repository.service import WITH_SLURM as WITH_SLURM

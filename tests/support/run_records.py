@@ -23,6 +23,7 @@ def run(services: Sequence[dict[str, Any]] = (), **values: Any) -> dict[str, Any
         "services": list(services),
         "dependencies": [],
         "packages": None,
+        "downloads": None,
         "failures": [],
         **values,
     }

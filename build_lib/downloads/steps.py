@@ -6,7 +6,7 @@ from typing import Protocol
 
 from build_lib.dockerfile import line_of_step
 
-_REACHES_OUT = re.compile(r"(?:\] |: )(?:RUN|ADD)\b")
+_RUN = re.compile(r"(?:\] |: )RUN\b")
 _LATE_SECONDS = 1.0  # at most, with which a builder that says no times says that a step began
 
 
@@ -26,12 +26,10 @@ class Step(Protocol):
         """When it ended."""
 
 
-def lines(text: str, steps: Iterable[Step], moments: Sequence[float]) -> tuple[int, ...]:
+def asking_lines(text: str, steps: Iterable[Step], moments: Sequence[float]) -> tuple[int, ...]:
     """The lines of the Dockerfile with this text whose steps ran at one of these moments."""
     found = set()
     for step in steps:
-        if _REACHES_OUT.search(step.name) and any(
-            step.began - _LATE_SECONDS <= moment <= step.ended for moment in moments
-        ):
+        if _RUN.search(step.name) and any(step.began - _LATE_SECONDS <= moment <= step.ended for moment in moments):
             found.add(line_of_step(text, step.name))
     return tuple(sorted(found - {0}))
