@@ -31,8 +31,8 @@ class Additions:
         return replace(self._service, text=with_prefix(text, mirrored, f"{mirror}{ADDED}"), inline=True)
 
     def lines(self, url: str) -> tuple[int, ...]:
-        """The lines that ADD this URL."""
-        return tuple(sorted({each.line for each in self._found if each.url.partition("#")[0] == url}))
+        """The lines that ADD this URL, also after the address of a mirror."""
+        return tuple(sorted({each.line for each in self._found if each.url.partition("#")[0].endswith(url)}))
 
     def passed(self) -> Iterator[Passed]:
         """What is not fetched by http."""
