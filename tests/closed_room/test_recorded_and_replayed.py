@@ -224,6 +224,24 @@ def test_a_release_that_was_not_recorded_cannot_be_replayed(room: Room) -> None:
     assert "next: ./inv deps-load -f BUNDLE" in done.stderr
 
 
+def test_a_repository_is_replayed_to_its_own_service_alone(room: Room, engine: Engine) -> None:
+    settings = Settings.load(room.root, environ={**os.environ, **room.environment})
+    network = engine.networks.default()
+    assert network is not None
+    services = discover(settings).services
+    refs = f"http://{room.upstreams.storage.host}{OTHER}/info/refs?service=git-upload-pack"
+    with Recorder(network.gateway, room.store, settings, room.store.recordings(RELEASE)) as recorder:
+        ways = [recorder.open(services[name])[0] for name in ("add", "tarball")]
+        codes = []
+        for way in ways:
+            command = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--proxy", way.proxy(recorder.authority)]
+            codes.append(subprocess.run([*command, refs], check=True, capture_output=True, text=True).stdout)
+        assert codes == ["200", "403"]
+        [refused] = recorder.close(ways[1]).events
+    assert (refused.kind, refused.why) == ("refused", "not recorded")
+    assert refused.what == f"http://{room.upstreams.storage.host}{OTHER}"
+
+
 def test_the_recorder_answers_only_builds_of_its_run(room: Room, engine: Engine, tmp_path: Path) -> None:
     settings = Settings.load(tmp_path, environ=dict(os.environ))
     network = engine.networks.default()
