@@ -27,7 +27,7 @@ from tests.support.commands import inv_command, run_inv
 from tests.support.engines import DEBIAN, remove_images
 from tests.support.upstreams import Upstreams
 
-_ROUNDS = 3
+_ROUNDS = 5
 _BYTES = 1_000_000_000
 _RELEASE = "bench"
 _HIGHEST = re.compile(r"VmHWM:\s+(\d+) kB")
