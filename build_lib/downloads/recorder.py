@@ -106,11 +106,11 @@ class Recorder:
         else:
             source = Replaying(self._store, recorded)
         handler = Handler(self._ways, source, repositories)
-        runner = web.ServerRunner(web.Server(handler, access_log=None))
+        runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0)
         await runner.setup()
         self._ends.append(runner.cleanup)
         listening = self._listen()
-        await web.SockSite(runner, listening, shutdown_timeout=0).start()
+        await web.SockSite(runner, listening).start()
         shown = f"[{self._host}]" if ":" in self._host else self._host
         self.authority = handler.authority = f"{shown}:{listening.getsockname()[1]}"
 
