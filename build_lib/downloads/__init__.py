@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from build_lib.lazy import attach
 
 if TYPE_CHECKING:
+    from build_lib.downloads.expiry import Expiry as Expiry
+    from build_lib.downloads.expiry import valid_until as valid_until
+    from build_lib.downloads.exporting import Exported as Exported
+    from build_lib.downloads.exporting import export as export
+    from build_lib.downloads.listing import Listing as Listing
+    from build_lib.downloads.listing import listed as listed
     from build_lib.downloads.recording import Download as Download
+    from build_lib.downloads.recording import Kind as Kind
     from build_lib.downloads.recording import Passed as Passed
     from build_lib.downloads.recording import Recording as Recording
     from build_lib.downloads.store import Store as Store
