@@ -81,10 +81,12 @@ def form(download: Download, store: Store) -> Form:
         return "git"
     if not is_index(download.url, content_type) or download.size > _LARGEST_PAGE:
         return "file"
-    content = read(download, store)
-    if pages.read(content, content_type, download.url, download.source) is not None:
-        return "pypi"
-    return "npm" if "json" in content_type and packuments.read(content) is not None else "file"
+    if download.kind == "npm":
+        return "npm" if packuments.read(read(download, store)) is not None else "file"
+    if "application/json" in content_type:  # any program's
+        return "file"
+    is_page = pages.read(read(download, store), content_type, download.url, download.source) is not None
+    return "pypi" if is_page else "file"
 
 
 def read(download: Download, store: Store) -> bytes:
@@ -106,7 +108,8 @@ def _grouped(
         except ValueError as error:
             left_out.append(LeftOut(url=item.url, why=str(error)))
             continue
-        parts = (*parts, INDEX) if kind in ("pypi", "npm") and parts[-1] != INDEX else parts
+        parts = parts[:-1] if parts[-1] == INDEX and kind != "file" else parts
+        parts = (*parts, INDEX) if kind in ("pypi", "npm") else parts
         found.setdefault(parts, []).append((kind, item))
     return found
 
@@ -121,6 +124,9 @@ def _item(
     same = tuple(item for other, item in found if other == kind)
     if kind in ("pypi", "npm"):
         return Item(parts=parts, form=kind, downloads=same)
+    encoding = dict(first.headers).get("Content-Encoding", "")
+    if encoding and not parts[-1].endswith("gz"):
+        remarks.append(f"{first.url} came encoded as {encoding}: it is written so, which no server will tell clients")
     for item in (item for _, item in found if item.sha256 != first.sha256):
         if item.url == first.url:
             remarks.append(f"{item.url} was recorded with different content: the newest is used")

@@ -70,7 +70,10 @@ def export(
     if dry:
         size = sum(item.first.size for item in planned.items)
         return _exported(directory, planned, len(planned.items), size, ())
+    made = not directory.exists()
     with state.lock(directory / _MARK, "downloads"):
+        if made:
+            directory.chmod(0o755)  # a server of another user reads it
         return _written(planned, recordings, store, directory, environ, base)
 
 
@@ -115,7 +118,6 @@ def _written(
         front_page.write(new, planned, expiries, base)
         for name in _OWN:
             _exchange(name, new, directory, old)
-        directory.chmod(0o755)
     except OSError as error:
         raise cannot_write(error.filename or directory, error) from error
     finally:

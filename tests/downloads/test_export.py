@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +238,20 @@ def test_damaged_and_missing_content_is_left_out(store: Store, tmp_path: Path) -
     assert files(tmp_path / "out") == {}
 
 
+def test_what_came_encoded_is_told(store: Store, tmp_path: Path) -> None:
+    made = [download(store, f"https://f.example/{name}", name) for name in ("a.html", "a.tar.gz")]
+    encoded = [replace(item, headers=(("Content-Encoding", "gzip"),)) for item in made]
+    done = exported(store, tmp_path / "out", recording(*encoded))
+    assert [text.partition(" came encoded as gzip")[0] for text in done.remarks] == ["https://f.example/a.html"]
+
+
+def test_json_of_other_programs_is_a_file(store: Store, tmp_path: Path) -> None:
+    text = '{"name": "a",  "dist": {"tarball": "https://f.example/x"}}'
+    url = "https://api.github.com/repos/a"
+    exported(store, tmp_path / "out", recording(download(store, url, text, content_type="application/json")))
+    assert files(tmp_path / "out") == {"https/api.github.com/repos/a": text.encode()}
+
+
 def test_git_clones_from_an_exported_repository(store: Store, tmp_path: Path) -> None:
     work = tmp_path / "work"
     identity = ("-c", "user.name=x", "-c", "user.email=x@y.example")
@@ -250,6 +265,7 @@ def test_git_clones_from_an_exported_repository(store: Store, tmp_path: Path) ->
     made = recording(
         download(store, "https://github.com/a/b.git", bundle, kind="git"),
         download(store, "https://github.com/a/b.git/releases/x", "x"),
+        download(store, "https://github.com/a/slash/", bundle, kind="git"),
         download(store, "https://github.com/a/broken.git", b"no bundle", kind="git"),
     )
     done = exported(store, tmp_path / "out", made)
@@ -258,6 +274,7 @@ def test_git_clones_from_an_exported_repository(store: Store, tmp_path: Path) ->
     with served(tmp_path / "out") as url:
         git("-c", f"url.{url}/https/github.com/.insteadOf=https://github.com/", "clone", "--quiet",
             "https://github.com/a/b.git", str(tmp_path / "clone"))  # fmt: skip
+        git("clone", "--quiet", f"{url}/https/github.com/a/slash/", str(tmp_path / "other"))
     assert git("-C", str(tmp_path / "clone"), "log", "--format=%s %D").splitlines() == [
         "two HEAD -> trunk, tag: v2, origin/trunk, origin/HEAD",
         "one origin/main",
