@@ -69,7 +69,7 @@ def export(
     require_own(directory)
     if dry:
         size = sum(item.first.size for item in planned.items)
-        return _exported(directory, planned, len(planned.items), size, ())
+        return _exported(directory, planned, len(planned.items), size)
     made = not directory.exists()
     with state.lock(directory / _MARK, "downloads"):
         if made:
@@ -123,7 +123,9 @@ def _written(
     finally:
         for each in (new, old):
             shutil.rmtree(each, ignore_errors=True)
-    return _exported(directory, planned, files, size, left_out)
+    readable = directory.stat().st_mode & 0o005 == 0o005
+    advice = () if readable else (f"a server of another user cannot read {directory}: chmod a+rx {directory}",)
+    return _exported(directory, planned, files, size, left_out, advice)
 
 
 def _temporary(directory: Path) -> Iterator[Path]:
@@ -216,11 +218,18 @@ def _readable(top: Path) -> tuple[int, int]:
     return files, size
 
 
-def _exported(directory: Path, planned: Plan, files: int, size: int, left_out: tuple[LeftOut, ...]) -> Exported:
+def _exported(
+    directory: Path,
+    planned: Plan,
+    files: int,
+    size: int,
+    left_out: tuple[LeftOut, ...] = (),
+    advice: tuple[str, ...] = (),
+) -> Exported:
     return Exported(
         directory=directory,
         files=files,
         size=size,
         left_out=(*planned.left_out, *left_out),
-        remarks=planned.remarks,
+        remarks=(*planned.remarks, *advice),
     )

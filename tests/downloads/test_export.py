@@ -309,6 +309,11 @@ def test_any_user_may_read_it(store: Store, tmp_path: Path) -> None:
         exported(store, tmp_path / "out", recording(download(store, "https://f.example/a/b", "b")))
     finally:
         os.umask(before)
+    own = tmp_path / "own"
+    own.mkdir(mode=0o700)
+    done = exported(store, own, recording(download(store, "https://f.example/a/b", "b")))
+    assert done.remarks == (f"a server of another user cannot read {own}: chmod a+rx {own}",)
+    assert stat.S_IMODE(own.stat().st_mode) == 0o700
     for path in (tmp_path / "out", *(tmp_path / "out").rglob("*")):
         if path.name != ".build-lib-mirror":
             assert stat.S_IMODE(path.stat().st_mode) == (0o755 if path.is_dir() else 0o644), path
