@@ -53,7 +53,7 @@ def _print(console: Console, listing: Listing, exported: Exported | None) -> Non
         for wrong in listing.wrong:
             console.line(f"  {wrong.urls[0]}: ", console.bad(wrong.why))
         whole = listing.contents - len(listing.wrong)
-        console.line(f"{number(whole, 'file')} verified: each has its SHA-256")
+        console.line(f"{whole} of {number(listing.contents, 'file')} verified: the content has its SHA-256")
     if exported:
         _print_exported(console, exported)
 

@@ -59,7 +59,7 @@ def plan(recordings: Iterable[Recording], store: Store) -> Plan:
     """Plan an export. Nothing but pages of packages is read."""
     newest_first = sorted(recordings, key=lambda each: each.at, reverse=True)
     downloads = [item for each in newest_first for item in reversed(each.downloads) if item.sha256]
-    apt = apt_hosts(item.url for item in downloads)
+    apt = apt_hosts(downloads)
     left_out: list[LeftOut] = []
     remarks: list[str] = []
     grouped = _grouped(downloads, apt, store, left_out)

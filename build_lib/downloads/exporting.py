@@ -60,13 +60,13 @@ def export(
         if base:
             raise SettingsError("--url is given without --export", hint="--export DIR --url URL")
         return None
+    require_own(directory)
     planned = plan(recordings, store)
     if not base and any(item.form == "npm" for item in planned.items):
         raise SettingsError(
             "the indexes of npm have whole addresses: the one at which the directory will be served is needed",
             hint="--url http://HOST:PORT/PATH",
         )
-    require_own(directory)
     if dry:
         size = sum(item.first.size for item in planned.items)
         return _exported(directory, planned, len(planned.items), size)
@@ -81,8 +81,15 @@ def require_own(directory: Path) -> None:
     """Refuse a directory that has something else than an earlier export.
 
     Raises:
-        BuildError: it has, or it is none.
+        BuildError: it has, or it is none, or this user may not read it.
     """
+    try:
+        _require_own(directory)
+    except OSError as error:
+        raise BuildError(f"{directory} cannot be read: {error.strerror}", hint="name another directory") from None
+
+
+def _require_own(directory: Path) -> None:
     if kind(directory / _MARK):
         raise BuildError(f"{directory / _MARK} is {kind(directory / _MARK)}", hint="name another directory")
     if directory.is_dir():

@@ -5,6 +5,8 @@ import re
 from collections.abc import Collection, Iterable
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
+from build_lib.downloads.recording import Download
+
 Parts = tuple[str, ...]  # of a path, below the exported directory
 
 INDEX = "index.html"  # what servers answer for a directory
@@ -38,9 +40,10 @@ def place(url: str, apt: Collection[str]) -> Parts:
     return (top, host, *_names(urlsplit(url).path))
 
 
-def apt_hosts(urls: Iterable[str]) -> frozenset[str]:
-    """The hosts of these URLs of http from which apt's indexes came."""
-    return frozenset(_host(url) for url in urls if url.startswith("http://") and _last(url) in _OF_APT)
+def apt_hosts(downloads: Iterable[Download]) -> frozenset[str]:
+    """The hosts of http that were asked for as archives of apt, or that gave apt's indexes."""
+    plain = (item for item in downloads if item.url.startswith("http://"))
+    return frozenset(_host(item.url) for item in plain if item.kind == "apt" or _last(item.url) in _OF_APT)
 
 
 def link(parts: Parts, page: Parts | None = None) -> str:

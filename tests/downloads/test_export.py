@@ -95,9 +95,10 @@ def test_no_place_leads_elsewhere(url: str) -> None:
     assert not any("/" in part or "\0" in part for part in parts)
 
 
-def test_archives_of_apt_are_told_by_their_indexes() -> None:
+def test_archives_of_apt_are_told_by_their_indexes(store: Store) -> None:
     urls = ("http://deb.example/debian/dists/x/InRelease", "http://files.example/a.deb", "https://s.example/Release")
-    assert apt_hosts(urls) == {"deb.example"}
+    asked = download(store, "http://other.example/pool/a.deb", "a", kind="apt")
+    assert apt_hosts([*(download(store, url, url) for url in urls), asked]) == {"deb.example", "other.example"}
 
 
 def test_a_link_is_relative_and_quoted() -> None:

@@ -78,7 +78,7 @@ def test_without_any_recording_the_next_step_is_told(inv: Inv) -> None:
 
 def test_missing_and_damaged_content_is_told(recorded: Store, inv: Inv) -> None:
     good = inv("downloads", "-t", "v1", "--verify")
-    assert (good.returncode, good.stdout.splitlines()[-1]) == (0, "2 files verified: each has its SHA-256")
+    assert (good.returncode, good.stdout.splitlines()[-1]) == (0, "2 of 2 files verified: the content has its SHA-256")
     found = {item.url: item.sha256 for each in recorded.recordings("v1").values() for item in each.downloads}
     recorded.path(found[URL]).write_bytes(b"abd")
     recorded.path(found["http://files.example/b"]).unlink()

@@ -152,8 +152,10 @@ def test_a_file_is_at_the_path_of_its_url(url: str, hub: Hub) -> None:
     """Clients such as those of GITHUB_MIRROR write the whole URL."""
     path = "github.com/a/b/releases/download/v1/b+c.tar.gz"
     for prefix in ("https/", "https://", "https:/"):
-        status, _, body = hub.get(f"/mirror/{prefix}{path}")
+        status, headers, body = hub.get(f"/mirror/{prefix}{path}")
         assert (status, body) == (200, "a release")
+    assert "script-src 'none';" in headers["Content-Security-Policy"]
+    assert "script-src 'self';" in hub.get("/")[1]["Content-Security-Policy"]
     assert hub.get("/mirror/https/files.example/.hidden/x")[2] == "hidden"
     assert hub.get("/mirror/.build-lib-mirror")[0] == 404
     assert hub.get("/mirror/https/files.example/../../../../etc/passwd")[0] == 404
