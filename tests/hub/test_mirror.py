@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,30 @@ def test_a_file_is_at_the_path_of_its_url(url: str, hub: Hub) -> None:
     assert hub.get("/mirror/.build-lib-mirror")[0] == 404
     assert hub.get("/mirror/https/files.example/../../../../etc/passwd")[0] == 404
     assert hub.get("/mirror/https/files.example/y")[0] == 404
+
+
+@pytest.mark.parametrize("path", ["", "/some/mirror"])
+def test_the_lines_for_nginx_are_right(path: str, image: str, store: Store, tmp_path: Path) -> None:
+    """Here in a server that has nothing else."""
+    url = f"http://hub.example{path}"
+    made = recording(*of_npm(store, "left-pad", "1.2.0"), download(store, "https://files.example/a", "a"))
+    assert export([made], store, tmp_path / "mirror", dict(os.environ), base=url)
+    [lines] = re.findall(r"<pre>(location .*?)</pre>", (tmp_path / "mirror/index.html").read_text(), re.DOTALL)
+    lines = unescape(lines).replace("/path/to/this/directory", "/mirror")
+    server = f"access_log off; server {{ listen 8080; {lines} }}"
+    (tmp_path / "nginx.conf").write_text(f"daemon off; pid /dev/shm/pid; events {{}} http {{ {_TEMPORARY} {server} }}")
+    volumes = [f"--volume={tmp_path}/{name}:{at}:ro" for name, at in _VOLUMES.items()]
+    with running(image, *volumes, ready="/") as hub:
+        assert hub.get(f"{path}/")[2].startswith("<!DOCTYPE html>")
+        assert hub.get(f"{path}/npm/left-pad")[1]["Location"] == f"{path}/npm/left-pad/"
+        assert json.loads(hub.get(f"{path}/npm/left-pad/")[2])["name"] == "left-pad"
+        assert {hub.get(f"{path}/{way}files.example/a")[2] for way in ("https/", "https://", "https:/")} == {"a"}
+
+
+_VOLUMES = {"nginx.conf": "/etc/nginx/nginx.conf", "mirror": "/mirror"}
+_TEMPORARY = " ".join(
+    f"{name}_temp_path /dev/shm/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+)
 
 
 def test_the_hub_s_page_leads_to_it_and_its_page_has_the_lines(
