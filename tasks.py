@@ -573,6 +573,42 @@ def deps_verify(
 
 
 @task(
+    help=_help("tag", "service", "json")
+    | {
+        "verify": "read all content, and name what is missing or damaged",
+        "export": "write the content to this directory, which any web server can serve as a mirror",
+        "url": "where that directory will be served, such as http://hub.example:8080/mirror",
+    },
+    iterable=["service"],
+)
+def downloads(
+    ctx: Context,
+    tag: str | None = None,
+    service: Sequence[str] | None = None,
+    verify: bool = False,
+    export: str | None = None,
+    url: str | None = None,
+    json: bool = False,
+) -> None:
+    """List what builds downloaded, besides images.
+
+    build-all --record records it. What could not be recorded is listed, too. With --export, all is written as files.
+
+    Examples:
+        inv downloads
+        inv downloads -s web --verify
+        inv downloads --export .build/mirror --url http://hub.example:8080/mirror
+    """
+    settings, console = _load(ctx, json=json, tag=tag)
+    store = lib.downloads.Store(settings)
+    listing = lib.downloads.listed(store, settings.image_tag, service or (), verify=verify)
+    exported = lib.downloads.export(
+        listing.recordings, store, _path(export), settings.environment, base=url or "", dry=console.dry
+    )
+    lib.console.downloads.listed(console, listing, exported)
+
+
+@task(
     help={
         "write": "write the mirrors of Docker Hub into the engine's daemon.json",
         "image": "the image to ask for, such as minio/minio:latest",

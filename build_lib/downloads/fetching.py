@@ -18,7 +18,8 @@ from build_lib.errors import BuildError
 from build_lib.foreign import on_one_line
 
 _KEPT = (200, 404, 410)  # statuses that are answers: something is there, or is not
-_PASSED_ON = ("Accept", "User-Agent", "Authorization", "Git-Protocol", "Content-Type")  # headers of requests
+_PASSED_ON = ("Accept", "User-Agent", "Authorization")  # headers of requests
+_OF_A_BODY = ("Content-Type", "Content-Length")
 _PAGES = ("pypi", "npm")
 
 
@@ -137,7 +138,8 @@ class Fetching:
         way.events.append(event("passed", origin(target.url), f"{request.method} cannot be recorded"))
         try:
             body = request.content.iter_any() if request.can_read_body else None
-            async with self._upstream.ask(request.method, target.upstream, _passed_on(request), body) as answer:
+            headers = _passed_on(request, *_PASSED_ON, *_OF_A_BODY)
+            async with self._upstream.ask(request.method, target.upstream, headers, body) as answer:
                 return await _unchanged(request, answer)
         except BuildError as error:
             return await serving.plain(request, 502, error.message)
@@ -172,8 +174,8 @@ def _accept(request: web.BaseRequest, target: Target) -> str:
     return on_one_line(request.headers.get("Accept", "")) if target.kind in _PAGES else ""
 
 
-def _passed_on(request: web.BaseRequest) -> dict[str, str]:
-    return {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+def _passed_on(request: web.BaseRequest, *names: str) -> dict[str, str]:
+    return {name: request.headers[name] for name in names or _PASSED_ON if name in request.headers}
 
 
 def _recorded(answer: Answer) -> list[tuple[str, str]]:
