@@ -1,7 +1,7 @@
 """The tasks, which `inv --list` lists: each reads its flags, calls build_lib once, and prints one report."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,15 @@ def _downloads(*, record: bool, replay: bool) -> str | None:
     if record and replay:
         raise lib.errors.UsageError("--record and --replay are given: a build does one of them")
     return "record" if record else "replay" if replay else None
+
+
+def _fetch_downloads(console: "Console", settings: "Settings", services: Iterable[str]) -> None:
+    """Fetch what a replay needs and is not here from the private registry."""
+    if settings.downloads == "replay" and not console.dry:
+        fetched = lib.transfer.fetch_downloads(
+            settings, settings.image_tag, tuple(services), on_progress=console.on_progress
+        )
+        lib.console.downloads.fetched(console, fetched)
 
 
 def _root(ctx: Context) -> Path:
@@ -283,6 +292,7 @@ def build(
     downloads = _downloads(record=record, replay=replay)
     settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, downloads=downloads)
     repository = lib.repository.discover(settings, expected="services")
+    _fetch_downloads(console, settings, repository.chosen(service or ()))
     report = lib.console.BuildReport(console)
     with lib.job.connect(settings) as backend:
         result = lib.job.build(
@@ -332,6 +342,7 @@ def build_all(
     downloads = _downloads(record=record, replay=replay)
     settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, downloads=downloads)
     repository = lib.repository.discover(settings, expected="services")
+    _fetch_downloads(console, settings, repository.services)
     report = lib.console.BuildReport(console)
     with lib.job.connect(settings) as backend:
         result = lib.job.build_all(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # as in output
 
     from build_lib.console.output import Console
     from build_lib.downloads import Download, Expiry, Exported, Listing, Recording
+    from build_lib.transfer import FetchedDownloads
 
 _SHOWN = 12  # digits of a SHA-256
 
@@ -36,6 +37,14 @@ def listed(console: Console, listing: Listing, exported: Exported | None = None)
     if exported and exported.left_out:
         left_out = number(len(exported.left_out), "download")
         raise Incomplete(f"{left_out} not in {exported.directory}, see above", hint="the rest of it can be used")
+
+
+def fetched(console: Console, found: FetchedDownloads) -> None:
+    """Print what was fetched from the private registry before a replay, if anything was."""
+    console.end_progress()
+    if found.place:
+        new = number(found.files - found.present, "file")
+        console.line(f"downloads from {found.place}: {new}, {size(found.moved)}, {found.present} already present")
 
 
 def _print(console: Console, listing: Listing, exported: Exported | None) -> None:

@@ -126,6 +126,7 @@ class Store:
         }
         yield from (path for path in _listed(self._complete) if path.name not in needed)
         yield from _listed(self._incoming)
+        yield from _listed(self.directory / "partial")
 
     def wrong(self, blobs: Iterable[Descriptor]) -> Iterator[tuple[Descriptor, str]]:
         """The content that is missing or damaged, and why, after reading all of it."""
