@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from build_lib.lazy import attach
 
 if TYPE_CHECKING:
+    from build_lib.downloads import recording as recording
     from build_lib.downloads.recording import Download as Download
     from build_lib.downloads.recording import Passed as Passed
     from build_lib.downloads.recording import Recording as Recording
