@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from build_lib.bundle import collect
+from build_lib.bundle.carry import Carry
 from build_lib.bundle.collect import Collected, variant_of
 from build_lib.bundle.contents import Base
 from build_lib.bundle.plan import Plan, plan_of
@@ -30,23 +31,25 @@ def missing(name: str, reason: str) -> Outcome[Collected]:
     return Outcome(name=name, error=BuildError(reason))
 
 
-def plan(outcomes: Sequence[Outcome[Collected]], base: Base | None = None) -> Plan:
-    return plan_of(outcomes, base, Settings.load(Path(), environ={"IMAGE_TAG": "v1"}))
+def plan(outcomes: Sequence[Outcome[Collected]], base: Base | None = None, carry: Carry | None = None) -> Plan:
+    return plan_of(outcomes, base, Settings.load(Path(), environ={"IMAGE_TAG": "v1"}), carry)
 
 
-def bundle(images: dict[str, Made], base: Base | None = None) -> bytes:
-    """The bytes of a bundle."""
+def bundle(images: dict[str, Made], base: Base | None = None, carry: Carry | None = None) -> bytes:
+    """The bytes of a bundle, with the downloads to carry."""
     blobs = {
         blob.digest: content
         for made in images.values()
         for blob, content in zip(made.manifest.blobs, made.blobs, strict=True)
     }
-    planned = plan([gathered(name, made) for name, made in images.items()], base)
+    planned = plan([gathered(name, made) for name, made in images.items()], base, carry)
+    others = {blob.digest: b"".join(carry.chunks(blob)) for blob in planned.others} if carry else {}
     made = image_layout.stream(
         planned.loadables,
-        lambda blob: (blobs[blob.digest],),
+        lambda blob: ((blobs | others)[blob.digest],),
         leave_out=planned.leave_out,
         documents=planned.documents,
+        others=planned.others,
     )
     return b"".join(made)
 
