@@ -8,7 +8,7 @@ format of sha256sum. Every byte is therefore known, or checked by a digest.
 import hashlib
 import tarfile
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -40,6 +40,7 @@ from build_lib.units import some
 
 _BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 1 << 20
+_BATCH = 100  # files
 _SHOWN = 5  # problems in one message
 
 
@@ -151,7 +152,7 @@ class Archive:
         checks: dict[str, Callable[[Callable[[int], None]], str]] = {
             f"part {number}": partial(self._volume.part_problem, number) for number in self._volume.checked_parts
         }
-        checks |= {name: partial(self._problem, name, layers) for name in self._members}
+        checks |= {names[0]: partial(self._problems, names, layers) for names in self._batches()}
         total = self.size * (2 if self._volume.checked_parts else 1)
         done = dict.fromkeys(checks, 0)
 
@@ -187,6 +188,19 @@ class Archive:
                         content = self.read(config) if config.size <= LARGEST else b""
                         found.add(item.listed.name, manifest, content)
         return found
+
+    def _batches(self) -> Iterator[Sequence[str]]:
+        """The files that are checked at once: each by itself, but the many small ones of downloads in batches."""
+        alone: list[str] = []
+        many: list[str] = []
+        downloads = {_name(digest) for digest in self._carried.blobs}
+        for name in self._members:
+            (many if name in downloads else alone).append(name)
+        yield from ([name] for name in alone)
+        yield from (many[at : at + _BATCH] for at in range(0, len(many), _BATCH))
+
+    def _problems(self, names: Sequence[str], layers: Layers, seen: Callable[[int], None]) -> str:
+        return _shown([problem for name in names if (problem := self._problem(name, layers, seen))])
 
     def _problem(self, name: str, layers: Layers, seen: Callable[[int], None]) -> str:
         """The problem with a file of the archive, or "" if there is none."""

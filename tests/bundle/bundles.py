@@ -43,10 +43,10 @@ def bundle(images: dict[str, Made], base: Base | None = None, carry: Carry | Non
         for blob, content in zip(made.manifest.blobs, made.blobs, strict=True)
     }
     planned = plan([gathered(name, made) for name, made in images.items()], base, carry)
-    others = {blob.digest: b"".join(carry.chunks(blob)) for blob in planned.others} if carry else {}
+    blobs |= {blob.digest: b"".join(carry.chunks(blob)) for blob in planned.others} if carry else {}
     made = image_layout.stream(
         planned.loadables,
-        lambda blob: ((blobs | others)[blob.digest],),
+        lambda blob: (blobs[blob.digest],),
         leave_out=planned.leave_out,
         documents=planned.documents,
         others=planned.others,

@@ -117,6 +117,16 @@ def test_a_recording_of_the_same_release_is_replaced_and_damage_at_the_site_is_r
     assert store_of(outside.site).releases() == ["v0", "v1"]
 
 
+def test_a_load_that_was_killed_is_followed_by_one_that_goes_on(outside: Outside) -> None:
+    outside.save()
+    whole = FILES["https://files.example/six.whl"]
+    begun = store_of(outside.site).directory / "partial" / sha256(whole)
+    begun.parent.mkdir(parents=True)
+    begun.write_bytes(whole[:1234])
+    outside.load()
+    assert held(outside.site) == held(outside.project)
+
+
 def test_one_service_brings_its_own_alone(outside: Outside) -> None:
     found = outside.save("-s", "api")["downloads"]
     assert [item["service"] for item in found["services"]] == ["api"]
