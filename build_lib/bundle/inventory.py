@@ -3,6 +3,7 @@
 A bundle made `--since` an inventory leaves them out.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from build_lib.bundle.collect import Connect
@@ -10,7 +11,7 @@ from build_lib.bundle.contents import Base, Variant
 from build_lib.bundle.parts_writer import Writer, check_target
 from build_lib.downloads import Store
 from build_lib.engine import Engine
-from build_lib.errors import SettingsError
+from build_lib.errors import EngineError, SettingsError
 from build_lib.graph import run
 from build_lib.reference import PrivateRegistry, Reference
 from build_lib.registry import Registries, copy_plan
@@ -87,7 +88,9 @@ def _chains(engine: Engine) -> tuple[tuple[str, Variant], ...]:
         names.setdefault(image.id, str(Reference.parse(name)))
     found = []
     for id, name in names.items():
-        found.append((name, Variant(layers=(), diff_ids=engine.images.layers(id))))
+        with suppress(EngineError):  # another process has removed it since
+            found.append((name, Variant(layers=(), diff_ids=engine.images.layers(id))))
+    engine.check()
     return tuple(sorted(found, key=lambda pair: pair[0]))
 
 
