@@ -16,6 +16,7 @@ from build_lib.graph import Outcome
 from build_lib.reference import Reference
 from build_lib.registry import OCI_MANIFEST, Loadable, Manifest, digest_of, image_layout
 from build_lib.settings import Settings
+from tests.bundle.downloads import store_of
 from tests.support.images import Made, layer, make
 
 
@@ -52,6 +53,12 @@ def bundle(images: dict[str, Made], base: Base | None = None, carry: Carry | Non
         others=planned.others,
     )
     return b"".join(made)
+
+
+def with_downloads(project: Path, images: dict[str, Made]) -> bytes:
+    """The bytes of a bundle with all downloads of the release v1 in a project's store."""
+    store = store_of(project)
+    return bundle(images, carry=Carry.of(store, "v1", store.services("v1"), ()))
 
 
 def members(content: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from build_lib.bundle.carry import Carry
 from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.registry import Registries, digest_of
 from build_lib.settings import Settings
-from tests.bundle.bundles import bundle, members
+from tests.bundle.bundles import bundle, members, with_downloads
 from tests.bundle.downloads import FILES, held, record, sha256, store_of
 from tests.support.commands import MEMORY_LIMIT, Inv, peak_memory, run_inv, small_disk
 from tests.support.engines import OwnEngine, content
@@ -254,7 +253,7 @@ def test_so_does_a_newer_one_with_either_store(newer_engine: OwnEngine, project:
     image, other = make([layer(mark="base")]), make([layer(mark="other")])
     record(project, "web", {**FILES, "https://registry.example/v2/other/manifests/1": other.manifest.body})
     path = project / "deps.tar"
-    path.write_bytes(carrying(project, {f"{prefix}base:1": image}))
+    path.write_bytes(with_downloads(project, {f"{prefix}base:1": image}))
     settings = Settings.load(project, environ=newer_engine.environment)
     with Engine.connect(settings) as engine, path.open("rb") as file:
         engine.streams.load(iter(lambda: file.read(MB), b""))
@@ -267,11 +266,6 @@ def test_so_does_a_newer_one_with_either_store(newer_engine: OwnEngine, project:
 # without an engine
 
 
-def carrying(project: Path, images: dict[str, Made]) -> bytes:
-    store = store_of(project)
-    return bundle(images, carry=Carry.of(store, "v1", store.services("v1"), ()))
-
-
 IMAGE = make([layer(own="a")])
 
 
@@ -279,7 +273,7 @@ def test_content_that_is_also_in_an_image_is_there_once(project: Path, inv: Inv)
     """As a layer, a config or a manifest."""
     wanted = {f"https://x.example/{number}": body for number, body in enumerate((*IMAGE.blobs, IMAGE.manifest.body))}
     record(project, "web", {**FILES, **wanted})
-    (project / "f.tar").write_bytes(carrying(project, {"redis:7": IMAGE}))
+    (project / "f.tar").write_bytes(with_downloads(project, {"redis:7": IMAGE}))
     names = [info.name for info, _ in members((project / "f.tar").read_bytes())]
     assert len(names) == len(set(names))
     done = inv("deps-verify", "--json", "-f", "f.tar", **NOWHERE)
@@ -288,8 +282,8 @@ def test_content_that_is_also_in_an_image_is_there_once(project: Path, inv: Inv)
 
 def test_the_same_downloads_give_the_same_bytes_and_none_what_there_was(project: Path) -> None:
     record(project, "web", FILES)
-    first, plain = carrying(project, {"redis:7": IMAGE}), bundle({"redis:7": IMAGE})
-    assert first == carrying(project, {"redis:7": IMAGE})
+    first, plain = with_downloads(project, {"redis:7": IMAGE}), bundle({"redis:7": IMAGE})
+    assert first == with_downloads(project, {"redis:7": IMAGE})
     with_them, without = ({info.name: body for info, body in members(each)} for each in (first, plain))
     assert {name for name in without if with_them[name] != without[name]} == {"build-lib.json", "build-lib.sha256"}
     listing = json.loads(without["build-lib.json"])
@@ -299,7 +293,7 @@ def test_the_same_downloads_give_the_same_bytes_and_none_what_there_was(project:
 def test_damage_is_named_by_its_url(project: Path, inv: Inv) -> None:
     record(project, "web", FILES)
     body = FILES["https://files.example/six.whl"]
-    (project / "f.tar").write_bytes(carrying(project, {"redis:7": IMAGE}).replace(body, body[:-1] + b"!"))
+    (project / "f.tar").write_bytes(with_downloads(project, {"redis:7": IMAGE}).replace(body, body[:-1] + b"!"))
     for command in ("deps-verify", "deps-load"):
         done = inv(command, "-f", "f.tar", **NOWHERE)
         assert (done.returncode, done.stdout) == (1, "")

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from build_lib.bundle.carry import Carry
 from build_lib.downloads import Recording
 from build_lib.downloads import recording as recordings
 from build_lib.errors import BadBundle, BuildError
 from build_lib.registry import digest_of
-from tests.bundle.bundles import bundle
+from tests.bundle.bundles import with_downloads
 from tests.bundle.downloads import FILES, record, recording, store_of
 from tests.bundle.forger import IMAGES, MB, carrying, checked, without
 from tests.hostile.attempts import NOWHERE
@@ -199,9 +198,8 @@ def large(count: int) -> Recording:
 
 
 def test_ten_thousand_downloads_are_not_too_many(project: Path) -> None:
-    store = store_of(project)
-    store.write(large(10_000))
-    (project / "f.tar").write_bytes(bundle(IMAGES, carry=Carry.of(store, "v1", ["web"], ())))
+    store_of(project).write(large(10_000))
+    (project / "f.tar").write_bytes(with_downloads(project, IMAGES))
     ran = run(project, "deps-verify", "-f", "f.tar", DOCKER_HOST=NOWHERE)
     assert ran.code == 0, ran.said
     assert "web           10000   0 B" in ran.said
@@ -211,9 +209,7 @@ def test_ten_thousand_downloads_are_not_too_many(project: Path) -> None:
 def test_what_could_not_be_read_is_not_written(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record(project, "web", FILES)
     record(project, "api", FILES)
-    store = store_of(project)
-    content = bundle(IMAGES, carry=Carry.of(store, "v1", ["api", "web"], ()))
-    (project / "f.tar").write_bytes(content)
+    (project / "f.tar").write_bytes(with_downloads(project, IMAGES))
     limits = {
         "values.LARGEST_RECORDINGS": (1500, "the recordings of the bundle are too large: "),
         "values.LARGEST_DOCUMENT": (900, "the recording of api would be too large: "),
@@ -223,7 +219,7 @@ def test_what_could_not_be_read_is_not_written(project: Path, monkeypatch: pytes
         with monkeypatch.context() as changed:
             changed.setattr(f"build_lib.bundle.{limit}", value)
             with pytest.raises(BuildError, match=said):
-                bundle(IMAGES, carry=Carry.of(store, "v1", ["api", "web"], ()))
+                with_downloads(project, IMAGES)
     monkeypatch.setattr("build_lib.bundle.values.LARGEST_RECORDINGS", 1500)
     with pytest.raises(BuildError, match=r"the recordings of .*f\.tar are too large: "):
         checked(project / "f.tar")
