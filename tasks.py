@@ -26,6 +26,7 @@ _HELP = {
     "file": "the bundle (default: .build/deps-TAG.tar)",
     "since": "leave out what the site has, by its inventory, an earlier bundle, or the build-lib.json of one",
     "split": "write parts of at most this size, such as 650M or 4G",
+    "downloads": "add what the builds of the release downloaded, as build-all --record recorded it",
     "with_services": "add the images of the built services, from the engine",
     "json": "print JSON for programs",
     "platform": "copy images for this platform only, such as linux/amd64; may be given several times",
@@ -457,7 +458,8 @@ def deps_push(
 
 @task(
     help=_help(
-        "tag", "registry", "service", "jobs", "file", "platform", "since", "split", "with_services", "json", "strict"
+        *("tag", "registry", "service", "jobs", "file", "platform", "since", "split"),
+        *("with_services", "downloads", "json", "strict"),
     ),
     iterable=["service", "platform"],
 )
@@ -472,6 +474,7 @@ def deps_save(
     since: str | None = None,
     split: str | None = None,
     with_services: bool = False,
+    downloads: bool = False,
     json: bool = False,
     strict: bool = False,
 ) -> None:
@@ -483,6 +486,7 @@ def deps_save(
         inv deps-save -f deps.tar
         inv deps-save --split 4G
         inv deps-save --since site.json
+        inv deps-save --downloads
     """
     settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings, expected="images")
@@ -500,6 +504,7 @@ def deps_save(
         built=lib.job.built_in_registry(services, settings),
         since=_path(since),
         part_size=lib.bundle.part_size(split) if split else None,
+        downloads=repository.chosen(service or ()) if downloads else None,
         dry=console.dry,
     )
     report.end(saved, repository, service or ())
@@ -523,7 +528,8 @@ def deps_load(
 ) -> None:
     """Load a bundle into the engine or a registry.
 
-    Every byte of it is checked before anything is changed. With -r, it is loaded into that registry.
+    Every byte of it is checked before anything is changed. With -r, it is loaded into that registry. Downloads that the
+    bundle carries go into .build/downloads.
 
     Examples:
         inv deps-load -f deps.tar
@@ -534,12 +540,12 @@ def deps_load(
     report = lib.console.LoadReport(console)
     kept = () if replace else lib.repository.discover(settings).own_images
     if registry is None:
-        outcomes = lib.bundle.into_engine(
+        loaded = lib.bundle.into_engine(
             path, settings, lambda: lib.engine.Engine.connect(settings), report, kept=kept, dry=console.dry
         )
     else:
-        outcomes = lib.bundle.into_registry(path, settings, report, release=tag, kept=kept, dry=console.dry)
-    report.end(outcomes)
+        loaded = lib.bundle.into_registry(path, settings, report, release=tag, kept=kept, dry=console.dry)
+    report.end(loaded)
 
 
 @task(
@@ -552,7 +558,7 @@ def deps_load(
 def deps_inventory(ctx: Context, registry: str | None = None, file: str | None = None, json: bool = False) -> None:
     """Write an inventory of an engine's or registry's blobs.
 
-    deps-save --since leaves these blobs out.
+    deps-save --since leaves these blobs out, and the downloads in .build/downloads, which it lists as well.
 
     Examples:
         inv deps-inventory -f site.json
@@ -561,7 +567,7 @@ def deps_inventory(ctx: Context, registry: str | None = None, file: str | None =
     settings, console = _load(ctx, json=json, registry=registry)
     repository = lib.repository.discover(settings, expected="images") if registry is not None else None
     if repository is None:
-        base = lib.bundle.inventory.of_engine(lambda: lib.engine.Engine.connect(settings))
+        base = lib.bundle.inventory.of_engine(lambda: lib.engine.Engine.connect(settings), settings)
     else:
         base = lib.bundle.inventory.of_registry(repository, settings)
     path = _path(file) or lib.bundle.inventory.default_path(settings)

@@ -11,7 +11,7 @@ from build_lib import state
 from build_lib.downloads import recording
 from build_lib.downloads.recording import Recording
 from build_lib.errors import BuildError
-from build_lib.registry import BlobStore, Check, Descriptor, cannot_write
+from build_lib.registry import BlobStore, Check, Descriptor, cannot_write, is_sha256
 from build_lib.settings import Settings
 
 
@@ -85,6 +85,10 @@ class Store:
     def path(self, sha256: str) -> Path:
         """Where content of this SHA-256 is, if it is present."""
         return self._complete / sha256
+
+    def contents(self) -> list[str]:
+        """The SHA-256 of all content, sorted."""
+        return [path.name for path in _listed(self._complete) if is_sha256(f"sha256:{path.name}")]
 
     def releases(self) -> list[str]:
         """The releases that have recordings, sorted."""
