@@ -11,7 +11,7 @@ import math
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ _REPEATED = "-" * 6  # around what plain progress repeats of a failed step
 _OPTIONAL = "importing cache manifest"  # a step that may fail: there may be no cache yet
 _CANCELED = "context canceled"  # the error of a step that ended because another one failed
 _LONGEST_LINE = 1 << 16  # characters that are kept of a line that does not end
+_HIDDEN = "***"
 _COLOR = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -58,10 +59,10 @@ class Output:
 
     Only one thread writes. Others may read `current`, the step that began last of those that have not ended. After the
     end, `failed` is the step that failed, `error` the builder's last word, and `line` the line of the Dockerfile that
-    it names; None, "" and 0 if there is none. `steps` are all that began.
+    it names; None, "" and 0 if there is none. `steps` are all that began. `secrets` are replaced in all of it.
     """
 
-    def __init__(self, path: Path, form: Form) -> None:
+    def __init__(self, path: Path, form: Form, secrets: Sequence[str] = ()) -> None:
         self.path = path
         self.current: Step | None = None
         self.failed: Step | None = None
@@ -69,6 +70,7 @@ class Output:
         self.line = 0
         self._log = path.open("w", encoding="utf-8", errors="backslashreplace", buffering=1)  # line by line
         self._form = form
+        self._secrets = secrets
         self._read = self._reader()
         self._partial = ""
         self._steps: dict[str, Step] = {}
@@ -114,7 +116,7 @@ class Output:
     def begin(self, id: str, name: str, at: float | None = None) -> None:
         """A step begins, or goes on; `at` is when, if the builder says so."""
         if id not in self._steps:
-            self._steps[id] = Step(name=name, began=at or time.time())
+            self._steps[id] = Step(name=self._without_secrets(name), began=at or time.time())
         self._running[id] = self.current = self._steps[id]
         self._heading(id)
 
@@ -123,8 +125,9 @@ class Output:
         step = self._steps.get(id)
         if step is None:
             return
-        *lines, step.partial = _divided(step.partial, text)
-        for line in map(_shown, lines):
+        *lines, rest = _divided(step.partial, text)
+        step.partial = self._without_secrets(rest)
+        for line in map(_shown, map(self._without_secrets, lines)):
             step.lines.append(line)
             self._heading(id)
             self._log.write(f"{line}\n")
@@ -134,6 +137,7 @@ class Output:
         step = self._steps.get(id)
         if step is None:
             return
+        error = self._without_secrets(error)
         step.ended = at or time.time()
         if step.partial:
             self.printed(id, "\n")
@@ -155,10 +159,11 @@ class Output:
             self.end(id, error=error)
         if not running:
             self.other(error)
-        self.error = error
+        self.error = self._without_secrets(error)
 
     def other(self, line: str) -> None:
         """The builder itself printed a line."""
+        line = self._without_secrets(line)
         place = _PLACE.fullmatch(self._before)
         if line.startswith(_RULE) and place:
             self.line = int(place["line"])
@@ -172,6 +177,11 @@ class Output:
         if self._form == "rawjson":
             return _RawJson(self).line
         return _Plain(self).line if self._form == "plain" else _Classic(self).line
+
+    def _without_secrets(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, _HIDDEN)
+        return text
 
     def _heading(self, id: str) -> None:
         """Write which step the next lines are from, unless the log says so already."""

@@ -12,11 +12,13 @@ from build_lib.repository import Service
 class Given:
     """What a build is given: build arguments, proxies among them, and the engine's network ("" for its own).
 
-    The arguments may contain a token: they are passed by name, with their values in the environment.
+    The arguments may contain a token: they are passed by name, with their values in the environment. `secrets` are
+    what no log may have.
     """
 
     arguments: Mapping[str, str] = field(default_factory=dict, repr=False)
     network: str = ""
+    secrets: Sequence[str] = field(default=(), repr=False)
 
 
 class Outside(Protocol):

@@ -208,7 +208,7 @@ class _Work:
         )
         done = False
         refused: Sequence[str] = ()
-        with state.writing(log), Output(log, self._builder.form) as output:
+        with state.writing(log), Output(log, self._builder.form, outside.secrets) as output:
             place = self._builder.place(service.name)
             self.running[service.name] = Running(began=began, output=output, expected=expected, place=place)
             try:

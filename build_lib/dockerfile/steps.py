@@ -36,8 +36,18 @@ def line_of_step(text: str, step: str) -> int:
         return 0
     if found["keyword"] == "FROM":
         return stage.line
-    from_the_end = int(found["total"]) - int(found["number"]) + 1
-    return _same(stage.steps, len(stage.steps) - from_the_end, found["keyword"])
+    index = len(stage.steps) - (int(found["total"]) - int(found["number"]) + 1)
+    said = step[found.end() :].split()
+    if not _fits(stage.steps, index, said) and _fits(stage.steps, index + 1, said):
+        index += 1  # a named context stands for the image of FROM, which is counted, but has no step
+    return _same(stage.steps, index, found["keyword"])
+
+
+def _fits(steps: list[Place], index: int, said: list[str]) -> bool:
+    """Whether the step with this index has these arguments, which may have a prefix: that of a mirror, for a URL."""
+    own = steps[index].rest.split() if 0 <= index < len(steps) else []
+    pairs = zip(own, said, strict=False)
+    return len(own) == len(said) > 0 and all("$" in mine or word.endswith(mine) for mine, word in pairs)
 
 
 def _same(steps: list[Place], index: int, keyword: str) -> int:

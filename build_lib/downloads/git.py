@@ -1,6 +1,7 @@
 """Repositories of git: recorded as bundles of git, and served by git's own `upload-pack` (gitprotocol-http)."""
 
 import asyncio
+import itertools
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -50,8 +51,9 @@ class Repositories:
         self._environment = {**environment, "GIT_TERMINAL_PROMPT": "0"}
         self._recordings = recordings
         self._directory = Path(tempfile.mkdtemp(prefix="build-lib-git-"))
-        self._known: dict[str, tuple[Path, Download]] = {}
+        self._known: dict[str, tuple[Path, Download]] = {}  # by URL, or by SHA-256 of what is replayed
         self._coming: dict[str, asyncio.Lock] = {}
+        self._numbers = itertools.count()
 
     def close(self) -> None:
         """Remove all repositories; what was recorded of them stays in the store."""
@@ -61,29 +63,41 @@ class Repositories:
         """Answer a request of git's."""
         url = _repository(target.url)
         try:
-            async with self._coming.setdefault(url, asyncio.Lock()):
-                if url not in self._known:
-                    self._known[url] = await self._found(way, url, _repository(target.upstream))
+            recorded = self._recorded(way, url)
+            key = recorded.sha256 if recorded else url
+            async with self._coming.setdefault(key, asyncio.Lock()):
+                if key not in self._known:
+                    self._known[key] = await self._found(recorded, url, _repository(target.upstream))
         except BuildError as error:
             refused = self._recordings is not None or isinstance(error, guard.NotAllowed)
             way.events.append(event("refused" if refused else "failed", url, error.message))
             return await serving.plain(request, 403 if refused else 502, error.message)
-        directory, download = self._known[url]
+        directory, download = self._known[key]
         note(way, (url, ""), download)
         return await _upload_pack(request, directory, self._environment)
 
-    async def _found(self, way: Way, url: str, upstream: str) -> tuple[Path, Download]:
-        directory = self._directory / str(len(self._known))
+    def _recorded(self, way: Way, url: str) -> Download | None:
+        """What was recorded for the way's service; None if that is to be done.
+
+        Raises:
+            BuildError: it was not recorded.
+        """
         if self._recordings is None:
-            return directory, await self._record(url, upstream, directory)
-        download = self._recordings.get(way.service, {}).get(url)
-        if download is None:
+            return None
+        found = self._recordings.get(way.service, {}).get(url)
+        if found is None:
             raise BuildError("not recorded")
-        bundle = self._store.path(download.sha256)
+        return found
+
+    async def _found(self, recorded: Download | None, url: str, upstream: str) -> tuple[Path, Download]:
+        directory = self._directory / str(next(self._numbers))
+        if recorded is None:
+            return directory, await self._record(url, upstream, directory)
+        bundle = self._store.path(recorded.sha256)
         if not bundle.is_file():
-            raise BuildError(f"its content, sha256:{download.sha256}, is missing")
+            raise BuildError(f"its content, sha256:{recorded.sha256}, is missing")
         await self._git("clone", "--quiet", "--mirror", str(bundle), str(directory))
-        return directory, download
+        return directory, recorded
 
     async def _record(self, url: str, upstream: str, directory: Path) -> Download:
         """Clone all of a repository, and keep it as one file.
@@ -188,7 +202,9 @@ async def _process(
     )
     try:
         yield process
-    finally:
+    except BaseException:
         if process.returncode is None:
             process.kill()
+        raise
+    finally:  # killing one that has just ended takes its end from asyncio, which warns of that
         await process.wait()

@@ -12,6 +12,8 @@ PYPI, NPM, GO = "https://pypi.org/simple/", "https://registry.npmjs.org/", "http
 MIRRORS: Mapping[str, tuple[Kind, str]] = {"pypi/simple/": ("pypi", PYPI), "npm/": ("npm", NPM), "go/": ("go", GO)}
 _SCHEME = re.compile(r"(https?)(?::|%3A)?/{1,2}(?=[^/])", re.IGNORECASE)  # clients may quote it, or merge slashes
 _HOST = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.[A-Za-z0-9._-]*[A-Za-z0-9](:\d+)?/")  # `github.com/`
+ADDED = "add/"  # before the URLs of ADDs
+_DIRECT = (ADDED, "http/", "https/")  # before what no mirror of the service's is asked for, also links of indexes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,12 +39,13 @@ def target(path: str, upstreams: Mapping[str, str]) -> Target | None:
         rest = path.removeprefix("apt/")
         encrypted = upstreams.get("apt", "").startswith(f"https://{rest.partition('/')[0]}")
         return Target(kind="apt", url=f"http://{rest}", upstream=f"{'https' if encrypted else 'http'}://{rest}")
+    mirror = "" if path.startswith(_DIRECT) else upstreams.get("", "")
+    path = path.removeprefix(ADDED)
     scheme = _SCHEME.match(path)
     if not (scheme or _HOST.match(path)):
         return None
     rest = path[scheme.end() :] if scheme else path
     url = f"{scheme[1] if scheme else 'https'}://{rest}"
-    mirror = upstreams.get("", "")
     return Target(kind="http", url=url, upstream=f"{mirror}{url if scheme else rest}" if mirror else url)
 
 

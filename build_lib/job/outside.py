@@ -33,9 +33,9 @@ class Room:
         """See Outside."""
         way, arguments = self._recorder.open(service)
         self._ways[service.name] = way
-        built = Additions(service).through(way.mirror(self._recorder.authority))
+        built = Additions(service).through(way.mirror(self._recorder.authority), arguments)
         rest = {name: value for name, value in service.args.items() if name not in arguments}
-        return replace(built, args=rest), Given(arguments=arguments, network=self._network)
+        return replace(built, args=rest), Given(arguments=arguments, network=self._network, secrets=(way.token,))
 
     def end(self, service: Service, fingerprint: str, output: Output, *, done: bool) -> Sequence[str]:
         """See Outside."""

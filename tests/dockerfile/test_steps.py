@@ -29,6 +29,9 @@ add x /y
 """
 ONE_STAGE = "FROM debian\nRUN one\nENV A=1\nRUN two\n"
 ON_A_STAGE = "FROM debian AS a\nRUN one\nFROM a\nRUN two\nRUN three\n"
+ADDS = (
+    "FROM debian\nADD http://a.example/x /\nARG MIRROR\nADD http://a.example/y /\nADD ${MIRROR}https://github.com/z /\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,13 @@ ON_A_STAGE = "FROM debian AS a\nRUN one\nFROM a\nRUN two\nRUN three\n"
         (ONE_STAGE, "[3/4] RUN one", 2),
         (ON_A_STAGE, "[a 2/2] RUN one", 2),
         (ON_A_STAGE, "[stage-1 1/2] RUN two", 4),
+        # a named context in place of FROM's image is counted, but the instructions' numbers begin with 1
+        (ONE_STAGE, "[1/3] RUN one", 2),
+        (ONE_STAGE, "[2/3] RUN two", 4),
+        (ADDS, "[1/4] ADD http://10.0.0.1:5000/***/add/http://a.example/x /", 2),
+        (ADDS, "[2/4] ADD http://10.0.0.1:5000/***/add/http://a.example/y /", 4),
+        (ADDS, "[3/4] ADD http://10.0.0.1:5000/***/https://github.com/z /", 5),
+        (ADDS, "[4/4] ADD http://10.0.0.1:5000/***/https://github.com/z /", 5),
         # the classic builder
         (ON_A_STAGE, "Step 4/5 : RUN two", 4),
         (ONE_STAGE, "Step 4/4 : RUN two", 4),

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from build_lib.downloads import Download, Recorder, Recording, Seen, Store, Way
 from build_lib.repository import Service, discover
 from build_lib.settings import Settings
-from tests.support.upstreams import own_address
+from tests.support.page_servers import own_address
 
 DOCKERFILE = """\
 FROM debian:bookworm-slim

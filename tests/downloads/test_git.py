@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.downloads.recorders import Client, Site, items, told
-from tests.support.upstreams import Page, own_address, serving
+from tests.support.page_servers import Page, own_address, serving
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.downloads.recorders import Client, Site, ask, items, told
-from tests.support.upstreams import Asked, Page, Upstream, own_address, serving
+from tests.support.page_servers import Asked, Page, Upstream, own_address, serving
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 ETAG = {"ETag": '"one"', "Content-Type": "application/gzip"}

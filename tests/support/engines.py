@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -181,10 +181,13 @@ def remove_images(engine: Engine, prefix: str) -> None:
 class OwnEngine:
     """An engine beside the machine's, without any image, that a test may end; its environment leads to it.
 
-    Its programs are those on the `path`; `config` is its configuration file, if it has one of its own.
+    Its programs are those on the `path`; `config` is its configuration file, if it has one of its own. `before` are the
+    words before its command, of a program that becomes it.
     """
 
-    def __init__(self, data: Path, bridge: "Bridge", *, path: str = "", config: str = "") -> None:
+    def __init__(
+        self, data: Path, bridge: "Bridge", *, path: str = "", config: str = "", before: Sequence[str] = ()
+    ) -> None:
         self.data = data
         self.address = f"unix://{data}/docker.sock"
         self.environment = {"DOCKER_HOST": self.address}
@@ -192,6 +195,7 @@ class OwnEngine:
         self._bridge = bridge.name
         self._path = path or os.environ["PATH"]
         self._config = config
+        self._before = before
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -209,7 +213,11 @@ class OwnEngine:
         environment = {**os.environ, "PATH": self._path}
         with log.open("a") as file:
             self._process = subprocess.Popen(
-                command, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+                [*self._before, *command],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
             )
         _wait_for_engine({**os.environ, **self.environment}, self._process, log)
 
@@ -242,6 +250,43 @@ def _own_engine(machine: Settings, *, path: str = "", config: str = "") -> Itera
     install("ip", "iproute2", machine)
     with _bridge() as bridge, _data_directory(machine) as data:
         made = OwnEngine(data, bridge, path=path, config=config)
+        try:
+            made.start()
+            yield made
+        finally:
+            made.end()
+
+
+# a network of its own, with loopback and the bridge alone; $0 is the bridge, $1 its address, then comes the engine
+_ALONE = """
+ip link set lo up && ip link add "$0" type bridge && ip address add "$1/24" dev "$0" && ip link set "$0" up && shift &&
+exec "$@"
+"""
+
+
+class LonelyEngine(OwnEngine):
+    """An engine in a network of its own, without any other machine."""
+
+    def __init__(self, data: Path, bridge: "Bridge") -> None:
+        before = ("unshare", "--net", "sh", "-c", _ALONE, bridge.name, bridge.address)
+        super().__init__(data, bridge, before=before)
+
+    def inside(self) -> list[str]:
+        """The words before a command that runs in its network."""
+        assert self._process is not None
+        return ["nsenter", f"--net=/proc/{self._process.pid}/ns/net"]
+
+
+@contextlib.contextmanager
+def lonely_engine(machine: Settings) -> Iterator[LonelyEngine]:
+    """A machine's engine that no network reaches; without the rights for that, the test is skipped."""
+    needs_root()
+    install("ip", "iproute2", machine)
+    tried = subprocess.run(["unshare", "--net", "true"], check=False, capture_output=True, text=True)
+    if tried.returncode:
+        pytest.skip(f"no network of its own can be had here: {tried.stderr.strip()}")
+    with _data_directory(machine) as data:
+        made = LonelyEngine(data, Bridge("lonely0", f"{next(_SUBNETS)}.1"))
         try:
             made.start()
             yield made
