@@ -62,7 +62,7 @@ def _load(
     return settings, lib.console.Console(settings, json=json, dry=ctx.config.run.dry, strict=strict)
 
 
-def _downloads(*, record: bool, replay: bool) -> str | None:
+def _downloads_mode(*, record: bool, replay: bool) -> str | None:
     """The value of DOWNLOADS that flags give."""
     if record and replay:
         raise lib.errors.UsageError("--record and --replay are given: a build does one of them")
@@ -290,8 +290,8 @@ def build(
         inv build -s a -s b -j 2 --force
         inv build --json --junit build.xml
     """
-    downloads = _downloads(record=record, replay=replay)
-    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, downloads=downloads)
+    mode = _downloads_mode(record=record, replay=replay)
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, downloads_mode=mode)
     repository = lib.repository.discover(settings, expected="services")
     _fetch_downloads(console, settings, repository.chosen(service or ()))
     report = lib.console.BuildReport(console)
@@ -340,8 +340,8 @@ def build_all(
         inv build-all --record
         inv build-all --json --junit build.xml
     """
-    downloads = _downloads(record=record, replay=replay)
-    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, downloads=downloads)
+    mode = _downloads_mode(record=record, replay=replay)
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, downloads_mode=mode)
     repository = lib.repository.discover(settings, expected="services")
     _fetch_downloads(console, settings, repository.services)
     report = lib.console.BuildReport(console)

@@ -1,6 +1,7 @@
 """Loads the downloads of a bundle into this repository's store: all content first, then the recordings."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -55,13 +56,17 @@ class IntoStore:
 
     def load(self, *, dry: bool) -> list[Outcome[LoadedDownloads]]:
         """Load the downloads of all services. No recording is written before all content is there."""
-        carried = [blob for blob in self._content if self._archive.has(blob)]
         try:
-            new = self._lacking(carried) if dry else self._each(carried, self._fetched)
-            recordings = self._archive.recordings
-            return [Outcome(name=each.service, value=self._written(each, new, dry=dry)) for each in recordings]
+            with nullcontext() if dry or not self._services else self._store.filling("deps-load"):
+                return self._loaded(dry=dry)
         except BuildError as error:
             return [Outcome(name=name, error=error) for name in self._services]
+
+    def _loaded(self, *, dry: bool) -> list[Outcome[LoadedDownloads]]:
+        carried = [blob for blob in self._content if self._archive.has(blob)]
+        new = self._lacking(carried) if dry else self._each(carried, self._fetched)
+        recordings = self._archive.recordings
+        return [Outcome(name=each.service, value=self._written(each, new, dry=dry)) for each in recordings]
 
     def _lacking(self, blobs: Sequence[Descriptor]) -> dict[str, int]:
         """The bytes of content that is missing or damaged, by digest."""

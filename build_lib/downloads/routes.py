@@ -38,15 +38,25 @@ def target(path: str, upstreams: Mapping[str, str]) -> Target | None:
     if path.startswith("apt/"):
         rest = path.removeprefix("apt/")
         encrypted = upstreams.get("apt", "").startswith(f"https://{rest.partition('/')[0]}")
-        return Target(kind="apt", url=f"http://{rest}", upstream=f"{'https' if encrypted else 'http'}://{rest}")
+        return Target(
+            kind="apt", url=without_login(f"http://{rest}"), upstream=f"{'https' if encrypted else 'http'}://{rest}"
+        )
     mirror = "" if path.startswith(_DIRECT) else upstreams.get("", "")
     path = path.removeprefix(ADDED)
     scheme = _SCHEME.match(path)
     if not (scheme or _HOST.match(path)):
         return None
     rest = path[scheme.end() :] if scheme else path
-    url = f"{scheme[1] if scheme else 'https'}://{rest}"
-    return Target(kind="http", url=url, upstream=f"{mirror}{url if scheme else rest}" if mirror else url)
+    upstream = f"{scheme[1].lower() if scheme else 'https'}://{rest}"
+    asked = upstream if scheme else rest
+    return Target(kind="http", url=without_login(upstream), upstream=f"{mirror}{asked}" if mirror else upstream)
+
+
+def without_login(url: str) -> str:
+    """A URL without user name and password."""
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def path_of(url: str) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -81,6 +81,14 @@ class Store:
                 yield Incoming(file, self._complete)
             finally:
                 Path(file.name).unlink(missing_ok=True)
+
+    def filling(self, doing: str) -> AbstractContextManager[None]:
+        """Keep `clean` from removing, within the block, content to which no recording refers yet; `doing` is a task.
+
+        Raises:
+            BuildError: another task does the same.
+        """
+        return state.lock(self.directory.with_name("downloads.lock"), doing)
 
     def path(self, sha256: str) -> Path:
         """Where content of this SHA-256 is, if it is present."""

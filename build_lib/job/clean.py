@@ -21,7 +21,7 @@ from build_lib.repository import WITH_SLURM, WITHOUT_SLURM, Dependency, Reposito
 from build_lib.settings import Settings
 
 _EARLIER = "an earlier release"
-_LOCKS = ("build.lock", "copy-slurm.lock")
+_LOCKS = ("build.lock", "copy-slurm.lock", "downloads.lock")
 
 
 def find(

@@ -243,7 +243,7 @@ DOWNLOADS = Key(
     name="DOWNLOADS",
     default="direct",
     parse=parsers.one_of("direct", "record", "replay"),
-    flag="downloads",
+    flag="downloads_mode",  # --record and --replay
     help="what builds download: direct, record (kept in .build/downloads), or replay (only what was recorded)",
 )
 RECORDER_ADDRESS = Key(

@@ -54,6 +54,12 @@ def test_it_is_fetched_from_where_the_build_would_fetch_it(path: str, upstreams:
     assert found.url == plain.url  # another site may use another mirror
 
 
+def test_a_login_is_sent_and_not_recorded() -> None:
+    found = routes.target("https://me:hidden@host.example/a@b", {})
+    assert found is not None
+    assert (found.url, found.upstream) == ("https://host.example/a@b", "https://me:hidden@host.example/a@b")
+
+
 @given(st.text(max_size=40), st.sampled_from(["", "http://", "https://", "apt/", "npm/", "pypi/simple/", "git/"]))
 def test_no_path_raises(rest: str, prefix: str) -> None:
     found = routes.target(prefix + rest, {"": "https://x.example/"})
