@@ -54,19 +54,12 @@ def _path(text: str | None) -> Path | None:
 
 
 def _load(
-    ctx: Context, *, json: bool = False, strict: bool = False, **flags: str | None
+    ctx: Context, *, json: bool = False, strict: bool = False, **flags: str | bool | None
 ) -> tuple["Settings", "Console"]:
     """The settings of the repository to work on, and a console for the run."""
     settings = lib.settings.Settings.load(_root(ctx), flags)
     lib.console.misspelt(lib.settings.misspelt_in_env_file(settings.project_root / ".env"))
     return settings, lib.console.Console(settings, json=json, dry=ctx.config.run.dry, strict=strict)
-
-
-def _downloads_mode(*, record: bool, replay: bool) -> str | None:
-    """The value of DOWNLOADS that flags give."""
-    if record and replay:
-        raise lib.errors.UsageError("--record and --replay are given: a build does one of them")
-    return "record" if record else "replay" if replay else None
 
 
 def _fetch_downloads(console: "Console", settings: "Settings", services: Iterable[str]) -> None:
@@ -290,8 +283,9 @@ def build(
         inv build -s a -s b -j 2 --force
         inv build --json --junit build.xml
     """
-    mode = _downloads_mode(record=record, replay=replay)
-    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, downloads_mode=mode)
+    settings, console = _load(
+        ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, record=record, replay=replay
+    )
     repository = lib.repository.discover(settings, expected="services")
     _fetch_downloads(console, settings, repository.chosen(service or ()))
     report = lib.console.BuildReport(console)
@@ -340,8 +334,9 @@ def build_all(
         inv build-all --record
         inv build-all --json --junit build.xml
     """
-    mode = _downloads_mode(record=record, replay=replay)
-    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, downloads_mode=mode)
+    settings, console = _load(
+        ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, record=record, replay=replay
+    )
     repository = lib.repository.discover(settings, expected="services")
     _fetch_downloads(console, settings, repository.services)
     report = lib.console.BuildReport(console)
