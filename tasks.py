@@ -1,7 +1,7 @@
 """The tasks, which `inv --list` lists: each reads its flags, calls build_lib once, and prints one report."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ _HELP = {
     "file": "the bundle (default: .build/deps-TAG.tar)",
     "since": "leave out what the site has, by its inventory, an earlier bundle, or the build-lib.json of one",
     "split": "write parts of at most this size, such as 650M or 4G",
+    "downloads": "add what the builds of the release downloaded, as build-all --record recorded it",
     "with_services": "add the images of the built services, from the engine",
     "json": "print JSON for programs",
     "platform": "copy images for this platform only, such as linux/amd64; may be given several times",
@@ -53,7 +54,7 @@ def _path(text: str | None) -> Path | None:
 
 
 def _load(
-    ctx: Context, *, json: bool = False, strict: bool = False, **flags: str | None
+    ctx: Context, *, json: bool = False, strict: bool = False, **flags: str | bool | None
 ) -> tuple["Settings", "Console"]:
     """The settings of the repository to work on, and a console for the run."""
     settings = lib.settings.Settings.load(_root(ctx), flags)
@@ -61,11 +62,13 @@ def _load(
     return settings, lib.console.Console(settings, json=json, dry=ctx.config.run.dry, strict=strict)
 
 
-def _downloads(*, record: bool, replay: bool) -> str | None:
-    """The value of DOWNLOADS that flags give."""
-    if record and replay:
-        raise lib.errors.UsageError("--record and --replay are given: a build does one of them")
-    return "record" if record else "replay" if replay else None
+def _fetch_downloads(console: "Console", settings: "Settings", services: Iterable[str]) -> None:
+    """Fetch what a replay needs and is not here from the private registry."""
+    if settings.downloads == "replay" and not console.dry:
+        fetched = lib.transfer.fetch_downloads(
+            settings, settings.image_tag, tuple(services), on_progress=console.on_progress
+        )
+        lib.console.downloads.fetched(console, fetched)
 
 
 def _root(ctx: Context) -> Path:
@@ -280,9 +283,11 @@ def build(
         inv build -s a -s b -j 2 --force
         inv build --json --junit build.xml
     """
-    downloads = _downloads(record=record, replay=replay)
-    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, downloads=downloads)
+    settings, console = _load(
+        ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, record=record, replay=replay
+    )
     repository = lib.repository.discover(settings, expected="services")
+    _fetch_downloads(console, settings, repository.chosen(service or ()))
     report = lib.console.BuildReport(console)
     with lib.job.connect(settings) as backend:
         result = lib.job.build(
@@ -329,9 +334,11 @@ def build_all(
         inv build-all --record
         inv build-all --json --junit build.xml
     """
-    downloads = _downloads(record=record, replay=replay)
-    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, downloads=downloads)
+    settings, console = _load(
+        ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, record=record, replay=replay
+    )
     repository = lib.repository.discover(settings, expected="services")
+    _fetch_downloads(console, settings, repository.services)
     report = lib.console.BuildReport(console)
     with lib.job.connect(settings) as backend:
         result = lib.job.build_all(
@@ -446,7 +453,8 @@ def deps_push(
 
 @task(
     help=_help(
-        "tag", "registry", "service", "jobs", "file", "platform", "since", "split", "with_services", "json", "strict"
+        *("tag", "registry", "service", "jobs", "file", "platform", "since", "split"),
+        *("with_services", "downloads", "json", "strict"),
     ),
     iterable=["service", "platform"],
 )
@@ -461,6 +469,7 @@ def deps_save(
     since: str | None = None,
     split: str | None = None,
     with_services: bool = False,
+    downloads: bool = False,
     json: bool = False,
     strict: bool = False,
 ) -> None:
@@ -472,6 +481,7 @@ def deps_save(
         inv deps-save -f deps.tar
         inv deps-save --split 4G
         inv deps-save --since site.json
+        inv deps-save --downloads
     """
     settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
     repository = lib.repository.discover(settings, expected="images")
@@ -489,6 +499,7 @@ def deps_save(
         built=lib.job.built_in_registry(services, settings),
         since=_path(since),
         part_size=lib.bundle.part_size(split) if split else None,
+        downloads=repository.chosen(service or ()) if downloads else None,
         dry=console.dry,
     )
     report.end(saved, repository, service or ())
@@ -512,7 +523,8 @@ def deps_load(
 ) -> None:
     """Load a bundle into the engine or a registry.
 
-    Every byte of it is checked before anything is changed. With -r, it is loaded into that registry.
+    Every byte of it is checked before anything is changed. With -r, it is loaded into that registry. Downloads that the
+    bundle carries go into .build/downloads.
 
     Examples:
         inv deps-load -f deps.tar
@@ -523,12 +535,12 @@ def deps_load(
     report = lib.console.LoadReport(console)
     kept = () if replace else lib.repository.discover(settings).own_images
     if registry is None:
-        outcomes = lib.bundle.into_engine(
+        loaded = lib.bundle.into_engine(
             path, settings, lambda: lib.engine.Engine.connect(settings), report, kept=kept, dry=console.dry
         )
     else:
-        outcomes = lib.bundle.into_registry(path, settings, report, release=tag, kept=kept, dry=console.dry)
-    report.end(outcomes)
+        loaded = lib.bundle.into_registry(path, settings, report, release=tag, kept=kept, dry=console.dry)
+    report.end(loaded)
 
 
 @task(
@@ -541,7 +553,7 @@ def deps_load(
 def deps_inventory(ctx: Context, registry: str | None = None, file: str | None = None, json: bool = False) -> None:
     """Write an inventory of an engine's or registry's blobs.
 
-    deps-save --since leaves these blobs out.
+    deps-save --since leaves these blobs out, and the downloads in .build/downloads, which it lists as well.
 
     Examples:
         inv deps-inventory -f site.json
@@ -550,7 +562,7 @@ def deps_inventory(ctx: Context, registry: str | None = None, file: str | None =
     settings, console = _load(ctx, json=json, registry=registry)
     repository = lib.repository.discover(settings, expected="images") if registry is not None else None
     if repository is None:
-        base = lib.bundle.inventory.of_engine(lambda: lib.engine.Engine.connect(settings))
+        base = lib.bundle.inventory.of_engine(lambda: lib.engine.Engine.connect(settings), settings)
     else:
         base = lib.bundle.inventory.of_registry(repository, settings)
     path = _path(file) or lib.bundle.inventory.default_path(settings)
@@ -570,6 +582,42 @@ def deps_verify(
     settings, console = _load(ctx, json=json, tag=tag, jobs=jobs)
     path = _path(file) or lib.bundle.default_path(settings)
     lib.console.bundle.verified(console, lib.bundle.verify(path, settings, console))
+
+
+@task(
+    help=_help("tag", "service", "json")
+    | {
+        "verify": "read all content, and name what is missing or damaged",
+        "export": "write the content to this directory, which any web server can serve as a mirror",
+        "url": "where that directory will be served, such as http://hub.example:8080/mirror",
+    },
+    iterable=["service"],
+)
+def downloads(
+    ctx: Context,
+    tag: str | None = None,
+    service: Sequence[str] | None = None,
+    verify: bool = False,
+    export: str | None = None,
+    url: str | None = None,
+    json: bool = False,
+) -> None:
+    """List what builds downloaded, besides images.
+
+    build-all --record records it. What could not be recorded is listed, too. With --export, all is written as files.
+
+    Examples:
+        inv downloads
+        inv downloads -s web --verify
+        inv downloads --export .build/mirror --url http://hub.example:8080/mirror
+    """
+    settings, console = _load(ctx, json=json, tag=tag)
+    store = lib.downloads.Store(settings)
+    listing = lib.downloads.listed(store, settings.image_tag, service or (), verify=verify)
+    exported = lib.downloads.export(
+        listing.recordings, store, _path(export), settings.environment, base=url or "", dry=console.dry
+    )
+    lib.console.downloads.listed(console, listing, exported)
 
 
 @task(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from build_lib import console as report
     from build_lib import development as development
     from build_lib import dockerfile as dockerfile
+    from build_lib import downloads as downloads
     from build_lib import engine as engine
     from build_lib import errors as errors
     from build_lib import fleet as fleet

@@ -160,6 +160,7 @@ MISTAKES: Mapping[str, Sequence[Mistake]] = {
         Mistake(
             command="inv deps-verify -f deps.tar.001", given="the first part is missing", files={"deps.tar.002": "x"}
         ),
+        Mistake(command="inv downloads -t v1"),
     ),
     "This machine": (
         Mistake(command="inv deps-save", given="`.build` is a file", files={".build": ""}),

@@ -8,18 +8,20 @@ format of sha256sum. Every byte is therefore known, or checked by a digest.
 import hashlib
 import tarfile
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from build_lib.bundle.carried import Carried
 from build_lib.bundle.contents import Base, LeftOut, Listed
 from build_lib.bundle.documents import Counter, Documents, Held
 from build_lib.bundle.layers import Layers
 from build_lib.bundle.members import BLOB, members_of
 from build_lib.bundle.parts import Volume
+from build_lib.bundle.recordings import Recordings
 from build_lib.bundle.values import LARGEST_DOCUMENT
 from build_lib.errors import BadBundle
 from build_lib.graph import Cancel, run
@@ -38,6 +40,7 @@ from build_lib.units import some
 
 _BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 1 << 20
+_BATCH = 100  # files
 _SHOWN = 5  # problems in one message
 
 
@@ -45,10 +48,10 @@ class Archive:
     """An open bundle, which several threads may read. Its blobs are verified by `check` only."""
 
     def __init__(self, volume: Volume) -> None:
-        """Read the list of files, the documents and the manifests.
+        """Read the list of files, the documents, the manifests and the recordings of downloads.
 
         Raises:
-            BadBundle: this is not a bundle, it is cut off, or a document or a manifest is damaged.
+            BadBundle: this is not a bundle, it is cut off, or a document, manifest or recording is damaged.
         """
         self._volume = volume
         self.path = volume.path
@@ -59,7 +62,10 @@ class Archive:
         self._counter = Counter(where=str(self.path))
         self.images = tuple(Held(listed=item, manifests=self._tree(item)) for item in self.listing.images)
         documents.check(self.images)
+        self._carried = self.listing.downloads or Carried()
         self._check_complete()
+        self.recordings = Recordings(self.path, self.listing.release, self._carried, self.chunks)
+        self.recordings.check()
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -117,6 +123,13 @@ class Archive:
         except (WrongContent, Truncated) as error:
             raise BadBundle(f"{self._volume.where(member.offset)}, {error.message}") from None
 
+    def rest(self, blob: Descriptor, offset: int, cancel: Cancel) -> Iterator[bytes]:
+        """The bytes from `offset` on of a blob that the bundle contains, unchecked."""
+        member = self._members[_name(blob.digest)]
+        for chunk in self._volume.chunks(member.offset + offset, member.size - offset):
+            cancel.sleep(0)
+            yield chunk
+
     def read(self, blob: Descriptor) -> bytes:
         """The content of a small blob, such as a config.
 
@@ -139,7 +152,7 @@ class Archive:
         checks: dict[str, Callable[[Callable[[int], None]], str]] = {
             f"part {number}": partial(self._volume.part_problem, number) for number in self._volume.checked_parts
         }
-        checks |= {name: partial(self._problem, name, layers) for name in self._members}
+        checks |= {names[0]: partial(self._problems, names, layers) for names in self._batches()}
         total = self.size * (2 if self._volume.checked_parts else 1)
         done = dict.fromkeys(checks, 0)
 
@@ -176,6 +189,19 @@ class Archive:
                         found.add(item.listed.name, manifest, content)
         return found
 
+    def _batches(self) -> Iterator[Sequence[str]]:
+        """The files that are checked at once: each by itself, but the many small ones of downloads in batches."""
+        alone: list[str] = []
+        many: list[str] = []
+        downloads = {_name(digest) for digest in self._carried.blobs}
+        for name in self._members:
+            (many if name in downloads else alone).append(name)
+        yield from ([name] for name in alone)
+        yield from (many[at : at + _BATCH] for at in range(0, len(many), _BATCH))
+
+    def _problems(self, names: Sequence[str], layers: Layers, seen: Callable[[int], None]) -> str:
+        return _shown([problem for name in names if (problem := self._problem(name, layers, seen))])
+
     def _problem(self, name: str, layers: Layers, seen: Callable[[int], None]) -> str:
         """The problem with a file of the archive, or "" if there is none."""
         member = self._members[name]
@@ -204,11 +230,14 @@ class Archive:
 
     @cached_property
     def _users(self) -> dict[str, list[str]]:
-        """The images of each blob."""
+        """The images and downloads of each blob."""
         found: dict[str, list[str]] = {}
         for item in self.images:
             for digest in item.blobs:
                 found.setdefault(digest, []).append(item.listed.name)
+        for recording in self.recordings:
+            for each in recording.downloads:
+                found.setdefault(f"sha256:{each.sha256}", []).append(f"{each.url} of {recording.service}")
         return found
 
     def _tree(self, item: Listed) -> tuple[Manifest, ...]:
@@ -241,17 +270,22 @@ class Archive:
         """Check that each blob is present in its size, or listed as left out, and that nothing else is there."""
         needed = {_name(manifest.digest) for item in self.images for manifest in item.manifests}
         needed |= {_name(digest) for item in self.images for digest in item.blobs}
+        needed |= {_name(digest) for digest in self._carried.blobs}
         for name in self._members:
             if name not in needed and BLOB.fullmatch(name):
                 raise BadBundle(f"{self.path} is not a bundle: no image needs {name}")
         for item in self.images:
-            for digest, blob in item.blobs.items():
-                member = self._members.get(_name(digest))
-                if member is None and digest not in self.left_out:
-                    raise BadBundle(f"{self.path} is not a bundle: {digest} of {item.listed.name} is missing")
-                if member is not None and member.size != blob.size:
-                    text = f"{digest} of {item.listed.name} has {member.size} bytes instead of {blob.size}"
-                    raise BadBundle(f"{self.path} is not a bundle: {text}")
+            self._check_present(item.listed.name, item.blobs, self.left_out)
+        self._check_present("the downloads", self._carried.blobs, self._carried.left_out)
+
+    def _check_present(self, of: str, blobs: Mapping[str, Descriptor], left_out: Collection[str]) -> None:
+        for digest, blob in blobs.items():
+            member = self._members.get(_name(digest))
+            if member is None and digest not in left_out:
+                raise BadBundle(f"{self.path} is not a bundle: {digest} of {of} is missing")
+            if member is not None and member.size != blob.size:
+                text = f"{digest} of {of} has {member.size} bytes instead of {blob.size}"
+                raise BadBundle(f"{self.path} is not a bundle: {text}")
 
 
 def read_base(path: Path) -> Base:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Literal, TypeVar
 
-from build_lib.bundle import values
+from build_lib.bundle import carried, values
+from build_lib.bundle.carried import Carried
 from build_lib.errors import BadBundle, InvalidReference
 from build_lib.foreign import on_one_line
 from build_lib.reference import Reference, is_tag
@@ -19,6 +20,7 @@ Kind = Literal["engine", "registry", "bundle"]
 
 NAME = "build-lib.json"
 _FORMAT = 1
+_WITH_DOWNLOADS = 2  # the format of a bundle that carries them: earlier versions of this program do not read it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,12 +73,13 @@ class Listing:
     missing: Mapping[str, str]  # images that were not available when the bundle was made, and why
     since: str = ""  # the name of the base of a delta
     left_out: tuple[LeftOut, ...] = ()
+    downloads: Carried | None = None  # None if it was saved without
 
     def to_bytes(self) -> bytes:
         """The listing as JSON."""
-        content = {
+        content: dict[str, Any] = {
             "build-lib": "bundle",
-            "format": _FORMAT,
+            "format": _WITH_DOWNLOADS if self.downloads else _FORMAT,
             "version": version("build-lib"),
             "release": self.release,
             "images": [_listed_json(item) for item in self.images],
@@ -84,6 +87,8 @@ class Listing:
             "since": self.since,
             "left_out": [{"digest": item.digest, "size": item.size, "held_by": item.held_by} for item in self.left_out],
         }
+        if self.downloads:
+            content["downloads"] = carried.as_json(self.downloads)
         return values.to_bytes(content, "the listing of the bundle")
 
     @classmethod
@@ -98,7 +103,7 @@ class Listing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Base:
-    """The layers that a delta can expect at a site.
+    """The layers, and the content of downloads, that a delta can expect at a site.
 
     An engine is described by the chains of its uncompressed layers, a registry by the digests of its blobs, a bundle
     that was loaded there by both.
@@ -107,6 +112,7 @@ class Base:
     kind: Kind
     name: str  # as shown to users
     images: tuple[tuple[str, Variant], ...]
+    downloads: tuple[str, ...] = ()  # digests of content
 
     def to_bytes(self) -> bytes:
         """The inventory as JSON."""
@@ -119,6 +125,7 @@ class Base:
                 "of": self.kind,
                 "name": self.name,
                 "images": images,
+                "downloads": list(self.downloads),
             },
             "the inventory",
         )
@@ -127,7 +134,8 @@ class Base:
     def of_bundle(cls, listing: Listing, name: str) -> "Base":
         """The base of a site that has loaded this bundle."""
         images = tuple((item.name, variant) for item in listing.images for variant in item.variants)
-        return cls(kind="bundle", name=on_one_line(name), images=images)
+        downloads = tuple(listing.downloads.content) if listing.downloads else ()
+        return cls(kind="bundle", name=on_one_line(name), images=images, downloads=downloads)
 
     @classmethod
     def read(cls, content: bytes, where: str) -> "Base":
@@ -191,8 +199,9 @@ def _read(content: bytes, where: str, kind: str, build: Callable[[dict[str, Any]
             else f"not that of a {kind}"
         )
         raise BadBundle(f"{where} is {what}", hint=values.WRITERS)
-    if found.get("format") != _FORMAT:
-        text = f"{where} has the format {values.shown(found.get('format'))}; this program supports {_FORMAT}"
+    supported = (_FORMAT, _WITH_DOWNLOADS) if kind == "bundle" else (_FORMAT,)
+    if found.get("format") not in supported:
+        text = f"{where} has the format {values.shown(found.get('format'))}; this program supports {supported[-1]}"
         raise BadBundle(
             text,
             hint=f"it was written by build-lib {values.shown(found.get('version'))}: use that version or a newer one",
@@ -217,6 +226,7 @@ def _listing(found: dict[str, Any]) -> Listing:
         missing={values.text(image): values.text(reason) for image, reason in found["missing"].items()},
         since=values.text(found["since"]),
         left_out=tuple(_left_out(item) for item in found["left_out"]),
+        downloads=carried.from_json(found["downloads"]) if found["format"] == _WITH_DOWNLOADS else None,
     )
 
 
@@ -246,7 +256,8 @@ def _base(found: dict[str, Any]) -> Base:
     if kind not in ("engine", "registry"):
         raise ValueError(f"it is an inventory of {values.shown(kind)}, not of an engine or a registry")
     images = tuple((values.text(item["image"]), _variant(item)) for item in found["images"])
-    return Base(kind=kind, name=values.text(found["name"]), images=images)
+    downloads = tuple(map(values.digest, values.list_of(found.get("downloads", []))))
+    return Base(kind=kind, name=values.text(found["name"]), images=images, downloads=downloads)
 
 
 def _variant(item: Mapping[str, Any]) -> Variant:

@@ -1,12 +1,17 @@
-"""Inventories: small files that list the layers of a site. A bundle made `--since` an inventory leaves them out."""
+"""Inventories: small files that list the layers and the downloads of a site.
 
+A bundle made `--since` an inventory leaves them out.
+"""
+
+from contextlib import suppress
 from pathlib import Path
 
 from build_lib.bundle.collect import Connect
 from build_lib.bundle.contents import Base, Variant
 from build_lib.bundle.parts_writer import Writer, check_target
+from build_lib.downloads import Store
 from build_lib.engine import Engine
-from build_lib.errors import SettingsError
+from build_lib.errors import EngineError, SettingsError
 from build_lib.graph import run
 from build_lib.reference import PrivateRegistry, Reference
 from build_lib.registry import Registries, copy_plan
@@ -19,18 +24,21 @@ def default_path(settings: Settings) -> Path:
     return settings.state_dir / "inventory.json"
 
 
-def of_engine(connect: Connect) -> Base:
-    """The layers of every named image of the engine.
+def of_engine(connect: Connect, settings: Settings) -> Base:
+    """The layers of every named image of the engine, and the downloads in this repository's store.
 
     Raises:
         EngineError: no engine answers.
     """
     with connect() as engine:
-        return Base(kind="engine", name=f"the engine of {engine.machine()}", images=_chains(engine))
+        name, images = f"the engine of {engine.machine()}", _chains(engine)
+    return Base(kind="engine", name=name, images=images, downloads=_downloads(settings))
 
 
 def of_registry(repository: Repository, settings: Settings) -> Base:
     """The blobs in the private registry's repositories of dependencies and services, under all tags.
+
+    The downloads are those in this repository's store.
 
     Raises:
         SettingsError: no private registry is set.
@@ -53,7 +61,7 @@ def of_registry(repository: Repository, settings: Settings) -> Base:
         if outcome.error is not None:
             raise outcome.error
     found = tuple(pair for outcome in outcomes for pair in outcome.value or ())
-    return Base(kind="registry", name=str(registry), images=found)
+    return Base(kind="registry", name=str(registry), images=found, downloads=_downloads(settings))
 
 
 def write(base: Base, path: Path, settings: Settings, *, dry: bool) -> Path:
@@ -70,13 +78,19 @@ def write(base: Base, path: Path, settings: Settings, *, dry: bool) -> Path:
     return path
 
 
+def _downloads(settings: Settings) -> tuple[str, ...]:
+    return tuple(f"sha256:{sha256}" for sha256 in Store(settings).contents())
+
+
 def _chains(engine: Engine) -> tuple[tuple[str, Variant], ...]:
     names: dict[str, str] = {}
     for name, image in sorted(engine.images.by_name().items(), key=lambda pair: ("@" in pair[0], pair[0])):
         names.setdefault(image.id, str(Reference.parse(name)))
     found = []
     for id, name in names.items():
-        found.append((name, Variant(layers=(), diff_ids=engine.images.layers(id))))
+        with suppress(EngineError):  # another process has removed it since
+            found.append((name, Variant(layers=(), diff_ids=engine.images.layers(id))))
+    engine.check()
     return tuple(sorted(found, key=lambda pair: pair[0]))
 
 

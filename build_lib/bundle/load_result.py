@@ -14,6 +14,7 @@ from build_lib.units import number, some
 
 Result = Literal["loaded", "there"]
 
+SITE = "load the bundle that it was made against first; or ./inv deps-inventory here, and save --since that"
 _SHOWN = 12  # characters of a digest in a message
 
 
@@ -66,7 +67,7 @@ def refuse(archive: Archive, where: str, missing: Mapping[str, list[str]]) -> No
         raise BuildError(
             f"{archive.path} is a delta against {archive.listing.since}, and {where} does not have all layers "
             f"that it needs: {'; '.join(named)}; nothing was changed",
-            hint="load the bundle that it was made against first; or ./inv deps-inventory here, and save --since that",
+            hint=SITE,
         )
 
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from build_lib.bundle import values
+from build_lib.bundle.carry import Carry
 from build_lib.bundle.collect import Collected
 from build_lib.bundle.contents import NAME, Base, LeftOut, Listing
 from build_lib.bundle.documents import Counter
-from build_lib.bundle.members import SUMS, sums_of
+from build_lib.bundle.members import MOST_MEMBERS, SUMS, sums_of
 from build_lib.bundle.parts import MOST_PARTS
 from build_lib.errors import BuildError
 from build_lib.foreign import on_one_line
@@ -41,15 +43,27 @@ class Plan:
     listing: Listing
     documents: Mapping[str, bytes]
     leave_out: frozenset[str]
+    carry: Carry | None = None
 
     @property
     def loadables(self) -> tuple[Loadable, ...]:
         """The images in the form for `image_layout`."""
         return tuple(item.loadable for item in self.images)
 
+    @property
+    def others(self) -> tuple[Descriptor, ...]:
+        """The recordings and the content of downloads, without what the images have as well."""
+        if self.carry is None:
+            return ()
+        written = {blob.digest for blob in image_layout.contents(self.loadables, self.leave_out)}
+        written |= {manifest.digest for item in self.images for manifest in item.loadable.manifests}
+        return tuple(blob for digest, blob in self.carry.blobs.items() if digest not in written)
 
-def plan_of(outcomes: Sequence[Outcome[Collected]], base: Base | None, settings: Settings) -> Plan:
-    """The plan for the images that were found.
+
+def plan_of(
+    outcomes: Sequence[Outcome[Collected]], base: Base | None, settings: Settings, carry: Carry | None = None
+) -> Plan:
+    """The plan for the images that were found, and the downloads to carry.
 
     Raises:
         BuildError: no image was found, or they are more than a bundle may have.
@@ -70,18 +84,31 @@ def plan_of(outcomes: Sequence[Outcome[Collected]], base: Base | None, settings:
             for digest, by in held.items()
             if digest in blobs
         ),
+        downloads=carry.carried if carry else None,
     )
     counter = Counter(where="the bundle")
     for manifest in (manifest for item in images for manifest in item.loadable.manifests):
         counter.add(manifest)
     documents = image_layout.documents_of([item.loadable for item in images]) | {NAME: listing.to_bytes()}
     foreign = frozenset(digest for item in images for digest in item.foreign)
-    return Plan(
+    plan = Plan(
         images=images,
         listing=listing,
         documents=documents | {SUMS: sums_of(documents)},
         leave_out=frozenset(held) | foreign,
+        carry=carry,
     )
+    _check_files(plan)
+    return plan
+
+
+def _check_files(plan: Plan) -> None:
+    """Check that the archive does not have more files than are read again."""
+    count = len(plan.documents) + sum(len(item.loadable.manifests) for item in plan.images) + len(plan.others)
+    count += len(image_layout.contents(plan.loadables, plan.leave_out))
+    if count > MOST_MEMBERS:
+        text = f"{count} files, and at most {MOST_MEMBERS} are possible"
+        raise BuildError(f"the bundle would be too large: {text}", hint=values.SMALLER)
 
 
 def _nothing(missing: Mapping[str, BuildError]) -> BuildError:

@@ -14,6 +14,7 @@ from build_lib.registry import is_sha256
 from build_lib.units import shortened
 
 LARGEST_DOCUMENT = 20 << 20  # bytes
+LARGEST_RECORDINGS = 100 << 20  # bytes of all recordings of a bundle, of which each is a document
 _MOST_VALUES = 500_000
 _LARGEST_SIZE = 1 << 50  # bytes of a blob or an image
 WRITERS = "./inv deps-inventory writes inventories, ./inv deps-save writes bundles"

@@ -5,18 +5,20 @@ The file is an archive of `image_layout.stream`, which `docker load` and program
 fetched, and written as they arrive, in the order of the archive.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Protocol
 
 from build_lib.bundle.archive import Archive, read_base
+from build_lib.bundle.carry import Carry
 from build_lib.bundle.collect import Collect, Collected, Connect
 from build_lib.bundle.contents import Listing
 from build_lib.bundle.layers import Layers
 from build_lib.bundle.parts_writer import Writer, check_target
 from build_lib.bundle.plan import Plan, check_parts, check_room, plan_of
+from build_lib.downloads import Store
 from build_lib.errors import BuildError, Refusal, Unavailable
 from build_lib.graph import Cancel, Outcome, run
 from build_lib.reference import Reference
@@ -79,29 +81,33 @@ def save(
     built: Mapping[Reference, Reference] = MappingProxyType({}),
     since: Path | None = None,
     part_size: int | None = None,
+    downloads: Collection[str] | None = None,
     dry: bool = False,
 ) -> Saved:
-    """Write a bundle of the images and of built services.
+    """Write a bundle of the images and of built services, and of what the builds of services downloaded.
 
     `platforms` limits an index to these platforms, unless the image is pinned by its digest. With `since`, the layers
     of that base are left out. `connect` gives the engine, which is asked for services and for images that no registry
     has; `built` are the places of services that are in a build registry instead, by digest. An image that is not
-    available from any source is not in the bundle, and its listing names it as missing.
+    available from any source is not in the bundle, and its listing names it as missing. `downloads` are services of
+    which the downloads in the release are added.
 
     Raises:
-        BuildError: there is nothing to write, not enough space, a blob that cannot be fetched, or a layer that does not
-            unpack to what its image's config says. Nothing is left but the blobs in `.build/blobs`, from which the next
-            run continues.
+        BuildError: there is nothing to write, not enough space, a blob that cannot be fetched, downloads that are not
+            recorded or whose content is missing or damaged, or a layer that does not unpack to what its image's config
+            says. Nothing is left but the blobs in `.build/blobs`, from which the next run continues.
     """
     check_target(path, settings.state_dir)
     base = read_base(since) if since else None
+    held = frozenset(base.downloads) if base else frozenset()
+    carry = None if downloads is None else Carry.of(Store(settings), settings.image_tag, downloads, held)
     cancel = Cancel()
     connections = settings.pulls_at_once * _LOOK_UPS
     with Registries(settings, cancel, connections=connections) as registries:
         work = _Save(settings, registries, connect, path, platforms=platforms, built=built, dry=dry)
         outcomes = work.gather(wanted, services, listener)
-        plan = plan_of(outcomes, base, settings)
-        size = image_layout.archive_size(plan.loadables, plan.documents, plan.leave_out)
+        plan = plan_of(outcomes, base, settings, carry)
+        size = image_layout.archive_size(plan.loadables, plan.documents, plan.leave_out, plan.others)
         check_parts(size, part_size)
         parts = () if dry else work.write(plan, size, part_size, listener)
     return Saved(
@@ -170,6 +176,8 @@ class _Save:
             check_room(self.path, size, self.blobs, blobs)
 
             def open_blob(blob: Descriptor) -> Iterator[bytes]:
+                if plan.carry and blob.digest not in blobs:
+                    return plan.carry.chunks(blob)
                 return self._chunks(blob, sources[blob.digest])
 
             def work(key: str, _cancel: Cancel) -> None:
@@ -177,7 +185,11 @@ class _Save:
                     self._check(blobs[key], sources[key], layers)
                     return
                 made = image_layout.stream(
-                    plan.loadables, open_blob, leave_out=plan.leave_out, documents=plan.documents
+                    plan.loadables,
+                    open_blob,
+                    leave_out=plan.leave_out,
+                    documents=plan.documents,
+                    others=plan.others,
                 )
                 for chunk in made:
                     self.cancel.sleep(0)
@@ -270,7 +282,8 @@ def _sources(plan: Plan) -> dict[str, tuple[Reference, ...]]:
 class Verified:
     """A bundle of which every byte was verified.
 
-    Its images can be loaded. A valid delta needs the layers `listing.left_out` of the site. These are unverified.
+    Its images and downloads can be loaded. A valid delta needs the layers `listing.left_out` and the content
+    `listing.downloads.left_out` of the site. These are unverified.
     """
 
     path: Path

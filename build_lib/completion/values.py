@@ -38,12 +38,13 @@ def _images(_word: str, load: Load) -> Iterator[str]:
 
 
 def _releases(_word: str, load: Load) -> Iterator[str]:
-    """The tag of the settings, those of git, and those of bundles in `.build`."""
+    """The tag of the settings, those of git, and those of bundles and recordings in `.build`."""
     settings = load()
     yield settings.image_tag
     yield from filter(_TAG.fullmatch, git.tags(settings.project_root, settings.environment))
     for path in sorted(settings.state_dir.glob("deps-*.tar")):
         yield path.stem.removeprefix("deps-")
+    yield from (path.name for path in sorted((settings.state_dir / "downloads/recordings").glob("*")))
 
 
 def _registries(_word: str, load: Load) -> Iterator[str]:
@@ -119,10 +120,12 @@ _OF: Mapping[str, Find] = {
     "file": _bundles,
     "since": _bases,
     "path": _directories,
+    "export": _directories,
     "format": _forms,
     "kind": _kinds,
     "split": _always("650M", "4G"),  # a CD, and the largest file of a FAT disk
     "jobs": _always(),
+    "url": _always(),
     # of the program itself
     "print-completion-script": _always(*SHELLS),
     "search-root": _directories,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from build_lib.console import carried
 from build_lib.console.output import in_words
 from build_lib.console.problems import left_out, problems
 from build_lib.errors import Incomplete
@@ -14,7 +15,7 @@ if TYPE_CHECKING:  # as in output
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from build_lib.bundle import Base, Collected, Listing, Loaded, Saved, Verified
+    from build_lib.bundle import Base, Collected, Listing, Loaded, LoadedBundle, Saved, Verified
     from build_lib.console.output import Console
     from build_lib.graph import Outcome
     from build_lib.registry import Progress
@@ -52,6 +53,7 @@ class SaveReport:
             self._console.document(_saved_json(saved))
         else:
             self._console.table(("IMAGE", "FROM", "SIZE", "DIGEST"), _saved_rows(saved))
+            carried.table(self._console, saved.listing)
             for text in _saved_lines(saved, dry=self._console.dry):
                 self._console.line(text)
         left_out(self._console, repository)
@@ -78,22 +80,26 @@ class LoadReport:
             self._console.line(f"  {outcome.name}: ", self._console.bad("not loaded"))
             self._console.line(f"    {outcome.error.message}")
 
-    def end(self, outcomes: Sequence[Outcome[Loaded]]) -> None:
-        """Print the result for each image, and the name under which it was loaded.
+    def end(self, loaded: LoadedBundle) -> None:
+        """Print the result for each image, and the name under which it was loaded, and for the downloads.
 
         Raises:
-            Incomplete: an image is not loaded.
+            Incomplete: an image is not loaded, or the downloads are not.
         """
         self._console.end_progress()
+        images, downloads = loaded.images, loaded.downloads
         if self._console.json:
-            self._console.document([_loaded_json(outcome) for outcome in outcomes])
+            self._console.document([*map(_loaded_json, images), *map(carried.loaded_json, downloads)])
         else:
-            rows = [_loaded_row(outcome, dry=self._console.dry) for outcome in outcomes]
+            rows = [_loaded_row(outcome, dry=self._console.dry) for outcome in images]
             self._console.table(("IMAGE", "RESULT", "NEW", "LOADED AS"), rows)
-        self._console.hints(outcomes)
-        failed = [outcome.name for outcome in outcomes if not outcome.done]
+            carried.loaded(self._console, downloads)
+        self._console.hints((*images, *downloads))
+        failed = [outcome.name for outcome in images if not outcome.done]
         if failed:
-            raise Incomplete(f"{len(failed)} of {number(len(outcomes), 'image')} not loaded: {', '.join(failed)}")
+            raise Incomplete(f"{len(failed)} of {number(len(images), 'image')} not loaded: {', '.join(failed)}")
+        if any(not outcome.done for outcome in downloads):
+            raise Incomplete(f"the downloads of {number(len(downloads), 'service')} are not loaded")
 
 
 def verified(console: Console, verified: Verified) -> None:
@@ -104,6 +110,7 @@ def verified(console: Console, verified: Verified) -> None:
         return
     rows = [(item.name, size(item.size), item.digest) for item in verified.listing.images]
     console.table(("IMAGE", "SIZE", "DIGEST"), rows)
+    carried.table(console, verified.listing)
     for text in _verified_lines(verified):
         console.line(text)
 
@@ -117,10 +124,12 @@ def inventory(console: Console, base: Base, path: Path, repository: Repository |
     layers = len({digest for _, each in base.images for digest in (*each.layers, *each.diff_ids)})
     names = len({name for name, _ in base.images})
     if console.json:
-        console.document({"file": str(path), "of": base.kind, "name": base.name, "images": names, "layers": layers})
+        document = {"file": str(path), "of": base.kind, "name": base.name, "images": names, "layers": layers}
+        console.document({**document, "downloads": len(base.downloads)})
     else:
         written = "would be written: " if console.dry else ""
-        console.line(f"{path}: {written}{number(names, 'image')}, {number(layers, 'layer')} of {base.name}")
+        downloads = f"; {number(len(base.downloads), 'downloaded file')}" if base.downloads else ""
+        console.line(f"{path}: {written}{number(names, 'image')}, {number(layers, 'layer')} of {base.name}{downloads}")
         if not console.dry:
             console.line(as_typed(f"  next, on a machine with a network: ./inv deps-save --since {path.name}"))
     if repository is not None:
@@ -174,8 +183,10 @@ def _loaded_json(outcome: Outcome[Loaded]) -> dict[str, Any]:
 
 def _verified_lines(verified: Verified) -> Iterator[str]:
     listing = verified.listing
-    needed = f"a valid delta (needs {number(len(listing.left_out), 'layer')} of the site)"
-    what = needed if listing.since else "a valid bundle"
+    needs = number(len(listing.left_out), "layer")
+    if listing.downloads:
+        needs += f" and {number(len(listing.downloads.left_out), 'downloaded file')}"
+    what = f"a valid delta (needs {needs} of the site)" if listing.since else "a valid bundle"
     parts = f" in {len(verified.parts)} parts" if len(verified.parts) > 1 else ""
     images = f"{number(len(listing.images), 'image')} of {listing.release}"
     yield f"{verified.path}: {what}: {images}, {size(verified.size)}{parts}"
@@ -199,6 +210,8 @@ def _listing_lines(listing: Listing) -> Iterator[str]:
     if listing.since:
         left_out = sum(item.size for item in listing.left_out)
         yield f"  a delta against {listing.since}: {number(len(listing.left_out), 'layer')} left out, {size(left_out)}"
+    if listing.downloads:
+        yield from carried.lines(listing.downloads)
     odd = [item for item in listing.images if item.not_loaded]
     if odd:
         names = ", ".join(item.name for item in odd)
@@ -223,4 +236,5 @@ def _listing_json(listing: Listing) -> dict[str, Any]:
         "missing": [{"image": name, "reason": reason} for name, reason in listing.missing.items()],
         "since": listing.since or None,
         "left_out": [{"digest": item.digest, "bytes": item.size, "held_by": item.held_by} for item in listing.left_out],
+        "downloads": carried.as_json(listing.downloads) if listing.downloads else None,
     }

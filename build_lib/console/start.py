@@ -16,7 +16,7 @@ _FIRST = ("doctor", "services", "build-all")
 _GROUPS = {
     "What there is": ("services", "status", "graph", "deps", "outside", "builders", "doctor"),
     "Building": ("prefetch", "build", "build-all", "watch", "logs", "copy-slurm", "push"),
-    "Closed sites": ("deps-push", "deps-save", "deps-verify", "deps-load", "deps-inventory", "mirrors"),
+    "Closed sites": ("deps-push", "deps-save", "deps-verify", "deps-load", "deps-inventory", "downloads", "mirrors"),
     "This machine": ("engine-up", "engine-down", "registry-up", "registry-down", "clean", "init"),
     "Working on build-lib": ("test", "lint", "bench"),
 }

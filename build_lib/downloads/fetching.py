@@ -2,23 +2,24 @@
 
 import asyncio
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from aiohttp import web
 
-from build_lib.downloads import serving, tunnel
+from build_lib.downloads import links, serving, tunnel
 from build_lib.downloads.guard import NotAllowed
 from build_lib.downloads.recording import HEADERS, Download
 from build_lib.downloads.routes import Target, origin
-from build_lib.downloads.store import Store
-from build_lib.downloads.upstream import Answer, Upstream
+from build_lib.downloads.store import Incoming, Store
+from build_lib.downloads.upstream import CHUNK, Answer, Upstream
 from build_lib.downloads.ways import Key, Way, event, note
 from build_lib.errors import BuildError
 from build_lib.foreign import on_one_line
 
 _KEPT = (200, 404, 410)  # statuses that are answers: something is there, or is not
-_PASSED_ON = ("Accept", "User-Agent", "Authorization", "Git-Protocol", "Content-Type")  # headers of requests
+_PASSED_ON = ("Accept", "User-Agent", "Authorization")  # headers of requests
+_OF_A_BODY = ("Content-Type", "Content-Length")
 _PAGES = ("pypi", "npm")
 
 
@@ -113,14 +114,11 @@ class Fetching:
         headers = dict(_recorded(answer))
         sha256, size = "", 0
         if answer.status == 200:
-            unpack = _unpacker(headers) if target.kind in _PAGES else None
             with self._store.incoming() as incoming:
-                async for chunk in answer.chunks():
-                    incoming.write(unpack(chunk) if unpack else chunk)
-                    if response is not None:
-                        await response.write(chunk)
-                if answer.size is not None and not unpack and incoming.size != answer.size:
-                    raise BuildError(f"{origin(target.url)}: unexpected EOF after {incoming.size}B of {answer.size}B")
+                if response is None and target.kind in _PAGES and links.is_index(target.url, _type(headers)):
+                    await _take_page(answer, headers, incoming)
+                else:
+                    await _take(answer, response, incoming)
                 sha256, size = incoming.keep(), incoming.size
         self._known[key] = Download(
             url=target.url,
@@ -140,10 +138,35 @@ class Fetching:
         way.events.append(event("passed", origin(target.url), f"{request.method} cannot be recorded"))
         try:
             body = request.content.iter_any() if request.can_read_body else None
-            async with self._upstream.ask(request.method, target.upstream, _passed_on(request), body) as answer:
+            headers = _passed_on(request, *_PASSED_ON, *_OF_A_BODY)
+            async with self._upstream.ask(request.method, target.upstream, headers, body) as answer:
                 return await _unchanged(request, answer)
         except BuildError as error:
             return await serving.plain(request, 502, error.message)
+
+
+async def _take(answer: Answer, response: web.StreamResponse | None, incoming: Incoming) -> None:
+    """Keep a body, and pass it on while it comes."""
+    async for chunk in answer.chunks():
+        incoming.write(chunk)
+        if response is not None:
+            await response.write(chunk)
+    if answer.size is not None and incoming.size != answer.size:
+        raise BuildError(f"{origin(answer.url)}: unexpected EOF after {incoming.size}B of {answer.size}B")
+
+
+async def _take_page(answer: Answer, headers: dict[str, str], incoming: Incoming) -> None:
+    """Keep an index page, unpacked: it is sent with other links."""
+    unpacked = _unpacked(headers)
+    async for chunk in answer.chunks():
+        for piece in unpacked(chunk):
+            incoming.write(piece)
+            if incoming.size > serving.LARGEST_PAGE:
+                raise BuildError(f"{origin(answer.url)}: an index page of more than {serving.LARGEST_PAGE} bytes")
+
+
+def _type(headers: Mapping[str, str]) -> str:
+    return headers.get("Content-Type", "")
 
 
 def _accept(request: web.BaseRequest, target: Target) -> str:
@@ -151,8 +174,8 @@ def _accept(request: web.BaseRequest, target: Target) -> str:
     return on_one_line(request.headers.get("Accept", "")) if target.kind in _PAGES else ""
 
 
-def _passed_on(request: web.BaseRequest) -> dict[str, str]:
-    return {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+def _passed_on(request: web.BaseRequest, *names: str) -> dict[str, str]:
+    return {name: request.headers[name] for name in names or _PASSED_ON if name in request.headers}
 
 
 def _recorded(answer: Answer) -> list[tuple[str, str]]:
@@ -170,9 +193,18 @@ async def _unchanged(request: web.BaseRequest, answer: Answer) -> web.StreamResp
     return response
 
 
-def _unpacker(headers: dict[str, str]) -> Callable[[bytes], bytes] | None:
+def _unpacked(headers: dict[str, str]) -> Callable[[bytes], Iterator[bytes]]:
     """What unpacks a page that came compressed although that was not asked for."""
     if headers.pop("Content-Encoding", "").lower() not in ("gzip", "x-gzip"):
-        return None
+        return lambda chunk: iter((chunk,))
     unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    return unpacking.decompress
+
+    def pieces(chunk: bytes) -> Iterator[bytes]:
+        try:
+            while piece := unpacking.decompress(chunk, CHUNK):
+                yield piece
+                chunk = unpacking.unconsumed_tail
+        except zlib.error as error:
+            raise BuildError(f"an index page cannot be unpacked: {error}") from None
+
+    return pieces

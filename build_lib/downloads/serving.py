@@ -11,7 +11,7 @@ from build_lib.downloads.store import Store
 from build_lib.downloads.upstream import CHUNK
 from build_lib.foreign import on_one_line
 
-_LARGEST_INDEX = 64 << 20  # bytes of a page whose links are rewritten
+LARGEST_PAGE = 64 << 20  # bytes of a page whose links are rewritten
 
 
 async def answer(
@@ -49,7 +49,7 @@ async def plain(request: web.BaseRequest, status: int, reason: str) -> web.Strea
 
 
 def _page(download: Download, store: Store, to: Callable[[str], str] | None) -> bytes | None:
-    if to is None or not download.sha256 or download.size > _LARGEST_INDEX or not is_page(download):
+    if to is None or not download.sha256 or download.size > LARGEST_PAGE or not is_page(download):
         return None
     content = store.path(download.sha256).read_bytes()
     return links.rewritten(content, _type(download), download.source, to)  # a mirror's own relative links

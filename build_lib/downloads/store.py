@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -11,7 +11,7 @@ from build_lib import state
 from build_lib.downloads import recording
 from build_lib.downloads.recording import Recording
 from build_lib.errors import BuildError
-from build_lib.registry import BlobStore, Check, Descriptor, cannot_write
+from build_lib.registry import BlobStore, Check, Descriptor, cannot_write, is_sha256
 from build_lib.settings import Settings
 
 
@@ -82,9 +82,21 @@ class Store:
             finally:
                 Path(file.name).unlink(missing_ok=True)
 
+    def filling(self, doing: str) -> AbstractContextManager[None]:
+        """Keep `clean` from removing, within the block, content to which no recording refers yet; `doing` is a task.
+
+        Raises:
+            BuildError: another task does the same.
+        """
+        return state.lock(self.directory.with_name("downloads.lock"), doing)
+
     def path(self, sha256: str) -> Path:
         """Where content of this SHA-256 is, if it is present."""
         return self._complete / sha256
+
+    def contents(self) -> list[str]:
+        """The SHA-256 of all content, sorted."""
+        return [path.name for path in _listed(self._complete) if is_sha256(f"sha256:{path.name}")]
 
     def releases(self) -> list[str]:
         """The releases that have recordings, sorted."""
@@ -126,6 +138,7 @@ class Store:
         }
         yield from (path for path in _listed(self._complete) if path.name not in needed)
         yield from _listed(self._incoming)
+        yield from _listed(self.directory / "partial")
 
     def wrong(self, blobs: Iterable[Descriptor]) -> Iterator[tuple[Descriptor, str]]:
         """The content that is missing or damaged, and why, after reading all of it."""

@@ -15,6 +15,7 @@ from build_lib.downloads.routes import origin
 from build_lib.errors import BuildError, RegistryError
 from build_lib.registry import retry
 from build_lib.settings import Settings
+from build_lib.units import shortened
 
 CHUNK = 1 << 18  # bytes
 _CONNECT_SECONDS = 15
@@ -191,9 +192,14 @@ def _lead(at: str, location: str) -> str:
     Raises:
         BuildError: to no URL of http, or from an encrypted to an unencrypted one.
     """
-    target = urljoin(at, location)
-    scheme = urlsplit(target).scheme
-    if scheme not in ("http", "https") or (scheme == "http" and at.startswith("https:")):
+    try:
+        target = urljoin(at, location)
+        scheme = urlsplit(target).scheme
+    except ValueError:
+        scheme = ""
+    if scheme not in ("http", "https"):
+        raise BuildError(f"{origin(at)} leads to {shortened(location)!r}, which is no URL of http")
+    if scheme == "http" and at.startswith("https:"):
         raise BuildError(f"{origin(at)} leads to {origin(target)}, which is not encrypted")
     return target
 
@@ -215,5 +221,13 @@ def _translated(url: str) -> Iterator[None]:
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         if no := guard.refused(error):
             raise no from None
-        what = "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-        raise BuildError(f"{origin(url)}: {what}") from error
+        raise BuildError(f"{origin(url)}: {_words(error)}") from error
+
+
+def _words(error: Exception) -> str:
+    """An error of aiohttp's client, in words that `retry` knows."""
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "unexpected EOF"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the server closed the connection"
+    return "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__

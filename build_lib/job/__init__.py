@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from build_lib.job import logs as logs
     from build_lib.job.backend import EngineBackend as EngineBackend
     from build_lib.job.backend import connect as connect
-    from build_lib.job.clean import Leftover as Leftover
     from build_lib.job.finding import Finding as Finding
     from build_lib.job.fleet_backend import built_in_registry as built_in_registry
     from build_lib.job.fleet_supply import supply as supply
     from build_lib.job.init import Initialized as Initialized
     from build_lib.job.init_files import Change as Change
+    from build_lib.job.leftover import Leftover as Leftover
     from build_lib.job.packages import copy_packages as copy_packages
     from build_lib.job.recorded import Result as Result
     from build_lib.job.steps import build as build

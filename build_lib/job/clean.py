@@ -6,7 +6,6 @@ An image is the tool's own if it has a service's name and a build's label, or if
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
@@ -14,22 +13,15 @@ from build_lib import state
 from build_lib.engine import Engine, built_here, owner
 from build_lib.errors import BuildError, NoEngine, SettingsError
 from build_lib.fleet import records_of_others
+from build_lib.job import clean_downloads
+from build_lib.job.leftover import Leftover, size_of
 from build_lib.machine import daemon, local_registry
 from build_lib.reference import Reference, pinned
 from build_lib.repository import WITH_SLURM, WITHOUT_SLURM, Dependency, Repository, fingerprint
 from build_lib.settings import Settings
 
-_LOCKS = ("build.lock", "copy-slurm.lock")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Leftover:
-    """Something to remove: what it is, why it is unused, and its size in bytes, if known."""
-
-    kind: str  # "container", "image", "file"
-    name: str
-    why: str
-    size: int | None = None
+_EARLIER = "an earlier release"
+_LOCKS = ("build.lock", "copy-slurm.lock", "downloads.lock")
 
 
 def find(
@@ -46,10 +38,18 @@ def find(
     if keep < 0:
         raise SettingsError(f"--keep is {keep}", hint="0 or more earlier releases can be kept")
     found: list[Leftover] = []
+    gone: set[str] = set()
     if engine is not None:
         found += _containers(engine, settings)
-        found += _images(repository, wanted, engine, settings, keep)
-    return [*found, *_records_of_builders(repository, settings), *_files(settings)]
+        images = list(_images(repository, wanted, engine, settings, keep))
+        found += images
+        gone = _releases_without_images(repository, images, engine)
+    return [
+        *found,
+        *_records_of_builders(repository, settings),
+        *clean_downloads.find(gone, settings),
+        *_files(settings),
+    ]
 
 
 def remove(leftovers: Sequence[Leftover], engine: Engine | None, settings: Settings) -> list[BuildError]:
@@ -65,7 +65,8 @@ def remove(leftovers: Sequence[Leftover], engine: Engine | None, settings: Setti
         for item in leftovers:
             try:
                 if item.kind == "file":
-                    _remove_file(Path(item.name))
+                    for path in clean_downloads.still_unused(item, settings) if item.content else [Path(item.name)]:
+                        _remove_file(path)
                 elif engine is not None and item.kind == "container":
                     engine.containers.remove(item.name)
                 elif engine is not None:
@@ -97,22 +98,36 @@ def _images(
         built = {name: image for name, image in of.items() if fingerprint.LABEL in image.labels}
         built = {name: image for name, image in built.items() if name != service.in_compose}
         for name in _earlier(built, settings.image_tag, keep, engine):
-            yield Leftover(kind="image", name=str(name), why="an earlier release", size=built[name].size)
+            yield Leftover(kind="image", name=str(name), why=_EARLIER, size=built[name].size)
 
 
 def _earlier(images: Iterable[Reference], present: str, keep: int, engine: Engine) -> list[Reference]:
     """A service's images of earlier releases, without the `keep` newest; a release of apphub has up to three images."""
     releases: dict[str, list[Reference]] = defaultdict(list)
     for name in images:
-        releases[(name.tag or "").removesuffix(WITHOUT_SLURM).removesuffix(WITH_SLURM)].append(name)
+        releases[_release(name)].append(name)
     releases.pop(present, None)
     newest_first = sorted(releases.values(), key=lambda names: max(map(engine.images.named_at, names)), reverse=True)
     return [name for names in newest_first[keep:] for name in names]
 
 
+def _release(name: Reference) -> str:
+    return (name.tag or "").removesuffix(WITHOUT_SLURM).removesuffix(WITH_SLURM)
+
+
+def _releases_without_images(repository: Repository, going: Iterable[Leftover], engine: Engine) -> set[str]:
+    """The releases of which no service keeps its image."""
+    names = {item.name for item in going if item.why == _EARLIER}
+    own = {service.image.repository for service in repository.services.values()}
+    images = engine.images.by_name().items()
+    built = [Reference.parse(name) for name, image in images if "@" not in name and fingerprint.LABEL in image.labels]
+    kept = {_release(name) for name in built if name.repository in own and str(name) not in names}
+    return {_release(Reference.parse(name)) for name in names} - kept
+
+
 def _records_of_builders(repository: Repository, settings: Settings) -> Iterator[Leftover]:
     for path in records_of_others(repository.own_images, settings):
-        yield Leftover(kind="file", name=str(path), why="record of a service that is gone", size=_size(path))
+        yield Leftover(kind="file", name=str(path), why="record of a service that is gone", size=size_of(path))
 
 
 def _files(settings: Settings) -> Iterator[Leftover]:
@@ -124,7 +139,7 @@ def _files(settings: Settings) -> Iterator[Leftover]:
         for path in sorted(settings.state_dir.iterdir()):
             why = "left by a run that was killed" if path.name.startswith(".") else _WHY.get(path.name)
             if why and path.name not in kept:
-                yield Leftover(kind="file", name=str(path), why=why, size=_size(path))
+                yield Leftover(kind="file", name=str(path), why=why, size=size_of(path))
 
 
 _WHY = {
@@ -139,11 +154,6 @@ _WHY = {
     "registry": "all images that were pushed to the registry of registry-up",
     "report.html": "report of the last run",
 }
-
-
-def _size(path: Path) -> int:
-    files = [path] if path.is_symlink() or not path.is_dir() else [item for item in path.rglob("*") if item.is_file()]
-    return sum(file.lstat().st_size for file in files)
 
 
 def _remove_file(path: Path) -> None:

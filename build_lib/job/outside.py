@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 from build_lib.build import Check, Given, Open, Output, Outside, builders
-from build_lib.downloads import Additions, RecordedBuild, Recorder, Recording, Seen, Store, Way
+from build_lib.downloads import Additions, RecordedBuild, Recorder, Recording, Seen, Store, Way, valid_until
 from build_lib.engine import owner
 from build_lib.errors import BuildError, Place
 from build_lib.job import enclosure
@@ -14,7 +15,7 @@ from build_lib.job.backend import Backend
 from build_lib.job.outside_summary import Summary
 from build_lib.repository import Service, fingerprint
 from build_lib.settings import Settings
-from build_lib.units import some
+from build_lib.units import local_time, some
 
 
 class Room:
@@ -50,9 +51,15 @@ class Room:
 
 @contextmanager
 def room(
-    checks: Mapping[str, Check], builder: builders.Builder, backend: Backend, settings: Settings
+    checks: Mapping[str, Check],
+    builder: builders.Builder,
+    backend: Backend,
+    settings: Settings,
+    tell: Callable[[str], None],
 ) -> Iterator[tuple[Outside, Callable[[], Summary | None]]]:
     """What stands between the builds and everything outside, as DOWNLOADS says, and what was seen there so far.
+
+    `tell` gets remarks.
 
     Raises:
         BuildError: there is nothing to replay, or the recorder cannot be reached by builds.
@@ -62,6 +69,8 @@ def room(
         return
     store = Store(settings)
     replayed = _recordings(checks, store, settings) if settings.downloads == "replay" else None
+    for line in _expired(replayed or {}, store):
+        tell(f"  {line}")
     with ExitStack() as stack:
         network = ""
         if replayed is not None and enclosure.by_network(builder, backend.engine):
@@ -112,3 +121,14 @@ def _recordings(checks: Mapping[str, Check], store: Store, settings: Settings) -
             hint="./inv deps-load -f BUNDLE, from a site where ./inv build-all --record was run",
         )
     return found
+
+
+def _expired(recordings: Mapping[str, Recording], store: Store) -> Iterator[str]:
+    """Lines about archives of apt that have expired since they were recorded."""
+    for name, recording in recordings.items():
+        for each in valid_until(recording, store, within=timedelta(0)):
+            date = local_time(each.until.isoformat())
+            yield (
+                f"{name}: {each.url} was valid until {date}: apt-get needs -o Acquire::Check-Valid-Until=false, which "
+                "an argument gives it that MIRROR_ARGS names: NAME=apt-options"
+            )

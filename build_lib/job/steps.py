@@ -250,7 +250,7 @@ def _build(
 
     runnable = {name: check.service for name, check in checks.items()} | dict(repository.services)
     with (
-        outside.room(checks, builder, backend, settings) as (room, summary),
+        outside.room(checks, builder, backend, settings, listener.line) as (room, summary),
         backend.running(runnable, prepare) as hosts,
     ):
         outcomes = building.build(

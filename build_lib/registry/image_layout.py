@@ -64,10 +64,12 @@ def stream(
     *,
     leave_out: Collection[str] = (),
     documents: Mapping[str, bytes] | None = None,
+    others: Sequence[Descriptor] = (),
 ) -> Generator[bytes, None, None]:
     """A tar archive that is both an image layout and an archive for `docker load`. The same input gives the same bytes.
 
-    The archive begins with `documents`, by default those of `documents_of`.
+    The archive begins with `documents`, by default those of `documents_of`. It ends with `others`, blobs that are in no
+    image: whoever loads the images passes them over.
 
     Layers in `leave_out` are not written. The classic store accepts this only for layers that it already has on top of
     the same lower layers: leave out only the lowest layers of an image, as a chain that the store has.
@@ -79,16 +81,21 @@ def stream(
         yield from _member(name, len(content), (content,))
     for manifest in _manifests(images):
         yield from _member(_blob(manifest.descriptor), len(manifest.body), (manifest.body,))
-    for blob in contents(images, leave_out):
+    for blob in (*contents(images, leave_out), *others):
         yield from _member(_blob(blob), blob.size, Check(blob).passing(open_blob(blob)))
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-def archive_size(images: Sequence[Loadable], documents: Mapping[str, bytes], leave_out: Collection[str]) -> int:
+def archive_size(
+    images: Sequence[Loadable],
+    documents: Mapping[str, bytes],
+    leave_out: Collection[str],
+    others: Sequence[Descriptor] = (),
+) -> int:
     """The size in bytes of the archive that `stream` writes for these arguments."""
     sizes = [len(content) for content in documents.values()]
     sizes += [len(manifest.body) for manifest in _manifests(images)]
-    sizes += [blob.size for blob in contents(images, leave_out)]
+    sizes += [blob.size for blob in (*contents(images, leave_out), *others)]
     return sum(tarfile.BLOCKSIZE + size + -size % tarfile.BLOCKSIZE for size in sizes) + 2 * tarfile.BLOCKSIZE
 
 

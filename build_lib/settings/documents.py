@@ -62,7 +62,7 @@ def configuration() -> str:
 def _rows() -> Iterator[str]:
     for key in described().values():
         default = f"`{key.default}`" if key.default else ""
-        flag = f"`--{key.flag}`" if key.flag else ""
+        flag = ", ".join(f"`--{name}`" for name in (*([key.flag] if key.flag else []), *key.switches))
         yield f"| `{key.name}` | {flag} | {default} | {_cell(key.help)}{' (secret)' if key.secret else ''} |\n"
     for name, _, help in (*OF_COMPOSE, *PREFIXED):
         yield f"| `{name}` | | | {_cell(help)} |\n"

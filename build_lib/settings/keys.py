@@ -49,6 +49,7 @@ class Key(Generic[T]):
     parse: Callable[[str], T]  # raises ValueError with the allowed values
     help: str
     flag: str = ""  # the task parameter that overrides it; "" if there is none
+    switches: tuple[str, ...] = ()  # task parameters without a value, each of which stands for the value of its name
     build_arg: bool = False  # whether it is passed to Dockerfiles that declare an ARG of this name
     secret: bool = False  # whether its value is hidden in all output
 
@@ -243,7 +244,7 @@ DOWNLOADS = Key(
     name="DOWNLOADS",
     default="direct",
     parse=parsers.one_of("direct", "record", "replay"),
-    flag="downloads",
+    switches=("record", "replay"),
     help="what builds download: direct, record (kept in .build/downloads), or replay (only what was recorded)",
 )
 RECORDER_ADDRESS = Key(

@@ -25,6 +25,9 @@ def find(
     """The text of a setting, and its origin for messages, where `file` is the name of the `.env` file."""
     if key.flag and flags.get(key.flag) is not None:
         return str(flags[key.flag]), f"--{key.flag}"
+    for name in key.switches:
+        if flags.get(name):
+            return name, f"--{name}"
     if key.name in environ:
         return environ[key.name], f"{key.name} in the environment"
     if key.name in from_file:

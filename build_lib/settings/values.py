@@ -277,7 +277,7 @@ def check_flags(flags: Mapping[str, object]) -> None:
     """Check the values of flags, before any task runs.
 
     Raises:
-        SettingsError: a flag is empty, or not valid.
+        SettingsError: a flag is empty, or not valid, or excludes another one.
     """
     for name, value in flags.items():
         texts = value if isinstance(value, list | tuple) else [value]
@@ -286,6 +286,9 @@ def check_flags(flags: Mapping[str, object]) -> None:
     for key in described().values():
         if key.flag and flags.get(key.flag) is not None:
             parse(key, str(flags[key.flag]), f"--{key.flag}")
+        switches = [f"--{name}" for name in key.switches if flags.get(name)]
+        if len(switches) > 1:
+            raise SettingsError(f"{' and '.join(switches)} cannot both be given", hint="leave one out")
 
 
 def _value(key: Key[T], text: str, origin: str) -> T | SettingsError:

@@ -55,7 +55,8 @@ def fetch_downloads(
     lacking = tuple(name for name in services if store.recording(release, name) is None)
     if not lacking:
         return FetchedDownloads(place=None, recordings=(), without=())
-    fetched = _from_registry(settings, release, lacking, store, on_progress)
+    with store.filling("replay"):
+        fetched = _from_registry(settings, release, lacking, store, on_progress)
     if len(fetched.without) == len(services):
         there = f" and not at {fetched.place}" if fetched.place else ""
         raise BuildError(

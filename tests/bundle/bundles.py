@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from build_lib.bundle import collect
+from build_lib.bundle.carry import Carry
 from build_lib.bundle.collect import Collected, variant_of
 from build_lib.bundle.contents import Base
 from build_lib.bundle.plan import Plan, plan_of
@@ -15,6 +16,7 @@ from build_lib.graph import Outcome
 from build_lib.reference import Reference
 from build_lib.registry import OCI_MANIFEST, Loadable, Manifest, digest_of, image_layout
 from build_lib.settings import Settings
+from tests.bundle.downloads import store_of
 from tests.support.images import Made, layer, make
 
 
@@ -30,25 +32,33 @@ def missing(name: str, reason: str) -> Outcome[Collected]:
     return Outcome(name=name, error=BuildError(reason))
 
 
-def plan(outcomes: Sequence[Outcome[Collected]], base: Base | None = None) -> Plan:
-    return plan_of(outcomes, base, Settings.load(Path(), environ={"IMAGE_TAG": "v1"}))
+def plan(outcomes: Sequence[Outcome[Collected]], base: Base | None = None, carry: Carry | None = None) -> Plan:
+    return plan_of(outcomes, base, Settings.load(Path(), environ={"IMAGE_TAG": "v1"}), carry)
 
 
-def bundle(images: dict[str, Made], base: Base | None = None) -> bytes:
-    """The bytes of a bundle."""
+def bundle(images: dict[str, Made], base: Base | None = None, carry: Carry | None = None) -> bytes:
+    """The bytes of a bundle, with the downloads to carry."""
     blobs = {
         blob.digest: content
         for made in images.values()
         for blob, content in zip(made.manifest.blobs, made.blobs, strict=True)
     }
-    planned = plan([gathered(name, made) for name, made in images.items()], base)
+    planned = plan([gathered(name, made) for name, made in images.items()], base, carry)
+    blobs |= {blob.digest: b"".join(carry.chunks(blob)) for blob in planned.others} if carry else {}
     made = image_layout.stream(
         planned.loadables,
         lambda blob: (blobs[blob.digest],),
         leave_out=planned.leave_out,
         documents=planned.documents,
+        others=planned.others,
     )
     return b"".join(made)
+
+
+def with_downloads(project: Path, images: dict[str, Made]) -> bytes:
+    """The bytes of a bundle with all downloads of the release v1 in a project's store."""
+    store = store_of(project)
+    return bundle(images, carry=Carry.of(store, "v1", store.services("v1"), ()))
 
 
 def members(content: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:

@@ -2,15 +2,18 @@
 
 import json
 import tarfile
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from build_lib.bundle.archive import Archive, read_base
+from build_lib.bundle.carry import Carry
 from build_lib.bundle.contents import Base
 from build_lib.bundle.members import DOCUMENTS, SUMS, sums_of
 from build_lib.registry import OCI_INDEX, OCI_MANIFEST, Manifest, digest_of
 from tests.bundle.bundles import archive, bundle, members
+from tests.bundle.downloads import FILES, record, store_of
 from tests.support.images import Made, layer, make
 
 MB = 1 << 20
@@ -59,6 +62,29 @@ def forged(images: Mapping[str, Made] = IMAGES, /, *blobs: bytes, **documents: b
     return packed(files | {blob_name(content): content for content in blobs})
 
 
+def carrying(*blobs: bytes, recording: bytes | Change = dict, listing: Change = dict) -> bytes:
+    """A bundle with the downloads of a service, of which the recording and the listing are changed, and more blobs.
+
+    The listing has the digest and the size of the changed recording, unless its own change is another one.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        record(Path(directory), "web", FILES)
+        carry = Carry.of(store_of(Path(directory)), "v1", ["web"], ())
+        files = {info.name: content for info, content in members(bundle(IMAGES, carry=carry))}
+    body = files.pop(_blob_name(carry.carried.recordings[0].digest))
+    made = recording if isinstance(recording, bytes) else _changed(body, recording)
+    document = json.loads(files["build-lib.json"])
+    document["downloads"]["recordings"][0] |= {"digest": digest_of(made), "size": len(made)}
+    files["build-lib.json"] = _changed(json.dumps(document).encode(), listing)
+    files[SUMS] = sums_of({name: files[name] for name in DOCUMENTS})
+    return packed(files | {blob_name(content): content for content in (made, *blobs)})
+
+
+def without(content: bytes, bundle: bytes) -> bytes:
+    """The bundle without this blob."""
+    return packed({info.name: each for info, each in members(bundle) if info.name != blob_name(content)})
+
+
 def listing(**changes: Any) -> bytes:
     """A listing without images, and with these values."""
     empty = {"release": "v1", "images": [], "missing": {}, "since": "", "left_out": []}
@@ -94,7 +120,11 @@ def woven(width: int, depth: int) -> bytes:
 
 
 def blob_name(content: bytes) -> str:
-    return f"blobs/sha256/{digest_of(content)[7:]}"
+    return _blob_name(digest_of(content))
+
+
+def _blob_name(digest: str) -> str:
+    return f"blobs/sha256/{digest.removeprefix('sha256:')}"
 
 
 def _changed(content: bytes, change: Change) -> bytes:

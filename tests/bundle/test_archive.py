@@ -197,7 +197,8 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         with_listing(lambda found: found.update({"build-lib": "x"})),
         "is not that of a bundle",
     ),
-    "a later format": (with_listing(lambda found: found.update(format=2)), "has the format 2"),
+    "a later format": (with_listing(lambda found: found.update(format=3)), "has the format 3; this program supports 2"),
+    "downloads that are not listed": (with_listing(lambda found: found.update(format=2)), "is damaged: 'downloads'"),
     "no images": (with_listing(lambda found: found.pop("images")), "is damaged: 'images'"),
     "a wrong release": (with_listing(lambda found: found.update(release="../x")), "the release '../x'"),
     "a release that writes on the terminal": (

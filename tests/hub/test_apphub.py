@@ -273,6 +273,8 @@ _GONE = (
     "/index.html",
     "/404.html",
     "/status",
+    "/mirror/",
+    "/mirror/../etc/passwd",
     "/pkgs/slurm-deb/%00",
 )
 

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from build_lib.downloads import Store
 from build_lib.engine import TEMPORARY_LABEL, Engine, owner
 from build_lib.fleet import RegistryStore
+from build_lib.job import clean
 from build_lib.reference import Reference
 from build_lib.registry import Registries
+from build_lib.repository import discover
 from build_lib.settings import Settings
 from tests.support.commands import Inv, inv_command
 from tests.support.projects import needs
+from tests.support.recordings import download, recording
 
 
 @pytest.fixture
@@ -178,3 +182,54 @@ def test_what_a_fleet_leaves_goes_but_the_records_of_services_that_are_there(
     ]
     assert "record of a service that is gone" in done.stdout
     assert not (project / ".build/buildx").exists()
+
+
+def test_the_recordings_of_removed_releases_go_and_what_they_alone_need(
+    built: dict[str, str], project: Path, inv: Inv
+) -> None:
+    store = Store(Settings.load(project, environ={}))
+    shared, own, newest = (download(store, f"https://files.example/{name}", name) for name in ("a", "b", "c"))
+    store.write(recording(shared, own, service="one", release="v1"))
+    store.write(recording(shared, newest, service="one", release="v2"))
+    store.write(recording(newest, service="one", release="v0"))  # without an image here: a bundle brought it
+    begun = store.directory / "incoming/tmp-of-a-killed-run"
+    begun.write_text("x")
+    dry = inv("--dry", "clean", **built)
+    shown = [line.split() for line in dry.stdout.splitlines() if ".build/downloads" in line]
+    assert [(words[1], *words[4:]) for words in shown] == [
+        (".build/downloads/recordings/v1", "recordings", "of", "an", "earlier", "release"),
+        (".build/downloads/sha256", "1", "file", "that", "no", "recording", "needs"),
+        (".build/downloads/incoming", "left", "by", "a", "run", "that", "was", "killed"),
+    ]
+    assert store.releases() == ["v0", "v1", "v2"]
+    done = inv("clean", "--yes", **built)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert store.releases() == ["v0", "v2"]
+    assert {item.url: store.path(item.sha256).exists() for item in (shared, own, newest)} == {
+        shared.url: True,
+        own.url: False,
+        newest.url: True,
+    }
+    assert not begun.exists()
+
+
+def test_what_was_recorded_after_it_was_shown_stays(project: Path) -> None:
+    settings = Settings.load(project, environ={})
+    store = Store(settings)
+    used, unused = (download(store, f"https://files.example/{name}", name) for name in ("a", "b"))
+    repository = discover(settings)
+    leftovers = clean.find(repository, [], None, settings, keep=1)
+    [item] = [item for item in leftovers if item.content]
+    assert (len(item.content), item.size) == (2, 2)
+    store.write(recording(used))
+    assert clean.remove(leftovers, None, settings) == []
+    assert (store.path(used.sha256).exists(), store.path(unused.sha256).exists()) == (True, False)
+
+
+def test_nothing_of_the_store_goes_if_a_recording_cannot_be_read(project: Path) -> None:
+    settings = Settings.load(project, environ={})
+    store = Store(settings)
+    download(store, "https://files.example/a", "a")
+    store.write(recording())
+    (store.directory / "recordings/v1/web.json").write_text('{"format": 2}')  # of a newer program
+    assert [item for item in clean.find(discover(settings), [], None, settings, keep=1) if item.content] == []

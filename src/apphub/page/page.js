@@ -177,6 +177,11 @@ function number(count, word) {
   return `${count} ${word}${count === 1 ? "" : "s"}`;
 }
 
+// a volume that a hub may have
+async function showMirror() {
+  document.getElementById("mirror").hidden = !(await get("mirror/"));
+}
+
 async function main() {
   const where = ` on ${location.host}`;
   document.getElementById("host").textContent = where;
@@ -194,6 +199,7 @@ async function main() {
   return `${number(new Set(all.map((item) => item.name)).size, "package")}, ${number(all.length, "file")}.`;
 }
 
+showMirror().catch(() => {});
 main().catch((error) => `The list could not be read (${error.message}). Reload the page to try again.`).then((text) => {
   document.getElementById("count").textContent = text;
 });
