@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from build_lib.dockerfile.shell_pattern import Refused
 from build_lib.dockerfile.shell_word import Variable, expand
+from build_lib.dockerfile.stages import defined
 from build_lib.dockerfile.syntax import parse, sources
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
@@ -27,9 +29,14 @@ class Addition:
 
 
 def additions(text: str, arguments: Mapping[str, str]) -> Iterator[Addition]:
-    """Return what a Dockerfile's ADDs take from elsewhere; `arguments` are the values of its arguments."""
+    """Return what a Dockerfile's ADDs take from elsewhere; `arguments` are the values of its arguments.
+
+    An ENV counts in all of the Dockerfile. What base images set is not known.
+    """
     syntax = parse(text)
     values = {name: Variable(text=value) for name, value in arguments.items()}
+    for said in syntax.environment:
+        _set(values, said, syntax.escape)
     for instruction in syntax.instructions:
         if instruction.keyword == "add" and not instruction.onbuild:
             for written in sources(instruction):
@@ -39,6 +46,17 @@ def additions(text: str, arguments: Mapping[str, str]) -> Iterator[Addition]:
                     continue
                 if _URL.match(url) or _OTHER.match(url):
                     yield Addition(line=instruction.line, written=written, url=url)
+
+
+def _set(values: dict[str, Variable], said: str, escape: str) -> None:
+    """Set the variables of an ENV, also in its old form with a space instead of the first `=`."""
+    found = defined(said, escape)
+    if found and found[0][1] is None:
+        name, _, rest = said.partition(" ")
+        found = [(name, rest.strip())]
+    for name, word in found:
+        with suppress(Refused):
+            values[name] = Variable(text=expand(word or "", values, escape).text)
 
 
 def with_prefix(text: str, added: list[Addition], prefix: str) -> str:

@@ -5,6 +5,7 @@ import hashlib
 import lzma
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,10 +17,10 @@ from build_lib.repository import discover
 from build_lib.settings import Settings
 from tests.closed_room.conftest import RELEASE, Room, files_in
 from tests.support.closed_rooms import LOCKED, SDIST, SERVICES, WHEELS
-from tests.support.commands import inv_command, run_inv, said
+from tests.support.commands import MEMORY_LIMIT, inv_command, peak_memory, run_inv, said
 from tests.support.engines import lonely_engine
-from tests.support.projects import write
-from tests.support.upstreams import MODULES, OTHER, PLAIN, REPOSITORY
+from tests.support.projects import needs, write
+from tests.support.upstreams import LARGE, MODULES, OTHER, PLAIN, REPOSITORY
 from tests.support.upstreams import RELEASE as TARBALL
 
 GO = "https://proxy.golang.org/"
@@ -90,7 +91,7 @@ def test_modules_of_go_are_recorded_as_those_of_its_proxy(room: Room) -> None:
 
 
 def test_a_release_of_github_is_recorded_by_its_url_there(room: Room) -> None:
-    for service, line in (("tarball", 3), ("add", 4)):
+    for service, line in (("tarball", 3), ("add", 5)):
         item = room.downloads(service)[TARBALL]
         assert (item.kind, item.status, item.sha256) == ("http", 200, sha256(room.upstreams.tarball))
         assert line in item.lines
@@ -102,9 +103,9 @@ def test_adds_and_clones_are_recorded(room: Room, tmp_path: Path) -> None:
     found = room.downloads("add")
     storage = f"http://{room.upstreams.storage.host}"
     plain = found[f"{storage}{PLAIN}"]
-    assert (plain.kind, plain.status, plain.lines) == ("http", 200, (2,))
+    assert (plain.kind, plain.status, plain.lines) == ("http", 200, (3,))
     assert plain.sha256 == sha256(room.upstreams.storage.files[PLAIN])
-    for url, line in ((REPOSITORY, 5), (f"{storage}{OTHER}", 6)):
+    for url, line in ((REPOSITORY, 6), (f"{storage}{OTHER}", 7)):
         item = found[url]
         assert (item.kind, item.status) == ("git", 200)
         assert line in item.lines
@@ -145,7 +146,7 @@ def test_what_is_recorded_is_not_built_again(room: Room) -> None:
 
 def test_logins_are_in_no_process_arguments_and_in_nothing_that_is_kept(room: Room) -> None:
     tokens = room.watch.tokens
-    assert len(tokens) == len(SERVICES)
+    assert len(tokens) >= len(SERVICES)  # other tests may build meanwhile
     shown = [command for command in room.watch.commands if any(token in command for token in tokens)]
     assert shown == []
     kept = [path for path in (room.root / ".build").rglob("*") if path.is_file()]
@@ -219,8 +220,7 @@ def test_a_replay_asks_nobody(room: Room, with_one_missing: "subprocess.Complete
 def test_a_release_that_was_not_recorded_cannot_be_replayed(room: Room) -> None:
     done = room.inv("build-all", "--replay", "--tag", "v2")
     assert done.returncode == 1
-    assert "error: nothing is recorded for " in done.stderr
-    assert f"of v2 (recorded releases: {RELEASE})" in done.stderr
+    assert f"error: the downloads of v2 are not in {room.store.directory}\n" in done.stderr
     assert "next: ./inv deps-load -f BUNDLE" in done.stderr
 
 
@@ -300,6 +300,18 @@ def test_cache_mounts_do_not_hide_downloads_from_a_recording(room: Room, prefix:
         assert GREETING in {item.url for item in recording.downloads}, times
     done = run_inv(tmp_path, ("build-all", "--replay", "--force"), environment)
     assert done.returncode == 0, said(done)
+
+
+def test_a_large_download_takes_little_memory(room: Room, prefix: str, tmp_path: Path) -> None:
+    fetch = f"curl -fsS http://{room.upstreams.storage.host}{LARGE} | wc -c"
+    needs(tmp_path, "large", room.tools, f"RUN {fetch} >/size")
+    environment = {"PROJECT_ROOT": str(tmp_path), "IMAGE_PREFIX": prefix, "IMAGE_TAG": RELEASE}
+    assert peak_memory("build", "--record", **environment) < MEMORY_LIMIT
+    recording = Store(Settings.load(tmp_path, environ={})).recording(RELEASE, "large")
+    assert recording is not None
+    assert [item.size for item in recording.downloads] == [room.upstreams.storage.large[LARGE]]
+    assert peak_memory("build", "--replay", "--force", **environment) < MEMORY_LIMIT
+    shutil.rmtree(tmp_path / ".build/downloads")
 
 
 def test_a_machine_without_any_network_builds_all_from_what_was_recorded(

@@ -60,6 +60,14 @@ def test_an_argument_without_a_value_is_no_url(name: str) -> None:
     assert list(additions(f"FROM x\nADD ${{{name}}} /a/\n", {})) == []
 
 
+def test_an_env_counts_as_an_argument_does() -> None:
+    text = 'FROM x\nARG A=a\nENV SITE="https://$A.example" B=1\nENV OLD https://old.example\n'
+    text += "ADD ${SITE}/x $OLD/y /z/\n"
+    found = list(additions(text, {"A": "a", "OLD": "no"}))
+    assert [(each.line, each.url) for each in found] == [(5, "https://a.example/x"), (5, "https://old.example/y")]
+    assert "ADD http://m/${SITE}/x http://m/$OLD/y /z/" in with_prefix(text, found, "http://m/")
+
+
 @given(st.text(max_size=60))
 def test_no_text_raises(text: str) -> None:
     found = list(additions(f"FROM x\nADD {text} /a\n", {}))

@@ -100,7 +100,8 @@ def write_repository(root: Path, tools: str, debian: str, upstreams: Upstreams) 
             """,
         "src/add/Dockerfile": f"""\
             FROM {tools}
-            ADD http://{upstreams.storage.host}{PLAIN} /opt/
+            ENV SITE=http://{upstreams.storage.host}
+            ADD ${{SITE}}{PLAIN} /opt/
             ARG GITHUB_MIRROR={arguments["GITHUB_MIRROR"]}
             ADD ${{GITHUB_MIRROR}}{RELEASE} /opt/
             RUN git clone --quiet --depth 1 "${{GITHUB_MIRROR}}{REPOSITORY}" /opt/tool

@@ -33,6 +33,7 @@ DEBIAN = "debian:bookworm-slim"
 _READY_SECONDS = 60
 _LABEL = "build-lib.test"  # on each image that a test makes, and on what is built from it
 _RUN = secrets.token_hex(8)
+_LINK = "02:42:0a:d5:00:01"  # without one of its own, a bridge takes that of a container, and changes it when that ends
 _SUBNETS = (f"10.213.{number}" for number in itertools.count(1 + 50 * WORKER))
 
 
@@ -257,10 +258,10 @@ def _own_engine(machine: Settings, *, path: str = "", config: str = "") -> Itera
             made.end()
 
 
-# a network of its own, with loopback and the bridge alone; $0 is the bridge, $1 its address, then comes the engine
+# a network of its own, with loopback and the bridge alone: $0, its address $1, that of its link $2; then the engine
 _ALONE = """
-ip link set lo up && ip link add "$0" type bridge && ip address add "$1/24" dev "$0" && ip link set "$0" up && shift &&
-exec "$@"
+ip link set lo up && ip link add "$0" address "$2" type bridge && ip address add "$1/24" dev "$0" &&
+ip link set "$0" up && shift 2 && exec "$@"
 """
 
 
@@ -268,7 +269,7 @@ class LonelyEngine(OwnEngine):
     """An engine in a network of its own, without any other machine."""
 
     def __init__(self, data: Path, bridge: "Bridge") -> None:
-        before = ("unshare", "--net", "sh", "-c", _ALONE, bridge.name, bridge.address)
+        before = ("unshare", "--net", "sh", "-c", _ALONE, bridge.name, bridge.address, _LINK)
         super().__init__(data, bridge, before=before)
 
     def inside(self) -> list[str]:
@@ -351,7 +352,7 @@ def _bridge() -> Iterator[Bridge]:
         ["-t", "filter", "FORWARD", "-o", name, "-j", "ACCEPT"],
     ]
     with contextlib.ExitStack() as stack:
-        _run("ip", "link", "add", name, "type", "bridge")
+        _run("ip", "link", "add", name, "address", _LINK, "type", "bridge")
         stack.callback(_run, "ip", "link", "delete", name)
         _run("ip", "address", "add", f"{subnet}.1/24", "dev", name)
         _run("ip", "link", "set", name, "up")

@@ -18,6 +18,8 @@ RELEASE = "https://github.com/acme/tool/releases/download/v1.0/tool-1.0.tar.gz"
 REPOSITORY = "https://github.com/acme/tool.git"
 PLAIN = "/files/plain.txt"
 OTHER = "/git/other.git"
+LARGE = "/files/large"
+_CHUNK = 1 << 20
 _GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "GIT_HTTP_EXPORT_ALL": "1"}
 _IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
 
@@ -27,6 +29,7 @@ class Server:
 
     def __init__(self, address: str, repositories: Path | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.files: dict[str, bytes] = {}
+        self.large: dict[str, int] = {}  # sizes of files of zeros
         self.redirects: dict[str, str] = {}
         self.asked: Counter[str] = Counter()
         self.sent = 0  # bytes of files
@@ -58,6 +61,7 @@ class Upstreams:
         self.tarball = _tarball({"tool/bin/tool": b"#!/bin/sh\necho tool 1.0\n", "tool/data": os.urandom(1 << 20)})
         self.front.redirects[f"/{RELEASE}"] = f"http://{self.storage.host}/objects/17?signature=of-the-redirect"
         self.storage.files["/objects/17?signature=of-the-redirect"] = self.tarball
+        self.storage.large[LARGE] = 1_000_000_000
         self.storage.files[PLAIN] = b"plain\n" * 1000
         self.encrypted.files["/"] = b"secret\n"
         for path, content in _modules().items():
@@ -96,6 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
             content = owner.files[self.path]
             owner.sent += len(content)
             self._send(200, content, **{"Content-Type": "application/octet-stream"})
+        elif self.path in owner.large:
+            self._zeros(owner.large[self.path])
         elif ".git/" in self.path:
             self._git(b"")
         else:
@@ -125,6 +131,13 @@ class _Handler(BaseHTTPRequestHandler):
         head, _, content = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
         self._send(int(headers.pop("Status", "200").split()[0]), content, **headers)
+
+    def _zeros(self, size: int) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(size))
+        self.end_headers()
+        for sent in range(0, size, _CHUNK):
+            self.wfile.write(bytes(min(_CHUNK, size - sent)))
 
     def _send(self, status: int, content: bytes, **headers: str) -> None:
         self.send_response(status)
