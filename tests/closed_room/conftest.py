@@ -3,7 +3,6 @@
 import hashlib
 import re
 import secrets
-import shutil
 import subprocess
 import threading
 from collections import Counter
@@ -152,11 +151,3 @@ def room(engine: Engine, machine: Settings, debian: str, tmp_path_factory: pytes
     finally:
         upstreams.close()
         remove_images(engine, prefix)
-
-
-@pytest.fixture
-def elsewhere(room: Room, tmp_path: Path) -> Path:
-    """The repository and its downloads as another machine has them."""
-    shutil.copytree(room.root / "src", tmp_path / "src")
-    shutil.copytree(room.root / ".build/downloads", tmp_path / ".build/downloads")
-    return tmp_path

@@ -302,6 +302,28 @@ def test_cache_mounts_do_not_hide_downloads_from_a_recording(room: Room, prefix:
     assert done.returncode == 0, said(done)
 
 
+def test_steps_of_the_classic_builder_reach_nothing_but_the_recorder(room: Room, prefix: str, tmp_path: Path) -> None:
+    url, storage = f"http://{room.upstreams.storage.host}{PLAIN}", room.upstreams.storage
+    around = f"curl -sS --noproxy '*' --max-time 3 {url} -o /opt/around || true"
+    needs(tmp_path, "web", room.tools, f"RUN curl -fsS {url} -o /opt/plain", f"RUN {around}")
+    environment = {"IMAGE_PREFIX": prefix, "IMAGE_TAG": RELEASE, "BUILDER_BACKEND": "classic"}
+    recorded = run_inv(tmp_path, ("build-all", "--record"), environment)
+    assert recorded.returncode == 0, said(recorded)
+    assert "/opt/around" in opt_of(f"{prefix}web:{RELEASE}")
+    asked = storage.asked.total()
+    done = run_inv(tmp_path, ("build-all", "--replay", "--force"), environment)
+    assert done.returncode == 0, said(done)
+    assert "closed room: proved: " in done.stdout
+    assert storage.asked.total() == asked
+    assert opt_of(f"{prefix}web:{RELEASE}") == opt_of(room.tools) | {"/opt/plain"}
+
+
+def opt_of(image: str) -> set[str]:
+    """The paths below /opt in an image."""
+    command = ["docker", "run", "--rm", "--network=none", "--entrypoint", "find", image, "/opt", "-maxdepth", "1"]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+
 def test_a_large_download_takes_little_memory(room: Room, prefix: str, tmp_path: Path) -> None:
     fetch = f"curl -fsS http://{room.upstreams.storage.host}{LARGE} | wc -c"
     needs(tmp_path, "large", room.tools, f"RUN {fetch} >/size")
@@ -314,28 +336,28 @@ def test_a_large_download_takes_little_memory(room: Room, prefix: str, tmp_path:
     shutil.rmtree(tmp_path / ".build/downloads")
 
 
-def test_a_machine_without_any_network_builds_all_from_what_was_recorded(
-    room: Room, elsewhere: Path, machine: Settings
-) -> None:
+def test_a_machine_without_any_network_builds_all_from_a_bundle(room: Room, machine: Settings, tmp_path: Path) -> None:
+    bundle = str(tmp_path / "bundle.tar")
+    saved = room.inv("deps-save", "--downloads", "-f", bundle)
+    assert saved.returncode == 0, said(saved)
+    there = tmp_path / "there"
+    shutil.copytree(room.root / "src", there / "src")
     with lonely_engine(machine) as alone:
-        save = subprocess.Popen(["docker", "save", room.tools, room.debian], stdout=subprocess.PIPE)
-        with save:
-            environment = {**os.environ, **alone.environment}
-            subprocess.run(["docker", "load"], stdin=save.stdout, check=True, capture_output=True, env=environment)
+        environment = {**room.environment, **alone.environment, "PROJECT_ROOT": str(there)}
         links = subprocess.run([*alone.inside(), "ip", "-o", "link"], check=True, capture_output=True, text=True)
         assert {line.split(": ")[1] for line in links.stdout.splitlines()} == {"lo", "lonely0"}
-        done = subprocess.run(
-            [*alone.inside(), *inv_command("build-all", "--replay")],
-            cwd=elsewhere,
-            env={**environment, **room.environment, "PROJECT_ROOT": str(elsewhere)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, said(done)
+        for arguments in (("deps-load", "-f", bundle), ("build-all", "--replay")):
+            done = subprocess.run(
+                [*alone.inside(), *inv_command(*arguments)],
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, said(done)
         assert all(f"{name}: built" in done.stdout for name in SERVICES)
-        assert "closed room: proved: " in done.stdout
-        with Engine.connect(Settings.load(elsewhere, environ=environment)) as engine:
+        assert re.search(r"closed room: proved: \d+ requests, \d+ downloads, .+ from \d+ hosts\n", done.stdout)
+        with Engine.connect(Settings.load(there, environ={**os.environ, **environment})) as engine:
             for name in SERVICES:
                 assert files_in(engine, room.image(name), name) == room.files[name], name
