@@ -302,20 +302,49 @@ def test_cache_mounts_do_not_hide_downloads_from_a_recording(room: Room, prefix:
     assert done.returncode == 0, said(done)
 
 
-def test_steps_of_the_classic_builder_reach_nothing_but_the_recorder(room: Room, prefix: str, tmp_path: Path) -> None:
-    url, storage = f"http://{room.upstreams.storage.host}{PLAIN}", room.upstreams.storage
-    around = f"curl -sS --noproxy '*' --max-time 3 {url} -o /opt/around || true"
-    needs(tmp_path, "web", room.tools, f"RUN curl -fsS {url} -o /opt/plain", f"RUN {around}")
-    environment = {"IMAGE_PREFIX": prefix, "IMAGE_TAG": RELEASE, "BUILDER_BACKEND": "classic"}
-    recorded = run_inv(tmp_path, ("build-all", "--record"), environment)
-    assert recorded.returncode == 0, said(recorded)
-    assert "/opt/around" in opt_of(f"{prefix}web:{RELEASE}")
-    asked = storage.asked.total()
-    done = run_inv(tmp_path, ("build-all", "--replay", "--force"), environment)
+@pytest.mark.xfail(strict=True, reason="an ADD in an ONBUILD is neither recorded nor told")
+def test_an_add_that_a_base_image_brings_is_recorded_or_told(room: Room, prefix: str, tmp_path: Path) -> None:
+    url = f"http://{room.upstreams.storage.host}{PLAIN}"
+    needs(tmp_path, "base", room.tools, f"ONBUILD ADD {url} /opt/")
+    needs(tmp_path, "web", f"{prefix}base:{RELEASE}")
+    environment = {"IMAGE_PREFIX": prefix, "IMAGE_TAG": RELEASE}
+    done = run_inv(tmp_path, ("build-all", "--record"), environment)
     assert done.returncode == 0, said(done)
+    found = Store(Settings.load(tmp_path, environ=environment)).recordings(RELEASE).values()
+    assert url in {item.url for each in found for item in each.downloads} | {
+        it.what for each in found for it in each.passed
+    }
+
+
+def around(room: Room, prefix: str, directory: Path, url: str) -> "subprocess.CompletedProcess[str]":
+    """A replay with the classic builder, one step of which goes around the recorder to a URL that it does not need."""
+    step = f"RUN curl -fsS --noproxy '*' --max-time 5 {url} -o /opt/around || true"
+    needs(
+        directory, "web", room.tools, f"RUN curl -fsS http://{room.upstreams.storage.host}{PLAIN} -o /opt/plain", step
+    )
+    environment = {"IMAGE_PREFIX": prefix, "IMAGE_TAG": RELEASE, "BUILDER_BACKEND": "classic"}
+    recorded = run_inv(directory, ("build-all", "--record"), environment)
+    assert recorded.returncode == 0, said(recorded)
+    assert opt_of(f"{prefix}web:{RELEASE}") == opt_of(room.tools) | {"/opt/plain", "/opt/around"}
+    done = run_inv(directory, ("build-all", "--replay", "--force"), environment)
+    assert done.returncode == 0, said(done)
+    return done
+
+
+def test_steps_of_the_classic_builder_reach_no_other_machine(room: Room, prefix: str, tmp_path: Path) -> None:
+    elsewhere = next(url for url in room.downloads("debian") if url.endswith("/InRelease"))
+    done = around(room, prefix, tmp_path, elsewhere)
     assert "closed room: proved: " in done.stdout
-    assert storage.asked.total() == asked
     assert opt_of(f"{prefix}web:{RELEASE}") == opt_of(room.tools) | {"/opt/plain"}
+
+
+@pytest.mark.xfail(strict=True, reason="an internal network of the engine leads to all addresses of its machine")
+def test_a_step_that_reached_another_server_of_this_machine_is_no_proof(
+    room: Room, prefix: str, tmp_path: Path
+) -> None:
+    done = around(room, prefix, tmp_path, f"http://{room.upstreams.front.host}/go/{next(iter(MODULES))}/@v/list")
+    reached = "/opt/around" in opt_of(f"{prefix}web:{RELEASE}")
+    assert not (reached and "closed room: proved: " in done.stdout)
 
 
 def opt_of(image: str) -> set[str]:
