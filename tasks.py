@@ -166,7 +166,7 @@ def outside(ctx: Context, service: Sequence[str] | None = None, json: bool = Fal
     settings, console = _load(ctx, strict=strict, json=json)
     repository = lib.repository.discover(settings, expected="services")
     found = lib.repository.outside.find(repository, settings, service or ())
-    lib.console.outside.outside(console, found, repository, service or ())
+    lib.console.outside.outside(console, found, repository, service or (), mirror_args=settings.mirror_args)
 
 
 @task(help=_help("tag", "json", "strict"))

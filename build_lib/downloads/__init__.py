@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from build_lib.downloads.exporting import export as export
     from build_lib.downloads.listing import Listing as Listing
     from build_lib.downloads.listing import listed as listed
+    from build_lib.downloads.mirror_args import can_record as can_record
     from build_lib.downloads.recorded_build import RecordedBuild as RecordedBuild
     from build_lib.downloads.recorder import Recorder as Recorder
     from build_lib.downloads.recorder import Seen as Seen

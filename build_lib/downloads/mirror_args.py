@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from build_lib.dockerfile import Reach
 from build_lib.downloads.ways import Way
 from build_lib.repository import Service
 
@@ -41,6 +42,14 @@ def given(service: Service, more: Mapping[str, str]) -> list[Given]:
     values = {**service.reading.defaults, **service.args}
     found = [Given(name=name, use=uses[name], value=values.get(name, "")) for name in names]
     return [each for each in found if each.use != "none"]
+
+
+def can_record(reach: Reach, more: Mapping[str, str]) -> bool:
+    """Whether what a Dockerfile downloads gets to the recorder; `more` are the arguments of MIRROR_ARGS."""
+    uses = {**USUAL, **more}
+    if any(uses.get(name) in _PATHS or uses.get(name) == "apt" for name in reach.mirror.split(", ")):
+        return True
+    return reach.url.startswith("http://" if reach.kind != "add" else ("http://", "https://"))
 
 
 def upstreams(arguments: list[Given]) -> dict[str, str]:

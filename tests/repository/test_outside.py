@@ -27,20 +27,22 @@ def shop(project: Path) -> Path:
     return project
 
 
-def test_a_table_shows_which_lines_have_no_way_to_a_mirror(shop: Path, inv: Inv) -> None:
+def test_a_table_shows_which_lines_cannot_be_recorded(shop: Path, inv: Inv) -> None:
     done = inv("outside")
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
-    assert rows[0] == ["SERVICE", "WHERE", "TOOL", "HOSTS", "CHECKSUM", "MIRROR", "URL"]
+    assert rows[0] == ["SERVICE", "WHERE", "TOOL", "HOSTS", "CHECKSUM", "MIRROR", "RECORD", "URL"]
     assert rows[1][:4] == ["api", "src/api/Dockerfile:3", "pip", "install"]
-    assert rows[1][-2:] == ["NONE", "https://pypi.org/simple"]
+    assert rows[1][-3:] == ["-", "NO", "https://pypi.org/simple"]
     assert rows[2][1:] == [
-        *("src/web/Dockerfile:3", "apt-get", "update", "deb.debian.org", "-", "APT_MIRROR"),
+        *("src/web/Dockerfile:3", "apt-get", "update", "deb.debian.org", "-", "APT_MIRROR", "yes"),
         "http://deb.debian.org/debian",
     ]
-    assert rows[3][1:] == ["src/web/Dockerfile:4", "ADD", "a.example", "no", "NONE", "https://a.example/x"]
+    assert rows[3][1:] == ["src/web/Dockerfile:4", "ADD", "a.example", "no", "-", "yes", "https://a.example/x"]
     summary, what_it_is = done.stdout.splitlines()[-2:]
-    assert summary.startswith("4 hosts besides those of images, on 3 lines; 2 lines without a way to a mirror")
+    assert summary.startswith(
+        "4 hosts besides those of images, on 3 lines; 1 line that build-all --record cannot record"
+    )
     assert what_it_is.startswith(
         "This is an estimate, made by reading the Dockerfiles, without building and without a network"
     )
@@ -61,6 +63,7 @@ def test_programs_get_each_find(shop: Path, inv: Inv) -> None:
         "hosts": ["deb.debian.org"],
         "checksum": None,
         "mirror": "APT_MIRROR",
+        "record": True,
     }
     assert (second["tool"], second["checksum"], second["mirror"]) == ("ADD", False, "")
 
