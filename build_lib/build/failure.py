@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from build_lib.build.output import Output, Step
+from build_lib.build.output import CANCELED, Output, Step
 from build_lib.dockerfile import line_of_step
 from build_lib.errors import BuildFailed, Place
 from build_lib.repository import Service
@@ -26,7 +26,7 @@ def build_failed(service: Service, output: Output, root: Path, refused: Sequence
     `refused` are lines about what it asked for and did not get.
     """
     step = output.failed
-    line, reason = _of_step(service, step) if step else _of_builder(output)
+    line, reason = _of_step(service, step, output.error) if step else _of_builder(output)
     place = _place(service, output.line or line)  # BuildKit counts steps otherwise, if FROM is a named context
     where = f"{place.below(root)}:{place.line}" if place.line else place.below(root)
     hint = f"./inv logs {service.name} prints the whole log: {output.path}"
@@ -34,10 +34,12 @@ def build_failed(service: Service, output: Output, root: Path, refused: Sequence
     return BuildFailed(f"{service.name} cannot be built: {why}", hint=hint, place=place)
 
 
-def _of_step(service: Service, step: Step) -> tuple[int, str]:
+def _of_step(service: Service, step: Step, last_word: str) -> tuple[int, str]:
     instruction = shortened(_BEFORE.sub("", step.name, count=1), _INSTRUCTION_LENGTH)
-    code = _EXIT_CODE.search(step.error)
-    reason = f"exit code {code[1] or code[2]}" if code else shortened(_LAST_WORD.sub("", step.error, count=1))
+    canceled = CANCELED in step.error and last_word  # then only the builder says why, such as for an ADD's checksum
+    error = last_word if canceled else step.error
+    code = _EXIT_CODE.search(error)
+    reason = f"exit code {code[1] or code[2]}" if code else shortened(_LAST_WORD.sub("", error, count=1))
     return line_of_step(service.text, step.name), f"{instruction}: {reason}"
 
 

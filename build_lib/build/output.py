@@ -31,7 +31,7 @@ _RULE = "-" * 20  # around it
 _ERROR = "ERROR: "  # before the word that decides; advice may follow it
 _REPEATED = "-" * 6  # around what plain progress repeats of a failed step
 _OPTIONAL = "importing cache manifest"  # a step that may fail: there may be no cache yet
-_CANCELED = "context canceled"  # the error of a step that ended because another one failed
+CANCELED = "context canceled"  # the error of a step that ended because another one failed
 _LONGEST_LINE = 1 << 16  # characters that are kept of a line that does not end
 _HIDDEN = "***"
 _COLOR = re.compile(r"\x1b\[[\d;]*m")
@@ -148,7 +148,7 @@ class Output:
             self._log.write(f"ERROR: {error}\n" if error else f"{word}\n")
         if error and not step.name.startswith(_OPTIONAL):
             step.error = error
-            if self.failed is None or _CANCELED in self.failed.error:
+            if self.failed is None or CANCELED in self.failed.error:
                 self.failed = step
 
     def fail(self, error: str) -> None:
