@@ -1,12 +1,16 @@
 """ADDs of URLs and repositories: the builder fetches them itself, from the recorder instead."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from build_lib.dockerfile import additions, with_prefix
 from build_lib.downloads.recording import Passed
 from build_lib.downloads.routes import ADDED
+from build_lib.downloads.steps import Step
 from build_lib.repository import Service
+
+_STEP = re.compile(r"(?:\] |: )ADD (.+)")
 
 
 class Additions:
@@ -34,8 +38,17 @@ class Additions:
         """The lines that ADD this URL, also after the address of a mirror."""
         return tuple(sorted({each.line for each in self._found if each.url.partition("#")[0].endswith(url)}))
 
-    def passed(self) -> Iterator[Passed]:
-        """What is not fetched by http."""
+    def passed(self, steps: Iterable[Step], recorder: str) -> Iterator[Passed]:
+        """What its ADDs took past the recorder at this host: not by http, or for an ONBUILD of a base image."""
         for each in self._found:
             if not each.is_http:
                 yield Passed(what=each.url, why="only http and https can be recorded", lines=(each.line,))
+        for url in dict.fromkeys(url for step in steps for url in _urls(step.name)):
+            if not url.startswith(f"http://{recorder}/"):
+                yield Passed(what=url, why="it is in an ONBUILD of a base image", lines=())
+
+
+def _urls(step: str) -> list[str]:
+    """The URLs of an ADD, as its builder names its step."""
+    found = _STEP.search(step)
+    return [word for word in (found[1].split() if found else ()) if word.startswith(("http://", "https://"))]

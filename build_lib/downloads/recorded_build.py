@@ -15,13 +15,17 @@ _TOLD = 5  # lines about what was refused
 
 
 class RecordedBuild:
-    """A build that ended, and where each thing that it asked for was asked for. `path` is its Dockerfile."""
+    """A build that ended, and where each thing that it asked for was asked for.
 
-    def __init__(self, service: Service, path: str, steps: Iterable[Step], seen: Seen) -> None:
+    `path` is its Dockerfile, `recorder` the host of the recorder.
+    """
+
+    def __init__(self, service: Service, path: str, steps: Iterable[Step], seen: Seen, recorder: str) -> None:
         self._service = service
         self._path = path
         self._steps = list(steps)
         self._seen = seen
+        self._recorder = recorder
         self._additions = Additions(service)
 
     def recording(self, release: str, fingerprint: str) -> Recording:
@@ -35,7 +39,7 @@ class RecordedBuild:
             downloads=tuple(
                 replace(item, lines=self._lines(item.url, moments)) for item, moments in self._seen.downloads
             ),
-            passed=(*self._passed(), *self._additions.passed()),
+            passed=(*self._passed(), *self._additions.passed(self._steps, self._recorder)),
         )
 
     def refusals(self) -> list[str]:

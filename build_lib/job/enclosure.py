@@ -48,7 +48,7 @@ def finding(builder: builders.Builder | None, engine: Engine | None, settings: S
     if by_machine(engine):
         return good(_WHAT, f"this machine has no route to other networks; builds reach the recorder at {at}")
     if builder is not None and by_network(builder, engine):
-        return good(_WHAT, "a replay builds in a network from which only the recorder is reached")
+        return good(_WHAT, "a replay builds in a network from which only this machine is reached")
     return Finding(
         level="warning",
         what=_WHAT,

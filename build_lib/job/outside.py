@@ -41,7 +41,8 @@ class Room:
         """See Outside."""
         self.seen[service.name] = seen = self._recorder.close(self._ways.pop(service.name))
         where = Place(path=service.origin if service.inline else service.dockerfile)
-        build = RecordedBuild(service, where.below(self._settings.project_root), output.steps, seen)
+        path = where.below(self._settings.project_root)
+        build = RecordedBuild(service, path, output.steps, seen, self._recorder.authority)
         if not done:
             return build.refusals()
         if not self._recorder.replays:
