@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -19,14 +19,13 @@ from build_lib.foreign import on_one_line
 
 _KEPT = (200, 404, 410)  # statuses that are answers: something is there, or is not
 _PASSED_ON = ("Accept", "User-Agent", "Authorization")  # headers of requests
+_OF_A_MIRROR = ("Accept", "User-Agent")  # whose own login is in its URL
 _OF_A_BODY = ("Content-Type", "Content-Length")
 _PAGES = ("pypi", "npm")
 
 
 class Fetching:
     """Answers builds from upstream, and records that. It lives in one event loop."""
-
-    replays = False
 
     def __init__(self, store: Store, upstream: Upstream) -> None:
         self._store = store
@@ -38,8 +37,26 @@ class Fetching:
         self, request: web.BaseRequest, way: Way, target: Target, to: Callable[[str], str]
     ) -> web.StreamResponse:
         """Answer a request for a target, and record the answer for the way's service."""
-        if request.method not in ("GET", "HEAD"):
-            return await self._pass(request, way, target)
+        try:
+            if request.method not in ("GET", "HEAD"):
+                return await self._pass(request, way, target)
+            return await self._recorded(request, way, target, to)
+        except BuildError as error:
+            return await _failed(request, way, target.url, error)
+
+    async def connect(self, request: web.BaseRequest, way: Way, place: str) -> web.StreamResponse:
+        """Pass on an encrypted connection, and note it."""
+        try:
+            reader, writer = await tunnel.open_connection(place, self._upstream)
+        except BuildError as error:
+            return await _failed(request, way, place, error)
+        way.events.append(event("passed", place, "it is encrypted"))
+        return await tunnel.relay(request, reader, writer)
+
+    async def _recorded(
+        self, request: web.BaseRequest, way: Way, target: Target, to: Callable[[str], str]
+    ) -> web.StreamResponse:
+        """Answer from what was recorded in this run, or else record it; one that is coming is waited for."""
         key = (target.url, _accept(request, target))
         while key not in self._known and key in self._coming:
             await self._coming[key].wait()
@@ -48,27 +65,8 @@ class Fetching:
         self._coming[key] = asyncio.Event()
         try:
             return await self._fetch(request, way, target, key, to)
-        except NotAllowed as error:
-            way.events.append(event("refused", target.url, error.message))
-            return await serving.plain(request, 403, error.message)
-        except BuildError as error:
-            way.events.append(event("failed", target.url, error.message))
-            return await serving.plain(request, 502, error.message)
         finally:
             self._coming.pop(key).set()
-
-    async def connect(self, request: web.BaseRequest, way: Way, place: str) -> web.StreamResponse:
-        """Pass on an encrypted connection, and note it."""
-        try:
-            reader, writer = await tunnel.open_connection(place, self._upstream)
-        except NotAllowed as error:
-            way.events.append(event("refused", place, error.message))
-            return await serving.plain(request, 403, error.message)
-        except BuildError as error:
-            way.events.append(event("failed", place, error.message))
-            return await serving.plain(request, 502, error.message)
-        way.events.append(event("passed", place, "it is encrypted"))
-        return await tunnel.relay(request, reader, writer)
 
     async def _known_answer(
         self, request: web.BaseRequest, way: Way, key: Key, to: Callable[[str], str]
@@ -79,8 +77,8 @@ class Fetching:
     async def _fetch(
         self, request: web.BaseRequest, way: Way, target: Target, key: Key, to: Callable[[str], str]
     ) -> web.StreamResponse:
-        headers = {**_passed_on(request), "Accept-Encoding": "identity"}
-        headers.pop("Authorization", None) if target.kind != "http" else None
+        names = _PASSED_ON if target.kind == "http" else _OF_A_MIRROR
+        headers = {**_passed_on(request, names), "Accept-Encoding": "identity"}
         async with self._upstream.ask("GET", target.upstream, headers) as answer:
             if answer.status not in _KEPT:
                 way.events.append(event("failed", target.url, f"{answer.status} {answer.reason}"))
@@ -95,7 +93,7 @@ class Fetching:
         self, request: web.BaseRequest, way: Way, target: Target, key: Key, answer: Answer
     ) -> web.StreamResponse:
         """Pass on an answer while it is kept."""
-        response = web.StreamResponse(headers=dict(_recorded(answer)))
+        response = web.StreamResponse(headers=dict(_kept(answer)))
         if answer.size is not None:
             response.content_length = answer.size
         await response.prepare(request)
@@ -111,7 +109,7 @@ class Fetching:
         return response
 
     async def _keep(self, target: Target, key: Key, answer: Answer, response: web.StreamResponse | None) -> None:
-        headers = dict(_recorded(answer))
+        headers = dict(_kept(answer))
         sha256, size = "", 0
         if answer.status == 200:
             with self._store.incoming() as incoming:
@@ -135,14 +133,11 @@ class Fetching:
 
     async def _pass(self, request: web.BaseRequest, way: Way, target: Target) -> web.StreamResponse:
         """Pass on a request that sends something: its answer says nothing about the next one."""
-        way.events.append(event("passed", origin(target.url), f"{request.method} cannot be recorded"))
-        try:
-            body = request.content.iter_any() if request.can_read_body else None
-            headers = _passed_on(request, *_PASSED_ON, *_OF_A_BODY)
-            async with self._upstream.ask(request.method, target.upstream, headers, body) as answer:
-                return await _unchanged(request, answer)
-        except BuildError as error:
-            return await serving.plain(request, 502, error.message)
+        body = request.content.iter_any() if request.can_read_body else None
+        headers = _passed_on(request, (*_PASSED_ON, *_OF_A_BODY))
+        async with self._upstream.ask(request.method, target.upstream, headers, body) as answer:
+            way.events.append(event("passed", origin(target.url), f"{request.method} cannot be recorded"))
+            return await _unchanged(request, answer)
 
 
 async def _take(answer: Answer, response: web.StreamResponse | None, incoming: Incoming) -> None:
@@ -174,17 +169,24 @@ def _accept(request: web.BaseRequest, target: Target) -> str:
     return on_one_line(request.headers.get("Accept", "")) if target.kind in _PAGES else ""
 
 
-def _passed_on(request: web.BaseRequest, *names: str) -> dict[str, str]:
-    return {name: request.headers[name] for name in names or _PASSED_ON if name in request.headers}
+def _passed_on(request: web.BaseRequest, names: Sequence[str]) -> dict[str, str]:
+    return {name: request.headers[name] for name in names if name in request.headers}
 
 
-def _recorded(answer: Answer) -> list[tuple[str, str]]:
+async def _failed(request: web.BaseRequest, way: Way, what: str, error: BuildError) -> web.StreamResponse:
+    """Answer that something cannot be fetched, or may not be."""
+    refused = isinstance(error, NotAllowed)
+    way.events.append(event("refused" if refused else "failed", what, error.message))
+    return await serving.plain(request, 403 if refused else 502, error.message)
+
+
+def _kept(answer: Answer) -> list[tuple[str, str]]:
     return [(name, on_one_line(answer.headers[name])) for name in HEADERS if name in answer.headers]
 
 
 async def _unchanged(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     """Pass on an answer that is not recorded."""
-    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=dict(_recorded(answer)))
+    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=dict(_kept(answer)))
     await response.prepare(request)
     if request.method != "HEAD":
         async for chunk in answer.chunks():

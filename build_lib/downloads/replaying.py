@@ -17,8 +17,6 @@ _NOT_RECORDED = "not recorded"
 class Replaying:
     """Answers builds from their recordings."""
 
-    replays = True
-
     def __init__(self, store: Store, recordings: Mapping[str, Recording]) -> None:
         self._store = store
         self._of_service = {name: _by_url(each) for name, each in recordings.items()}

@@ -35,7 +35,7 @@ async def answer(
     return await _file(request, store.path(download.sha256), download.size, headers)
 
 
-def is_page(download: Download) -> bool:
+def _is_page(download: Download) -> bool:
     """Whether it is an index of packages, whose links lead to other mirrors than the recorder."""
     return download.kind in ("pypi", "npm") and download.status == 200 and links.is_index(download.url, _type(download))
 
@@ -49,7 +49,7 @@ async def plain(request: web.BaseRequest, status: int, reason: str) -> web.Strea
 
 
 def _page(download: Download, store: Store, to: Callable[[str], str] | None) -> bytes | None:
-    if to is None or not download.sha256 or download.size > LARGEST_PAGE or not is_page(download):
+    if to is None or not download.sha256 or download.size > LARGEST_PAGE or not _is_page(download):
         return None
     content = store.path(download.sha256).read_bytes()
     return links.rewritten(content, _type(download), download.source, to)  # a mirror's own relative links

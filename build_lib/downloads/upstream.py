@@ -44,30 +44,44 @@ class Answer:
         Raises:
             BuildError: it could not be read to its end.
         """
-        done, tries, response = 0, 0, self._response
+        done, tries = 0, 0
         while True:
             try:
+                if tries:
+                    await self._resume(done)
                 with _translated(self.url):
-                    async for chunk in response.content.iter_chunked(CHUNK):
+                    async for chunk in self._response.content.iter_chunked(CHUNK):
                         done += len(chunk)
                         yield chunk
                 return
             except BuildError as error:
                 tries += 1
                 await asyncio.sleep(retry.seconds_before_next(error, done=tries, tries=self._upstream.tries))
-                response.close()
-                response = await self._upstream.rest(self, done, error)
+
+    async def _resume(self, done: int) -> None:
+        """Ask for what follows the first bytes.
+
+        Raises:
+            BuildError: nothing answers, or what answers does not say that it is the same content.
+        """
+        self._response.close()
+        if self._validator:
+            headers = {**self._asked, "Range": f"bytes={done}-", "If-Range": self._validator}
+            self._response = await self._upstream.send("GET", self.url, headers)
+            begins = self._response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
+            if self._response.status == 206 and begins:
+                return
+        raise BuildError(f"{origin(self.url)}: the answer ended after {done} bytes, and cannot be resumed")
+
+    def close(self) -> None:
+        """Read no more."""
+        self._response.close()
 
     @property
-    def validator(self) -> str:
+    def _validator(self) -> str:
         """What names this very content to its server (RFC 9110, 13.1.5); "" if nothing does."""
         etag = self.headers.get("ETag", "")
         return etag if etag and not etag.startswith("W/") else self.headers.get("Last-Modified", "")
-
-    @property
-    def asked(self) -> Mapping[str, str]:
-        """The headers of the request."""
-        return self._asked
 
 
 class Upstream:
@@ -106,7 +120,7 @@ class Upstream:
         tries = 0
         while True:
             try:
-                response = await self._follow(method, url, headers, body)
+                response = await self.send(method, url, headers, body)
                 tries += 1
                 if method not in _FETCHED or not await self._again(response, tries):
                     break
@@ -115,26 +129,11 @@ class Upstream:
                 if body is not None or isinstance(error, guard.NotAllowed):
                     raise
                 await asyncio.sleep(retry.seconds_before_next(error, done=tries, tries=self.tries))
+        answer = Answer(self, response, headers)
         try:
-            yield Answer(self, response, headers)
+            yield answer
         finally:
-            response.close()
-
-    async def rest(self, answer: Answer, done: int, error: BuildError) -> aiohttp.ClientResponse:
-        """Ask for what follows the first bytes of an answer.
-
-        Raises:
-            BuildError: `error`, if the server does not say that it is the same content.
-        """
-        if not answer.validator:
-            raise error
-        headers = {**answer.asked, "Range": f"bytes={done}-", "If-Range": answer.validator}
-        response = await self._follow("GET", answer.url, headers, None)
-        begins = response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
-        if response.status != 206 or not begins:
-            response.close()
-            raise error
-        return response
+            answer.close()
 
     def proxy(self, url: str) -> str | None:
         """The proxy for a URL, as the environment names it; None if it is reached directly."""
@@ -161,9 +160,15 @@ class Upstream:
         await asyncio.sleep(seconds)
         return True
 
-    async def _follow(
-        self, method: str, url: str, headers: Mapping[str, str], body: AsyncIterator[bytes] | None
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: AsyncIterator[bytes] | None = None
     ) -> aiohttp.ClientResponse:
+        """Send a request once, and follow redirects.
+
+        Raises:
+            NotAllowed: it leads to an address that builds may not reach.
+            BuildError: nothing answers, or it leads nowhere.
+        """
         at, first = url, urlsplit(url)
         for _ in range(_MOST_REDIRECTS + 1):
             with _translated(at):
