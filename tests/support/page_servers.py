@@ -94,12 +94,18 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = _answer  # noqa: N815  # what http.server calls
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away is no failure, and any other one of a server's shows in what its client gets."""
+
+
 @contextmanager
 def serving(address: str = "") -> Iterator[Upstream]:
     """A server at this address, by default an own one of this machine."""
     handler = type("_Of", (_Handler,), {})
-    with ThreadingHTTPServer((address or own_address(), 0), handler) as server:
-        server.daemon_threads = True
+    with _Server((address or own_address(), 0), handler) as server:
         upstream = handler.upstream = Upstream(server)  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
