@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from build_lib.build import builders
+from build_lib.downloads import Store
 from build_lib.engine import Engine
 from build_lib.errors import BuildError, SettingsError, nearest
 from build_lib.graph import Cancel, run
@@ -112,7 +113,7 @@ def _engine(engine: Engine, repository: Repository | None, settings: Settings) -
     yield from machine_checks.engine_disks(engine)
     if not settings.builders:
         yield _builder(settings, engine)
-    if settings.downloads == "replay":
+    if settings.downloads == "replay" or Store(settings).releases():
         yield enclosure.finding(None if settings.builders else _chosen(settings, engine), engine, settings)
     if repository is not None:
         yield _leftovers(repository, engine, settings)

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from build_lib.build import builders
+from build_lib.downloads import Recording, Store
 from build_lib.engine import Engine
 from build_lib.errors import BuildError
 from build_lib.job import enclosure
 from build_lib.settings import Settings
+from tests.support.commands import Inv
 
 HEADER = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
 LOCAL = "docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n"
@@ -69,3 +71,10 @@ def test_an_internal_network_goes_with_its_block(engine: Engine) -> None:
             assert other.gateway != network.gateway
     with engine.networks.internal("test-of-networks") as again:  # nothing was left to be removed first
         assert again.name != network.name
+
+
+def test_doctor_tells_of_it_where_something_is_recorded(inv: Inv, project: Path, machine: Settings) -> None:
+    assert "closed room" not in inv("doctor").stdout
+    recording = Recording(service="web", release="v1", fingerprint="", path="", at="", downloads=(), passed=())
+    Store(Settings.load(project, environ={})).write(recording)
+    assert "closed room: " in inv("doctor").stdout
