@@ -158,7 +158,7 @@ def test_nothing_is_written(attack: str, project: Path) -> None:
         assert ATTACKS[attack][1] in ran.said
         assert "Traceback" not in ran.said
     assert not (project / ".build/downloads").exists()
-    assert not list(project.parent.glob("**/web.json"))
+    assert not list(project.glob("**/web.json"))
 
 
 def body_of(**changes: Any) -> bytes:

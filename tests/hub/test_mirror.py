@@ -1,6 +1,7 @@
 """A directory that `downloads --export` wrote, served by apphub: pip, npm, apt and git get what they need from it."""
 
 import json
+import lzma
 import os
 import re
 import secrets
@@ -81,7 +82,7 @@ def _archive(store: Store) -> list[Download]:
     assert found
     by_hash = f"{UPDATES}/main/binary-amd64/by-hash/SHA256/{found[1].decode()}"
     packages, packed = fetched(store, by_hash)
-    unpacked = subprocess.run(["xz", "-dc"], input=packed, check=True, capture_output=True).stdout.decode()
+    unpacked = lzma.decompress(packed).decode()
     sizes = {int(size): name for name, size in re.findall(r"^Filename: (\S+)\nSize: (\d+)$", unpacked, re.MULTILINE)}
     package, _ = fetched(store, f"http://deb.debian.org/debian/{sizes[min(sizes)]}")
     return [release, packages, package]

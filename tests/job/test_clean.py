@@ -19,6 +19,8 @@ from tests.support.commands import Inv, inv_command
 from tests.support.projects import needs
 from tests.support.recordings import download, recording
 
+LOCKS = {"build.lock", "copy-slurm.lock", "downloads.lock"}
+
 
 @pytest.fixture
 def built(project: Path, prefix: str, tiny: str, inv: Inv) -> dict[str, str]:
@@ -49,7 +51,7 @@ def test_earlier_releases_go_but_the_newest_of_them(
     assert done.returncode == 0, done.stdout + done.stderr
     assert tags(engine, prefix) == {"v2", "v3", "other"}
     assert Reference.parse(tiny).canonical in engine.images.by_name()
-    assert sorted(path.name for path in (project / ".build").iterdir()) == ["build.lock", "copy-slurm.lock", "images"]
+    assert {path.name for path in (project / ".build").iterdir()} == {*LOCKS, "images"}
     inv("clean", "--yes", "--keep", "0", **built)
     assert tags(engine, prefix) == {"v3", "other"}
     again = inv("clean", "--yes", **built)
@@ -138,7 +140,7 @@ def test_bundles_stay(project: Path, machine: Settings, inv: Inv) -> None:
         (project / ".build" / name).write_text("")
     assert inv("clean", "--yes").returncode == 0
     left = {path.name for path in (project / ".build").iterdir()}
-    assert left - {"build.lock", "copy-slurm.lock"} == {"deps-v1.tar", "deps-v1.tar.001", "inventory.json"}
+    assert left - LOCKS == {"deps-v1.tar", "deps-v1.tar.001", "inventory.json"}
 
 
 def test_what_still_runs_keeps_its_files(project: Path, machine: Settings, inv: Inv) -> None:
