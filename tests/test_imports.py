@@ -216,3 +216,14 @@ def test_a_failure_is_told_without_what_it_may_be_about() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "build_lib colorama\n"
     assert done.stderr.startswith("error: it failed\n  next: this")
+
+
+def test_only_what_records_or_replays_imports_the_http_server() -> None:
+    names = {"job": ["build_all", "push", "doctor", "connect"], "bundle": ["save"], "transfer": ["fetch_downloads"]}
+    asked = "; ".join(f"{package}.{name}" for package, each in names.items() for name in each)
+    code = (
+        f"import sys; from build_lib import {', '.join(names)}; {asked};"
+        "print('requests' in sys.modules, 'aiohttp' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "True False\n"

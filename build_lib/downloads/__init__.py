@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from build_lib.downloads.mirror_args import can_record as can_record
     from build_lib.downloads.recorded_build import RecordedBuild as RecordedBuild
     from build_lib.downloads.recorder import Recorder as Recorder
-    from build_lib.downloads.recorder import Seen as Seen
     from build_lib.downloads.recording import Download as Download
     from build_lib.downloads.recording import Kind as Kind
     from build_lib.downloads.recording import Passed as Passed
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from build_lib.downloads.store import Store as Store
     from build_lib.downloads.ways import Event as Event
     from build_lib.downloads.ways import Happened as Happened
+    from build_lib.downloads.ways import Seen as Seen
     from build_lib.downloads.ways import Way as Way
 else:
     __getattr__ = attach(__name__, __file__)

@@ -5,10 +5,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from build_lib.downloads.additions import Additions
-from build_lib.downloads.recorder import Seen
 from build_lib.downloads.recording import Passed, Recording
 from build_lib.downloads.steps import Step, asking_lines
-from build_lib.downloads.ways import Event
+from build_lib.downloads.ways import Event, Seen
 from build_lib.repository import Service
 
 _TOLD = 5  # lines about what was refused

@@ -5,7 +5,6 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -18,7 +17,7 @@ from build_lib.downloads.replaying import Replaying
 from build_lib.downloads.server import Handler
 from build_lib.downloads.store import Store
 from build_lib.downloads.upstream import Upstream
-from build_lib.downloads.ways import Event, Way, Ways
+from build_lib.downloads.ways import Seen, Way, Ways
 from build_lib.errors import BuildError
 from build_lib.repository import Service
 from build_lib.settings import Settings
@@ -27,16 +26,6 @@ T = TypeVar("T")
 _ENDING_SECONDS = 10.0
 _PROXIES = ("http_proxy", "https_proxy")
 _CACHES = "BUILDKIT_CACHE_MOUNT_NS"  # of BuildKit's front end: what the caches of RUN --mount=type=cache belong to
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
-    """What the build of a service asked for: downloads with the times of the requests, and the rest."""
-
-    downloads: tuple[tuple[Download, tuple[float, ...]], ...]
-    events: tuple[Event, ...]
-    requests: int
-    sent: int  # bytes
 
 
 class Recorder:

@@ -52,6 +52,16 @@ class Way:
         return f"http://{authority}/{self.token}/"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """What the build of a service asked for: downloads with the times of the requests, and the rest."""
+
+    downloads: tuple[tuple[Download, tuple[float, ...]], ...]
+    events: tuple[Event, ...]
+    requests: int
+    sent: int  # bytes
+
+
 def event(kind: Happened, what: str, why: str) -> Event:
     """Something that happens now."""
     return Event(kind=kind, what=on_one_line(what), why=on_one_line(why), moment=time.time())

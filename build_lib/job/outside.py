@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from build_lib.build import Check, Given, Open, Output, Outside, builders
-from build_lib.downloads import Additions, RecordedBuild, Recorder, Recording, Seen, Store, Way, valid_until
+from build_lib.downloads import Additions, RecordedBuild, Recording, Seen, Store, Way, valid_until
 from build_lib.engine import owner
 from build_lib.errors import BuildError, Place
 from build_lib.job import enclosure
@@ -17,11 +18,14 @@ from build_lib.repository import Service, fingerprint
 from build_lib.settings import Settings
 from build_lib.units import local_time, some
 
+if TYPE_CHECKING:
+    from build_lib.downloads import Recorder
+
 
 class Room:
     """See Outside: each build has a way to the recorder, and what it got there is recorded when it ended."""
 
-    def __init__(self, recorder: Recorder, store: Store, settings: Settings, network: str) -> None:
+    def __init__(self, recorder: "Recorder", store: Store, settings: Settings, network: str) -> None:
         self._recorder = recorder
         self._store = store
         self._settings = settings
@@ -68,6 +72,8 @@ def room(
     if settings.downloads == "direct" or isinstance(builder, builders.Idle):
         yield Open(), lambda: None
         return
+    from build_lib.downloads import Recorder  # noqa: PLC0415  # with its HTTP server, which no other build needs
+
     store = Store(settings)
     replayed = _recordings(checks, store, settings) if settings.downloads == "replay" else None
     for line in _expired(replayed or {}, store):
