@@ -85,11 +85,10 @@ def build(
     """Build what is out of date, each service after those it depends on; a failure blocks only its dependents.
 
     `hosts` gives the services that run while one is built (RunningServices.hosts). `outside` stands between the builds
-    and what they download. `placement` decides what is built
-    next, by default the first, with as many builds at once as the settings say. `why_missing` says why an image could
-    not be pulled, for the error of a service that needs it. With `pull`, the builder itself pulls base images that are
-    missing or have a newer version. `on_tick` is called several times a second, with the builds that are going on, and
-    whenever one ends.
+    and what they download. `placement` decides what is built next, by default the first, with as many builds at once as
+    the settings say. `why_missing` says why an image could not be pulled, for the error of a service that needs it.
+    With `pull`, the builder itself pulls base images that are missing or have a newer version. `on_tick` is called
+    several times a second, with the builds that are going on, and whenever one ends.
     """
     needs = {name: check.service.needs for name, check in checks.items()}
     work = _Work(checks, builder, store, settings, hosts, outside or Open(), None if pull else why_missing)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from build_lib.lazy import attach
 
 if TYPE_CHECKING:
+    from build_lib.downloads import recorded_build as recorded_build
     from build_lib.downloads import recording as recording
     from build_lib.downloads.additions import Additions as Additions
     from build_lib.downloads.expiry import Expiry as Expiry

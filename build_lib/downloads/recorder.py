@@ -130,7 +130,7 @@ class Recorder:
     async def _closed(self, way: Way) -> Seen:
         self._ways.close(way)
         downloads = ((item, tuple(way.moments[key])) for key, item in way.downloads.items())
-        return Seen(downloads=tuple(downloads), events=tuple(way.events), requests=way.requests, sent=way.sent)
+        return Seen(downloads=tuple(downloads), events=tuple(way.events), requests=way.requests)
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

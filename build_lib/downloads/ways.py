@@ -41,7 +41,6 @@ class Way:
     moments: dict[Key, list[float]] = field(default_factory=dict)  # when each was asked for
     events: list[Event] = field(default_factory=list)
     requests: int = 0
-    sent: int = 0  # bytes
 
     def proxy(self, authority: str) -> str:
         """The URL of the proxy, for a build."""
@@ -59,7 +58,6 @@ class Seen:
     downloads: tuple[tuple[Download, tuple[float, ...]], ...]
     events: tuple[Event, ...]
     requests: int
-    sent: int  # bytes
 
 
 def event(kind: Happened, what: str, why: str) -> Event:
@@ -71,7 +69,6 @@ def note(way: Way, key: Key, download: Download) -> None:
     """Note that a way's service gets this download now."""
     way.downloads[key] = download
     way.moments.setdefault(key, []).append(time.time())
-    way.sent += download.size
 
 
 class Ways:

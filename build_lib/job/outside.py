@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from build_lib.build import Check, Given, Open, Output, Outside, builders
-from build_lib.downloads import Additions, RecordedBuild, Recording, Seen, Store, Way, valid_until
+from build_lib.downloads import Additions, RecordedBuild, Recording, Seen, Store, Way, recorded_build, valid_until
 from build_lib.engine import owner
 from build_lib.errors import BuildError, Place
 from build_lib.job import enclosure
@@ -31,7 +31,12 @@ class Room:
         self._settings = settings
         self._network = network
         self._ways: dict[str, Way] = {}
-        self.seen: dict[str, Seen] = {}
+        self._builds: dict[str, list[RecordedBuild]] = {}
+
+    @property
+    def seen(self) -> dict[str, tuple[Seen, ...]]:
+        """What the builds of each service asked for so far."""
+        return {name: tuple(build.seen for build in builds) for name, builds in dict(self._builds).items()}
 
     def begin(self, service: Service) -> tuple[Service, Given]:
         """See Outside."""
@@ -43,14 +48,16 @@ class Room:
 
     def end(self, service: Service, fingerprint: str, output: Output, *, done: bool) -> Sequence[str]:
         """See Outside."""
-        self.seen[service.name] = seen = self._recorder.close(self._ways.pop(service.name))
+        seen = self._recorder.close(self._ways.pop(service.name))
         where = Place(path=service.origin if service.inline else service.dockerfile)
         path = where.below(self._settings.project_root)
         build = RecordedBuild(service, path, output.steps, seen, self._recorder.authority)
+        builds = self._builds.setdefault(service.name, [])
+        builds.append(build)
         if not done:
             return build.refusals()
         if not self._recorder.replays:
-            self._store.write(build.recording(self._settings.image_tag, hashed(fingerprint)))
+            self._store.write(recorded_build.recording(builds, self._settings.image_tag, hashed(fingerprint)))
         return ()
 
 
@@ -90,7 +97,7 @@ def room(
         made = Room(recorder, store, settings, network)
         enclosed = bool(network) or enclosure.by_machine(backend.engine)
         replay, release = replayed is not None, settings.image_tag
-        yield made, lambda: Summary(replay=replay, release=release, enclosed=enclosed, seen=dict(made.seen))
+        yield made, lambda: Summary(replay=replay, release=release, enclosed=enclosed, seen=made.seen)
 
 
 def lacking(checks: Mapping[str, Check], settings: Settings) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What the builds of a run downloaded, in sum: for users, and for the record of the run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +10,17 @@ from build_lib.units import number, size, some
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """What the builds of a run asked for, by service. `enclosed`: they could reach nothing but the recorder."""
+    """What the builds of a run asked for, by service; `enclosed` is whether they could reach no other network."""
 
     replay: bool
     release: str
     enclosed: bool
-    seen: Mapping[str, Seen]
+    seen: Mapping[str, Sequence[Seen]]
 
     @property
     def downloads(self) -> list[Download]:
         """All downloads, each once."""
-        found = {(item.url, item.accept): item for each in self.seen.values() for item, _ in each.downloads}
+        found = {(item.url, item.accept): item for _, each in self._each() for item, _ in each.downloads}
         return list(found.values())
 
     @property
@@ -31,7 +31,7 @@ class Summary:
     @property
     def requests(self) -> int:
         """How many requests there were."""
-        return sum(each.requests for each in self.seen.values())
+        return sum(each.requests for _, each in self._each())
 
     @property
     def size(self) -> int:
@@ -40,10 +40,12 @@ class Summary:
 
     def events(self, kind: Happened) -> list[tuple[str, Event]]:
         """What happened of this kind, each once, with the service."""
-        found = {
-            (name, event.what): event for name, each in self.seen.items() for event in each.events if event.kind == kind
-        }
+        every = ((name, event) for name, each in self._each() for event in each.events)
+        found = {(name, event.what): event for name, event in every if event.kind == kind}
         return [(name, event) for (name, _), event in sorted(found.items())]
+
+    def _each(self) -> Iterator[tuple[str, Seen]]:
+        return ((name, each) for name, builds in self.seen.items() for each in builds)
 
     def described(self) -> dict[str, Any]:
         """The summary for programs."""
@@ -64,9 +66,10 @@ class Summary:
 
     def lines(self, failed: Mapping[str, object]) -> Iterator[str]:
         """Lines for users. What was refused to services that `failed` is told with their failures."""
-        what = f"{number(len(self.downloads), 'download')}, {size(self.size)}, from {number(len(self.hosts), 'host')}"
+        hosts, services = number(len(self.hosts), "host"), number(len(self.seen), "service")
+        what = f"{number(len(self.downloads), 'download')}, {size(self.size)}, from {hosts}, by {services}"
         if not self.replay:
-            yield f"recorded for {self.release}: {what}, by {number(len(self.seen), 'service')}"
+            yield f"recorded for {self.release}: {what}"
             passed = [f"{name}: {event.what}" for name, event in self.events("passed")]
             if passed:
                 yield f"not recorded: {some(passed)} (./inv downloads shows the lines)"

@@ -375,7 +375,9 @@ def test_a_machine_without_any_network_builds_all_from_a_bundle(room: Room, mach
             )
             assert done.returncode == 0, said(done)
         assert all(f"{name}: built" in done.stdout for name in SERVICES)
-        assert re.search(r"closed room: proved: \d+ requests, \d+ downloads, .+ from \d+ hosts\n", done.stdout)
+        assert re.search(
+            r"closed room: proved: \d+ requests, \d+ downloads, .+ from \d+ hosts, by 6 services\n", done.stdout
+        )
         with Engine.connect(Settings.load(there, environ={**os.environ, **environment})) as engine:
             for name in SERVICES:
                 assert files_in(engine, room.image(name), name) == room.files[name], name

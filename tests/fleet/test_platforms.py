@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from build_lib.downloads import Store
 from build_lib.engine import Engine
 from build_lib.reference import Reference
 from build_lib.registry import OCI_INDEX, Descriptor, Manifest, Registries
@@ -18,6 +19,7 @@ from tests.support import images
 from tests.support.engines import content
 from tests.support.fleet_sites import Site
 from tests.support.fleets import Daemon, StartDaemon
+from tests.support.page_servers import Page, serving
 from tests.support.registries import Registry
 
 AMD, ARM = "linux/amd64", "linux/arm64"
@@ -113,6 +115,22 @@ def _has(daemon: Daemon, digest: str) -> bool:
     """Whether the daemon has this content."""
     name = digest.removeprefix("sha256:")
     return any(daemon.seen_by_itself.glob(f"root/runc-*/content/blobs/sha256/{name}"))
+
+
+def test_what_is_downloaded_for_each_platform_is_recorded_and_replayed(both: Site) -> None:
+    with serving() as upstream:
+        for architecture in ("amd64", "arm64"):
+            upstream.pages[f"/{architecture}"] = Page(body=architecture.encode())
+        with (both.project / "src/web/Dockerfile").open("a") as file:
+            file.write(f"ADD {upstream.url}/$TARGETARCH /got\n")
+        both.done("build-all", "--record", RECORDER_ADDRESS="127.0.0.1")
+        web = Store(Settings.load(both.project, environ={})).recordings("v1")["web"]
+        assert {item.url for item in web.downloads} == {f"{upstream.url}/amd64", f"{upstream.url}/arm64"}
+        asked = len(upstream.asked)
+        said = both.done("build-all", "--replay", "--force", RECORDER_ADDRESS="127.0.0.1")
+        assert "2 downloads" in said
+        assert len(upstream.asked) == asked
+    assert {each["got"] for each in contents(both, "web").values()} == {"amd64", "arm64"}
 
 
 def test_a_second_run_does_nothing(both: Site, amd: Daemon, arm: Daemon, tmp_path: Path) -> None:
