@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # as in output
 
     from build_lib.console.output import Console
     from build_lib.repository import Outside, Repository
+    from build_lib.settings import MirrorUse
 
 _HEAD = ("SERVICE", "WHERE", "TOOL", "HOSTS", "CHECKSUM", "MIRROR", "RECORD", "URL")
 _CHECKSUM = {True: "yes", False: "no", None: "-"}
@@ -30,7 +31,7 @@ def outside(
     repository: Repository,
     names: Sequence[str] = (),
     *,
-    mirror_args: Mapping[str, str],
+    mirror_args: Mapping[str, MirrorUse],
 ) -> None:
     """Print what these services download, and where; `Incomplete` is raised as by `deps`."""
     rows = [(item, can_record(item.reach, mirror_args)) for item in found]

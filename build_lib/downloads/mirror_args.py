@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import urlsplit
 
 from build_lib.dockerfile import Reach
 from build_lib.downloads.ways import Way
 from build_lib.repository import Service
+from build_lib.settings import MirrorUse
 
-Use = Literal["pypi", "npm", "go", "apt", "url", "host", "apt-options", "none"]
-USUAL: Mapping[str, Use] = {
+USUAL: Mapping[str, MirrorUse] = {
     "PIP_INDEX_URL": "pypi",
     "PYPI_INDEX_URL": "pypi",
     "PIP_TRUSTED_HOST": "host",
@@ -31,20 +30,20 @@ class Given:
     """A build argument that leads to the recorder, and the value that it would have without."""
 
     name: str
-    use: Use
+    use: MirrorUse
     value: str
 
 
-def given(service: Service, more: Mapping[str, str]) -> list[Given]:
+def given(service: Service, more: Mapping[str, MirrorUse]) -> list[Given]:
     """The arguments that a service's Dockerfile declares and that have a use; `more` are those of MIRROR_ARGS."""
-    uses: dict[str, Use] = {**USUAL, **more}  # type: ignore[dict-item]  # the setting's parser knows them
+    uses = {**USUAL, **more}
     names = sorted(service.reading.arguments & uses.keys())
     values = {**service.reading.defaults, **service.args}
     found = [Given(name=name, use=uses[name], value=values.get(name, "")) for name in names]
     return [each for each in found if each.use != "none"]
 
 
-def can_record(reach: Reach, more: Mapping[str, str]) -> bool:
+def can_record(reach: Reach, more: Mapping[str, MirrorUse]) -> bool:
     """Whether what a Dockerfile downloads gets to the recorder; `more` are the arguments of MIRROR_ARGS."""
     uses = {**USUAL, **more}
     if any(uses.get(name) in _PATHS or uses.get(name) == "apt" for name in reach.mirror.split(", ")):

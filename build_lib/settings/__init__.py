@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from build_lib.settings.package_paths import PACKAGES as PACKAGES
     from build_lib.settings.package_paths import PackagePath as PackagePath
     from build_lib.settings.package_paths import ServicePath as ServicePath
+    from build_lib.settings.parsers import MirrorUse as MirrorUse
     from build_lib.settings.values import Settings as Settings
     from build_lib.settings.values import check_flags as check_flags
     from build_lib.settings.values import has_secret as has_secret

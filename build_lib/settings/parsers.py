@@ -4,8 +4,9 @@ Each function raises ValueError with what is allowed. Items of lists are separat
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from build_lib.errors import InvalidReference, nearest
@@ -55,7 +56,8 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
-MIRROR_USES = ("pypi", "npm", "go", "apt", "url", "host", "apt-options", "none")
+MirrorUse = Literal["pypi", "npm", "go", "apt", "url", "host", "apt-options", "none"]
+_USES: Mapping[str, MirrorUse] = {use: use for use in get_args(MirrorUse)}
 _ADDRESS = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:]+\])(:\d{1,5})?")
 
 
@@ -67,12 +69,12 @@ def pairs(text: str) -> tuple[tuple[str, str], ...]:
     return found
 
 
-def mirror_args(text: str) -> dict[str, str]:
+def mirror_args(text: str) -> dict[str, MirrorUse]:
     """What build arguments lead to, by their names."""
     found = dict(word.partition("=")[::2] for word in words(text))
-    if not all(name.isidentifier() and use in MIRROR_USES for name, use in found.items()):
-        raise ValueError(f"NAME=USE, separated by commas or spaces; a use is one of {', '.join(MIRROR_USES)}")
-    return found
+    if not all(name.isidentifier() and use in _USES for name, use in found.items()):
+        raise ValueError(f"NAME=USE, separated by commas or spaces; a use is one of {', '.join(_USES)}")
+    return {name: _USES[use] for name, use in found.items()}
 
 
 def address(text: str) -> str:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from build_lib.downloads import mirror_args, routes
 from build_lib.downloads.ways import Way
+from build_lib.settings import MirrorUse
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ MIRROR = f"http://10.0.0.1:8099/{'t' * 22}/"
         ("apt-options", "", "-o Acquire::Check-Valid-Until=false"),
     ],
 )
-def test_an_argument_gets_a_value_of_its_own_form(use: mirror_args.Use, own: str, value: str | None) -> None:
+def test_an_argument_gets_a_value_of_its_own_form(use: MirrorUse, own: str, value: str | None) -> None:
     arguments = [mirror_args.Given(name="X", use=use, value=own)]
     found = dict(mirror_args.values(arguments, WAY, "10.0.0.1:8099", replay=True))
     assert found.get("X") == value
