@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # documented, but not in typeshed
 
@@ -90,9 +91,7 @@ class Upstream:
     def __init__(self, settings: Settings) -> None:
         self.tries = settings.tries
         self._environment = settings.environment
-        context = ssl.create_default_context()
-        if settings.registry_ca_file:
-            context.load_verify_locations(cafile=str(settings.registry_ca_file))
+        context = _trusting(settings.registry_ca_file)
         connector = aiohttp.TCPConnector(resolver=guard.Resolver(), ssl=context, limit=_CONNECTIONS)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=settings.stall_seconds)
         self._session = aiohttp.ClientSession(
@@ -189,6 +188,21 @@ class Upstream:
             if urlsplit(at).netloc != first.netloc:  # a login is for the first host alone
                 headers = {name: text for name, text in headers.items() if name != "Authorization"}
         raise BuildError(f"{origin(url)} redirects more than {_MOST_REDIRECTS} times")
+
+
+def _trusting(file: Path | None) -> ssl.SSLContext:
+    """What to trust: what the system does, and the certificates in this file.
+
+    Raises:
+        BuildError: it cannot be read.
+    """
+    context = ssl.create_default_context()
+    try:
+        if file:
+            context.load_verify_locations(cafile=str(file))
+    except OSError as error:  # SSLError is one
+        raise BuildError(f"the certificates in {file} cannot be read: {error}") from None
+    return context
 
 
 def _lead(at: str, location: str) -> str:

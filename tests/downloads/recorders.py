@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from build_lib.downloads import Download, Recorder, Recording, Seen, Store, Way
+from build_lib.downloads import Download, Recorder, Recording, Seen, Store
 from build_lib.repository import Service, discover
 from build_lib.settings import Settings
 from tests.support.page_servers import own_address
@@ -104,6 +104,3 @@ def items(seen: Seen) -> tuple[Download, ...]:
 def told(seen: Seen) -> list[tuple[str, str, str]]:
     """What else was seen: kind, what, why."""
     return [(event.kind, event.what, event.why) for event in seen.events]
-
-
-__all__ = ["Client", "Got", "Site", "Way", "ask", "items", "told"]

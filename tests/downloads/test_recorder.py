@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from build_lib.errors import BuildError
 from tests.downloads.recorders import Client, Site, ask, items, told
 from tests.support.page_servers import Asked, Page, Upstream, own_address, serving
 
@@ -166,6 +167,13 @@ def test_an_error_of_a_server_that_stays_is_passed_on_and_not_recorded(client: C
     got = client.proxied(f"{upstream.url}/x")
     assert (got.status, got.body) == (403, b"no")
     assert told(client.seen()) == [("failed", f"{upstream.url}/x", "403 Forbidden")]
+
+
+def test_certificates_that_are_none_are_named(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("none")
+    site = Site(tmp_path / "site", REGISTRY_CA_FILE=str(tmp_path / "ca.pem"))
+    with pytest.raises(BuildError, match=r"the certificates in .*ca\.pem cannot be read"), site.client():
+        pass
 
 
 def test_a_server_that_is_not_there_is_named(client: Client) -> None:
