@@ -129,13 +129,16 @@ class Repositories:
         )
 
     async def _git(self, *arguments: str) -> None:
-        process = await asyncio.create_subprocess_exec(
-            *("git", *arguments),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env=dict(self._environment),
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *("git", *arguments),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                env=dict(self._environment),
+            )
+        except OSError as error:
+            raise BuildError(f"git cannot be run: {error.strerror}") from None
         try:
             _, said = await process.communicate()
         except asyncio.CancelledError:

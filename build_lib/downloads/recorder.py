@@ -45,6 +45,7 @@ class Recorder:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="recorder", daemon=True)
         self._ends: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._handler: Handler | None = None
         self.authority = ""
 
     @property
@@ -62,12 +63,14 @@ class Recorder:
         return self
 
     def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._do(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_ENDING_SECONDS)
         self._loop.close()
+        if error is None and self._handler and self._handler.unexpected:
+            raise self._handler.unexpected[0]
 
     def open(self, service: Service) -> tuple[Way, dict[str, str]]:
         """Open the way of a service, and return it with the build arguments that lead its build there."""
@@ -83,7 +86,8 @@ class Recorder:
         return self._do(self._closed(way))
 
     async def _start(self) -> None:
-        logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # what builds do wrong is no failure here
+        # it would print what builds send that is no HTTP; failures of this program are raised at the end
+        logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
         recorded = self._recordings
         of_git = None if recorded is None else {name: _of_git(each) for name, each in recorded.items()}
         repositories = git.Repositories(self._store, self._settings.environment, of_git)
@@ -94,7 +98,7 @@ class Recorder:
             source: Fetching | Replaying = Fetching(self._store, upstream)
         else:
             source = Replaying(self._store, recorded)
-        handler = Handler(self._ways, source, repositories)
+        handler = self._handler = Handler(self._ways, source, repositories)
         runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0)
         await runner.setup()
         self._ends.append(runner.cleanup)

@@ -27,10 +27,14 @@ class Source(Protocol):
 
 
 class Handler:
-    """Answers all requests. `authority` is the host and port under which builds reach it."""
+    """Answers all requests. `authority` is the host and port under which builds reach it.
+
+    `unexpected` are failures that are faults of this program: their clients only get the status 500.
+    """
 
     def __init__(self, ways: Ways, source: Source, repositories: git.Repositories) -> None:
         self.authority = ""  # known once it listens
+        self.unexpected: list[Exception] = []
         self._ways = ways
         self._source = source
         self._repositories = repositories
@@ -41,6 +45,9 @@ class Handler:
             return await self._handle(request)
         except ConnectionError:  # the build has gone
             return web.Response(status=499)
+        except Exception as error:
+            self.unexpected.append(error)
+            raise
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         raw = request.raw_path

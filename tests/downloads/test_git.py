@@ -136,3 +136,10 @@ def test_the_users_logins_are_not_used(tmp_path: Path) -> None:
         assert (kind, what) == ("failed", url)
         assert not asked.exists()
         assert all("Authorization" not in each.headers for each in server.of(refs)[-1:])
+
+
+def test_without_git_it_is_said(tmp_path: Path) -> None:
+    with serving() as server, Site(tmp_path / "site", PATH=str(tmp_path)).client() as client:
+        git(tmp_path, "clone", "--quiet", through(client, f"{server.url}/own.git"), "mine", fails=True)
+        [(kind, what, why)] = told(client.seen())
+    assert (kind, what, why) == ("failed", f"{server.url}/own.git", "git cannot be run: No such file or directory")

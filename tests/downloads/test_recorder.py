@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import http.client
 import socket
 import threading
 from collections.abc import Iterator
@@ -167,6 +168,23 @@ def test_an_error_of_a_server_that_stays_is_passed_on_and_not_recorded(client: C
     got = client.proxied(f"{upstream.url}/x")
     assert (got.status, got.body) == (403, b"no")
     assert told(client.seen()) == [("failed", f"{upstream.url}/x", "403 Forbidden")]
+
+
+def test_a_fault_of_the_recorder_itself_is_raised_at_the_end(site: Site, upstream: Upstream) -> None:
+    upstream.pages["/x"] = Page(body=CONTENT)
+    with pytest.raises(FileNotFoundError):
+        ask_without_content(site, f"{upstream.url}/x")
+
+
+def ask_without_content(site: Site, url: str) -> None:
+    """Ask for what somebody has taken out of the store since it was recorded."""
+    with site.client() as client:
+        client.proxied(url)
+        [item] = items(client.seen())
+        site.store.path(item.sha256).unlink()
+        again = Client(client.recorder, site.service)
+        with pytest.raises(http.client.IncompleteRead):
+            again.proxied(url)
 
 
 def test_certificates_that_are_none_are_named(tmp_path: Path) -> None:
