@@ -345,7 +345,7 @@ class Bridge:
 def _bridge() -> Iterator[Bridge]:
     """A bridge with a way out, for an engine that must leave the machine's iptables alone."""
     name = f"blt{secrets.token_hex(3)}"
-    subnet = next(_SUBNETS)
+    subnet = _free_subnet()
     rules = [
         ["-t", "nat", "POSTROUTING", "-s", f"{subnet}.0/24", "!", "-o", name, "-j", "MASQUERADE"],
         ["-t", "filter", "FORWARD", "-i", name, "-j", "ACCEPT"],
@@ -360,6 +360,12 @@ def _bridge() -> Iterator[Bridge]:
             _run("iptables", *table, "-I", str(kind), *map(str, rule))
             stack.callback(_run, "iptables", *table, "-D", str(kind), *map(str, rule))
         yield Bridge(name, f"{subnet}.1")
+
+
+def _free_subnet() -> str:
+    """One that no bridge has, such as that of a run that was killed: two routes there lead to the older one."""
+    taken = subprocess.run(["ip", "-oneline", "-4", "address"], check=True, capture_output=True, text=True).stdout
+    return next(subnet for subnet in _SUBNETS if f" {subnet}.1/" not in taken)
 
 
 def _run(*command: str) -> None:
