@@ -37,6 +37,7 @@ _HELP = {
     "pull": "let the builder pull newer base images from their registries",
     "no_cache": "repeat every step, also those that the builder has in its cache",
     "force": "also build services that are up to date",
+    "frozen": "refuse images that images.lock does not have (FROZEN)",
     "fail_fast": "stop at the first failure",
     "junit": "a file to write the result to, as JUnit XML for CI",
     "record": "record what the builds download (DOWNLOADS=record)",
@@ -51,6 +52,11 @@ def _help(*names: str) -> dict[str, str]:
 
 def _path(text: str | None) -> Path | None:
     return Path(text).expanduser() if text else None
+
+
+def _yes(given: bool) -> str | None:
+    """A flag without a value, for a setting that is yes or no."""
+    return "yes" if given else None
 
 
 def _load(
@@ -198,13 +204,14 @@ def graph(ctx: Context, service: Sequence[str] | None = None, format: str = "tex
     lib.console.overview.graph(console, picture, repository, service or ())
 
 
-@task(help=_help("tag", "registry", "service", "jobs", "fail_fast", "json"), iterable=["service"])
+@task(help=_help("tag", "registry", "service", "jobs", "frozen", "fail_fast", "json"), iterable=["service"])
 def prefetch(
     ctx: Context,
     tag: str | None = None,
     registry: str | None = None,
     service: Sequence[str] | None = None,
     jobs: str | None = None,
+    frozen: bool = False,
     fail_fast: bool = False,
     json: bool = False,
 ) -> None:
@@ -218,13 +225,15 @@ def prefetch(
         inv --dry prefetch
         inv prefetch -r harbor.example/aihpc -j 16
     """
-    settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs)
+    settings, console = _load(ctx, json=json, tag=tag, registry=registry, jobs=jobs, frozen=_yes(frozen))
     caller = ctx.get("caller", "")
     repository = lib.repository.discover(settings, expected="services" if caller else "images")
     kind = "build" if settings.builders else None
     wanted = lib.repository.dependencies.find(repository, settings, service or (), kind=kind)
+    not_locked = lib.repository.lock_fit.check(repository, wanted, settings)
     report = lib.console.PrefetchReport(console)
     report.begin(wanted, repository, caller=caller)
+    lib.console.lock.remarks(not_locked, lib.transfer.locking.drift(wanted, settings))
     if settings.builders:
         outcomes = lib.job.supply(wanted, settings, report, dry=console.dry)
         report.end(outcomes, repository, service or ())
@@ -250,6 +259,7 @@ def prefetch(
         "no_cache",
         "record",
         "replay",
+        "frozen",
         "fail_fast",
         "json",
         "junit",
@@ -269,6 +279,7 @@ def build(
     no_cache: bool = False,
     record: bool = False,
     replay: bool = False,
+    frozen: bool = False,
     fail_fast: bool = False,
     json: bool = False,
     junit: str | None = None,  # noqa: ARG001  # the Executor writes it
@@ -284,7 +295,15 @@ def build(
         inv build --json --junit build.xml
     """
     settings, console = _load(
-        ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, record=record, replay=replay
+        ctx,
+        strict=strict,
+        json=json,
+        tag=tag,
+        registry=registry,
+        jobs=jobs,
+        record=record,
+        replay=replay,
+        frozen=_yes(frozen),
     )
     repository = lib.repository.discover(settings, expected="services")
     _fetch_downloads(console, settings, repository.chosen(service or ()))
@@ -308,7 +327,9 @@ def build(
 
 @task(
     pre=[prefetch],
-    help=_help("tag", "registry", "jobs", "force", "record", "replay", "fail_fast", "json", "junit", "strict"),
+    help=_help(
+        "tag", "registry", "jobs", "force", "record", "replay", "frozen", "fail_fast", "json", "junit", "strict"
+    ),
 )
 def build_all(
     ctx: Context,
@@ -318,6 +339,7 @@ def build_all(
     force: bool = False,
     record: bool = False,
     replay: bool = False,
+    frozen: bool = False,
     fail_fast: bool = False,
     json: bool = False,
     junit: str | None = None,  # noqa: ARG001  # the Executor writes it
@@ -335,7 +357,15 @@ def build_all(
         inv build-all --json --junit build.xml
     """
     settings, console = _load(
-        ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, record=record, replay=replay
+        ctx,
+        strict=strict,
+        json=json,
+        tag=tag,
+        registry=registry,
+        jobs=jobs,
+        record=record,
+        replay=replay,
+        frozen=_yes(frozen),
     )
     repository = lib.repository.discover(settings, expected="services")
     _fetch_downloads(console, settings, repository.services)
@@ -408,7 +438,50 @@ def push(
 
 
 @task(
-    help=_help("tag", "registry", "service", "jobs", "platform", "create_project", "json", "strict"),
+    help=_help("tag", "registry", "jobs", "json", "strict")
+    | {
+        "update": "look all entries up again, or those of this image, such as debian:12; may be given several times",
+        "check": "write nothing, and fail if images.lock would change",
+    },
+    iterable=["update"],
+    optional=["update"],
+)
+def deps_lock(
+    ctx: Context,
+    tag: str | None = None,
+    registry: str | None = None,
+    jobs: str | None = None,
+    update: Sequence[str | bool] | None = None,
+    check: bool = False,
+    json: bool = False,
+    strict: bool = False,
+) -> None:
+    """Write the digests of the dependency images to images.lock.
+
+    From then on, prefetch, builds, deps-push and deps-save take exactly these images, wherever their tags move. Entries
+    stay as they are until --update.
+
+    Examples:
+        inv deps-lock
+        inv deps-lock --update
+        inv deps-lock --update debian:12 --check
+    """
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
+    repository = lib.repository.discover(settings, expected="images")
+    wanted = lib.repository.dependencies.find(repository, settings)
+    outcomes = lib.transfer.locking.update(
+        repository,
+        wanted,
+        settings,
+        named=[name for name in update if isinstance(name, str)] if update else None,
+        on_start=console.on_start,
+        dry=console.dry or check,
+    )
+    lib.console.lock.updated(console, outcomes, repository, check=check)
+
+
+@task(
+    help=_help("tag", "registry", "service", "jobs", "platform", "frozen", "create_project", "json", "strict"),
     iterable=["service", "platform"],
 )
 def deps_push(
@@ -418,6 +491,7 @@ def deps_push(
     service: Sequence[str] | None = None,
     jobs: str | None = None,
     platform: Sequence[str] | None = None,
+    frozen: bool = False,
     create_project: bool = False,
     json: bool = False,
     strict: bool = False,
@@ -432,9 +506,10 @@ def deps_push(
         inv deps-push -r harbor.example/aihpc -t v0.3.6-dev
         inv --dry deps-push
     """
-    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, frozen=_yes(frozen))
     repository = lib.repository.discover(settings, expected="images")
     wanted = lib.repository.dependencies.find(repository, settings, service or ())
+    not_locked = lib.repository.lock_fit.check(repository, wanted, settings)
     report = lib.console.DepsPushReport(console)
     outcomes = lib.transfer.deps_push.push(
         wanted,
@@ -445,6 +520,8 @@ def deps_push(
         create_project=create_project,
         dry=console.dry,
     )
+    moved = lib.transfer.locking.drift(wanted, settings, lib.registry.source_chain.upstream)
+    lib.console.lock.remarks(not_locked, moved)
     downloads = lib.transfer.push_downloads(
         settings, on_start=report.on_start, create_project=create_project, dry=console.dry
     )
@@ -454,7 +531,7 @@ def deps_push(
 @task(
     help=_help(
         *("tag", "registry", "service", "jobs", "file", "platform", "since", "split"),
-        *("with_services", "downloads", "json", "strict"),
+        *("with_services", "downloads", "frozen", "json", "strict"),
     ),
     iterable=["service", "platform"],
 )
@@ -470,6 +547,7 @@ def deps_save(
     split: str | None = None,
     with_services: bool = False,
     downloads: bool = False,
+    frozen: bool = False,
     json: bool = False,
     strict: bool = False,
 ) -> None:
@@ -483,13 +561,15 @@ def deps_save(
         inv deps-save --since site.json
         inv deps-save --downloads
     """
-    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs)
+    settings, console = _load(ctx, strict=strict, json=json, tag=tag, registry=registry, jobs=jobs, frozen=_yes(frozen))
     repository = lib.repository.discover(settings, expected="images")
+    wanted = lib.repository.dependencies.find(repository, settings, service or ())
+    not_locked = lib.repository.lock_fit.check(repository, wanted, settings)
     names = repository.chosen(service or ()) if with_services else ()
     services = [repository.services[name].image for name in names]
     report = lib.console.SaveReport(console)
     saved = lib.bundle.save(
-        lib.repository.dependencies.find(repository, settings, service or ()),
+        wanted,
         services,
         settings,
         lambda: lib.engine.Engine.connect(settings),
@@ -502,6 +582,7 @@ def deps_save(
         downloads=repository.chosen(service or ()) if downloads else None,
         dry=console.dry,
     )
+    lib.console.lock.remarks(not_locked, lib.transfer.locking.drift(wanted, settings))
     report.end(saved, repository, service or ())
 
 

@@ -78,7 +78,13 @@ class _Reader:
             return [word]
         if flag in self._missing:
             self._missing.remove(flag)
-        return [word] if flag.optional else self._with_value(word, flag)
+        if not flag.optional:
+            return self._with_value(word, flag)
+        valued = flag.kind is list and word == name and self.ahead and not self._is_flag_or_task(self.ahead[0])
+        return [word, self.ahead.popleft()] if valued else [word]
+
+    def _is_flag_or_task(self, word: str) -> bool:
+        return word.startswith("-") or word in self._tasks
 
     def flag(self, word: str) -> Argument | None:
         """The flag that the word names, of the task or of the program; None if it cannot be given here."""

@@ -38,7 +38,7 @@ class Reader:
 
     def bases(self) -> dict[str, Reference | None]:
         """The names by which builds find the external images, by what the Dockerfile calls them."""
-        return {str(image): self.held.name_of(image) for image in self.service.base_images}
+        return {str(image): name for image, name in self._bases().items()}
 
     def for_label(self, *, pull: bool) -> Inputs:
         """Return the inputs as the label of a new image has them.
@@ -56,16 +56,23 @@ class Reader:
         first labels had the siblings' fingerprints where now their contents are.
         """
         same = self._inputs(copied_paths.patterns(self.service) if fingerprint.COPIED in old else None)
-        removed = {f"base image {base}" for base, name in self.bases().items() if name is None}
+        removed = {f"base image {self._named(base)}" for base, name in self._bases().items() if name is None}
         kept = {part: old[part] for part in removed & old.keys()}
         kept |= {part: value for part, value in self._by_labels().items() if old.get(part) == value}
         return replace(same, parts={**same.parts, **kept})
+
+    def _bases(self) -> dict[Reference, Reference | None]:
+        return {image: self.held.name_of(image) for image in self.service.base_images}
+
+    def _named(self, base: Reference) -> str:
+        """The name of a base image in a label: a lock with the content that was there before changes no label."""
+        return self.service.name_of(base)
 
     def _inputs(self, patterns: tuple[str, ...] | None) -> Inputs:
         if patterns not in self.contexts:
             self.contexts[patterns] = self.records.look(patterns)
         context = self.contexts[patterns]
-        found = {base: self.held.image(name) for base, name in self.bases().items() if name is not None}
+        found = {self._named(base): self.held.image(name) for base, name in self._bases().items() if name is not None}
         parts = fingerprint.parts(
             self.service,
             files=context.files,

@@ -137,7 +137,6 @@ def _doubts(image: Image, last: Mapping[str, Any]) -> str:
 
 def _pins(service: Service, names: Mapping[str, Reference | None]) -> Iterator[tuple[ImageUse, str]]:
     for use in service.external:
-        image = Reference.parse(use.name)
-        name = names.get(str(image))
-        if name is not None and name != image and use.kind != "syntax":
+        name = names.get(str(use.image))
+        if name is not None and name != Reference.parse(use.name) and use.kind != "syntax":
             yield use, str(name)

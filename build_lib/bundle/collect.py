@@ -137,7 +137,8 @@ class Collect:
         variants = tuple(self._variant(source, manifest) for manifest in manifests if manifest.blobs)
         if self._platforms and not item.image.digest:
             _check_platform(variants, self._platforms)
-        return gathered(item.image, loadable, variants, source.host)
+        collected = gathered(item.image, loadable, variants, source.host)
+        return replace(collected, listed=replace(collected.listed, locked=item.locked is not None))
 
     def _variant(self, source: Reference, manifest: Manifest) -> Variant:
         config = self._config(source, manifest.blobs[0])

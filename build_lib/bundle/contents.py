@@ -47,6 +47,7 @@ class Listed:
     source: str  # where it came from: a registry's host, or `engine`
     service: bool  # whether the repository built it
     variants: tuple[Variant, ...]
+    locked: bool = False  # by images.lock: its digest is not written where it is named, so that it needs its tag, too
     not_loaded: str = ""  # the media type of a layer that `docker load` into a classic store rejects
 
     @property
@@ -183,6 +184,7 @@ def _listed_json(item: Listed) -> dict[str, Any]:
         "service": item.service,
         "not_loaded": item.not_loaded,
         "variants": [_variant_json(variant) for variant in item.variants],
+        **({"locked": True} if item.locked else {}),
     }
 
 
@@ -246,6 +248,7 @@ def _listed(item: Mapping[str, Any]) -> Listed:
         size=values.size(item["size"]),
         source=values.text(item["source"]),
         service=bool(item["service"]),
+        locked=bool(item.get("locked")) and image.digest is not None and image.tag is not None,
         not_loaded=values.text(item["not_loaded"]),
         variants=tuple(map(_variant, item["variants"])),
     )

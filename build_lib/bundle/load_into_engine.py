@@ -23,6 +23,13 @@ class _Fitted:
     loadable: Loadable
     diff_ids: tuple[str, ...]
 
+    @property
+    def names(self) -> tuple[Reference, ...]:
+        """The name that it is loaded under, and the tag of a locked image."""
+        image = self.listed.image
+        tagged = (image.with_tag(image.tag),) if self.listed.locked and image.tag else ()
+        return (self.loadable.name, *tagged)
+
 
 class IntoEngine:
     """A load of an open bundle that has been checked."""
@@ -50,7 +57,7 @@ class IntoEngine:
             except BuildError as error:
                 errors[name] = BuildError(f"{name}: {error.message}", hint=error.hint)
         refuse(self.archive, "this engine", {name: self._missing(image) for name, image in found.items()})
-        replaced = [name for image in found.values() for name in self._replaced(image.loadable)]
+        replaced = [name for image in found.values() for name in self._replaced(image)]
         refuse_to_replace(self.archive, "this engine", replaced, kept)
 
         def work(name: str, cancel: Cancel) -> Outcome[Loaded]:
@@ -105,23 +112,36 @@ class IntoEngine:
         ids = {manifest.digest for manifest in loadable.manifests} | {loadable.image.blobs[0].digest}
         return held is not None and held.id in ids
 
-    def _replaced(self, loadable: Loadable) -> tuple[Reference, ...]:
-        """The image's name, if the engine has it for something else."""
-        taken = loadable.name.canonical in self.present and not self._is_there(loadable)
-        return (loadable.name,) if taken else ()
+    def _replaced(self, image: _Fitted) -> tuple[Reference, ...]:
+        """The image's names that the engine has for something else."""
+        if self._is_there(image.loadable):
+            return tuple(name for name in image.names[1:] if self._is_another(name, image.loadable))
+        return tuple(name for name in image.names if name.canonical in self.present)
+
+    def _is_another(self, name: Reference, loadable: Loadable) -> bool:
+        held, own = self.present.get(name.canonical), self.present.get(loadable.name.canonical)
+        return held is not None and (own is None or held.id != own.id)
 
     def _load(self, image: _Fitted, cancel: Cancel, *, dry: bool) -> Loaded:
         loadable = image.loadable
+        replaced = self._replaced(image)
         if self._is_there(loadable):
-            return Loaded.of(image.listed, "there", 0, (loadable.name,))
+            self._tag(image, dry=dry)
+            return Loaded.of(image.listed, "there", 0, image.names, replaced)
         absent = {layer.digest for layer in loadable.image.blobs[1:] if not self.archive.has(layer)}
         leave_out = absent | self.fitting.held(loadable.image, image.diff_ids)
         size = sum(blob.size for blob in image_layout.contents([loadable], leave_out))
         if not dry:
             with cancel.abandoned():  # the engine ends the load by itself
                 self.engine.streams.load(image_layout.stream([loadable], self.archive.chunks, leave_out=leave_out))
+        self._tag(image, dry=dry)
         self.fitting.add(image.diff_ids)
-        return Loaded.of(image.listed, "loaded", size, (loadable.name,), self._replaced(loadable))
+        return Loaded.of(image.listed, "loaded", size, image.names, replaced)
+
+    def _tag(self, image: _Fitted, *, dry: bool) -> None:
+        """Give the image its names besides the one that it is loaded under."""
+        for name in () if dry else image.names[1:]:
+            self.engine.images.tag(str(image.loadable.name), name)
 
 
 def _inner(outcome: Outcome[Outcome[Loaded]]) -> Outcome[Loaded]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from build_lib.console import doctor as doctor
     from build_lib.console import downloads as downloads
     from build_lib.console import init as init
+    from build_lib.console import lock as lock
     from build_lib.console import logs as logs
     from build_lib.console import machine as machine
     from build_lib.console import mirrors as mirrors

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal, NamedTuple
 
@@ -31,6 +31,17 @@ class ImageUse:
     stage: str  # the name or else the index of the stage that contains it; "" for a front end
     platform: str | None  # the value of FROM --platform
     reached: bool  # whether the target needs it
+    locked: str = ""  # the digest that images.lock has for it; "" if it has none
+
+    @property
+    def image(self) -> Reference:
+        """The image that it stands for: of its name, and with the digest that is locked.
+
+        Raises:
+            InvalidReference: the name is not one of an image.
+        """
+        named = Reference.parse(self.name)
+        return replace(named, digest=self.locked) if self.locked else named
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

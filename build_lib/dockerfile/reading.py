@@ -6,6 +6,7 @@ error. Here an error becomes a problem with its line, and reading goes on; but a
 names no image.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -83,11 +84,22 @@ def with_names(text: str, names: Iterable[tuple[ImageUse, str]]) -> str:
     """Return the Dockerfile with other names for some of its images; every line keeps its number."""
     lines = text.split("\n")
     for use, name in names:
-        for place in range(max(use.line - 1, 0), len(lines)):
-            if use.written in lines[place]:
-                lines[place] = lines[place].replace(use.written, name, 1)
-                break
+        written = re.escape(use.written)
+        # `COPY --chown=nginx --from=nginx` has the same word twice, `FROM --platform=a a` too
+        before = "(?<=from=)" if use.kind in ("copy", "mount", "onbuild") else r"(?<=\s)"
+        _replace(lines, max(use.line - 1, 0), rf"(?i:{before}){written}(?![^\s,\"'])", name) or _replace(
+            lines, max(use.line - 1, 0), written, name
+        )
     return "\n".join(lines)
+
+
+def _replace(lines: list[str], first: int, pattern: str, name: str) -> bool:
+    """Replace the first match in a line from `first` on; whether there is one."""
+    for place in range(first, len(lines)):
+        lines[place], count = re.subn(pattern, lambda _match: name, lines[place], count=1)
+        if count:
+            return True
+    return False
 
 
 def _defaults(draft: Draft, escape: str) -> dict[str, str]:

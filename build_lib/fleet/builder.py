@@ -201,10 +201,14 @@ class FleetBuilder:
     def _with_contexts(self, service: Service, platform: str) -> Service:
         """The service for one platform, with the image for each name that its build uses, by digest."""
         found = dict(service.additional_contexts)
+        locked = {use.written: use.image for use in service.external if use.kind == "context"}
         for name, place in found.items():
             if place.startswith(IMAGE):
-                found[name] = self._store.context(Reference.parse(place.removeprefix(IMAGE)))
-        for image in (*service.base_images, *self._siblings(service)):
+                found[name] = self._store.context(locked.get(name) or Reference.parse(place.removeprefix(IMAGE)))
+        for use in service.external:
+            if use.reached:
+                found[str(Reference.parse(use.name))] = self._store.context(use.image)
+        for image in self._siblings(service):
             found[str(image)] = self._store.context(image)
         return replace(
             service,
@@ -215,10 +219,10 @@ class FleetBuilder:
 
     def _front_end(self, service: Service) -> dict[str, str]:
         """The build argument that replaces the image of a syntax directive; no other context can."""
-        image = next((use.name for use in service.external if use.kind == "syntax"), None)
+        image = next((use.image for use in service.external if use.kind == "syntax"), None)
         if image is None or not self._store.is_registry:
             return {}
-        return {"BUILDKIT_SYNTAX": str(self._store.by_digest(Reference.parse(image)))}
+        return {"BUILDKIT_SYNTAX": str(self._store.by_digest(image))}
 
     def _siblings(self, service: Service) -> Iterator[Reference]:
         """The images of the services that it depends on, by all names that a Dockerfile may use."""

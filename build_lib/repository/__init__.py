@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from build_lib.repository import dependencies as dependencies
     from build_lib.repository import fingerprint as fingerprint
     from build_lib.repository import graph_picture as graph_picture
+    from build_lib.repository import lock as lock
+    from build_lib.repository import lock_fit as lock_fit
     from build_lib.repository import outside as outside
     from build_lib.repository import services as services
     from build_lib.repository import survey as survey
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from build_lib.repository.dockerfiles import Found as Found
     from build_lib.repository.dockerfiles import as_image_name as as_image_name
     from build_lib.repository.edges import Edge as Edge
+    from build_lib.repository.lock import LOCK_NAME as LOCK_NAME
+    from build_lib.repository.lock import Lock as Lock
+    from build_lib.repository.lock import Locked as Locked
+    from build_lib.repository.lock_fit import NotLocked as NotLocked
     from build_lib.repository.nothing_found import no_services as no_services
     from build_lib.repository.outside import Outside as Outside
     from build_lib.repository.search import dockerfiles_setting as dockerfiles_setting

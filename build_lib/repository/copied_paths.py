@@ -30,7 +30,7 @@ def patterns(service: Service) -> tuple[str, ...] | None:
 def bases(service: Service) -> list[Reference]:
     """Return the external images that stages are based on, whose ONBUILD triggers its build runs."""
     uses = (use for use in service.external if use.reached and use.kind in ("from", "context"))
-    return sorted({Reference.parse(use.name) for use in uses}, key=str)
+    return sorted({use.image for use in uses}, key=str)
 
 
 def roots(context: Path, patterns: Iterable[str]) -> list[str]:

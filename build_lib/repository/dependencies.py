@@ -8,6 +8,7 @@ from typing import Literal
 from build_lib.errors import BuildError, InvalidReference, nearest
 from build_lib.reference import Reference
 from build_lib.repository.dockerfiles import below
+from build_lib.repository.lock import Locked
 from build_lib.repository.service import Service
 from build_lib.repository.services import Repository
 from build_lib.settings import Settings
@@ -40,8 +41,14 @@ class Need:
 class Dependency:
     """An external image and all places that need it, in the order of path and line."""
 
-    image: Reference
+    image: Reference  # with the digest that images.lock has for it
     needs: tuple[Need, ...]
+    locked: Locked | None = None
+
+    @property
+    def named(self) -> Reference:
+        """The image as its places name it."""
+        return self.locked.image if self.locked else self.image
 
     @property
     def platform(self) -> str | None:
@@ -69,10 +76,15 @@ def find(
         raise BuildError(f"--kind is {kind!r}", hint=nearest(kind, KINDS) or f"allowed: {' or '.join(KINDS)}")
     chosen = repository.chosen(services)
     found: defaultdict[Reference, set[Need]] = defaultdict(set)
-    for image, need in (*_build_needs(repository, settings), *_other_needs(repository, settings)):
+    others = ((repository.lock.applied(image), need) for image, need in _other_needs(repository, settings))
+    for image, need in (*_build_needs(repository, settings), *others):
         if (not services or need.needed_by in chosen) and kind in (None, need.wanted_for):
             found[image].add(need)
-    return tuple(Dependency(image=image, needs=tuple(sorted(found[image]))) for image in _in_order(found))
+    lock = repository.lock
+    return tuple(
+        Dependency(image=image, needs=tuple(sorted(found[image])), locked=lock.of(image) if image.digest else None)
+        for image in _in_order(found)
+    )
 
 
 def _in_order(images: Collection[Reference]) -> list[Reference]:
@@ -96,7 +108,7 @@ def _build_needs(repository: Repository, settings: Settings) -> Iterator[tuple[R
                 build=use.reached,
                 platform=use.platform or service.platform,
             )
-            yield image, need
+            yield use.image, need
 
 
 def _other_needs(repository: Repository, settings: Settings) -> Iterator[tuple[Reference, Need]]:

@@ -9,6 +9,7 @@ from build_lib.errors import InvalidReference
 from build_lib.reference import Reference
 from build_lib.repository import dockerfiles, edges
 from build_lib.repository.edges import Edge
+from build_lib.repository.lock import Lock
 from build_lib.repository.service import IMAGE, Service
 from build_lib.settings import Settings
 
@@ -46,6 +47,12 @@ def linked(
         ),
         wrong_tags=tuple(problem for problem in wrong if problem),
     )
+
+
+def with_lock(service: Service, lock: Lock) -> Service:
+    """The service with the digests that are locked for its external images."""
+    uses = (replace(use, locked=lock.digest(Reference.parse(use.name))) for use in service.external)
+    return replace(service, external=tuple(uses))
 
 
 def _where(use: ImageUse, service: Service, settings: Settings) -> str:

@@ -57,14 +57,18 @@ class Service:
     def place_of(self, image: Reference) -> Place | None:
         """Where an external image that its build needs is named first."""
         for use in self.external:
-            if use.reached and Reference.parse(use.name) == image:
+            if use.reached and use.image == image:
                 return Place(path=self.origin if use.kind == "context" else self.dockerfile, line=use.line)
         return None
+
+    def name_of(self, image: Reference) -> str:
+        """The name that its files have for an external image, without a digest that is only locked."""
+        return next((str(Reference.parse(use.name)) for use in self.external if use.image == image), str(image))
 
     @property
     def base_images(self) -> tuple[Reference, ...]:
         """The external images that its build needs, in the order of their names."""
-        return tuple(sorted({Reference.parse(use.name) for use in self.external if use.reached}, key=str))
+        return tuple(sorted({use.image for use in self.external if use.reached}, key=str))
 
 
 def with_images(service: Service, names: Sequence[tuple[ImageUse, str]]) -> Service:

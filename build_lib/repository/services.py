@@ -1,6 +1,7 @@
 """The services of a repository: what to build, in which context, and which of them depends on which."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -12,8 +13,9 @@ from build_lib.errors import BuildError, InvalidReference, SettingsError
 from build_lib.files import kind
 from build_lib.image_files import NamedImage
 from build_lib.reference import Reference
-from build_lib.repository import context_remarks, dockerfiles, edges, links, names
+from build_lib.repository import context_remarks, dockerfiles, edges, links, lock, names
 from build_lib.repository.dockerfiles import Found
+from build_lib.repository.lock import Lock
 from build_lib.repository.nothing_found import no_services
 from build_lib.repository.service import Service
 from build_lib.settings import Settings
@@ -23,8 +25,9 @@ from build_lib.settings import Settings
 class Repository:
     """All services by name, in the order of their names, the images that are only run, problems and remarks.
 
-    `named_images` are those of the files that IMAGE_FILES names, `not_deployed` those that only services without an
-    active profile run. `variants` are Dockerfiles that no compose file and no setting makes a service.
+    The services' external images have the digests of the `lock`. `named_images` are those of the files that IMAGE_FILES
+    names, `not_deployed` those that only services without an active profile run. `variants` are Dockerfiles that no
+    compose file and no setting makes a service.
     """
 
     services: Mapping[str, Service]
@@ -34,6 +37,8 @@ class Repository:
     not_deployed: tuple[compose.ImageEntry, ...] = ()
     variants: tuple[Found, ...] = ()
     compose_files: tuple[Path, ...] = ()
+    lock: Lock
+    not_fitting: tuple[Problem, ...] = ()  # of the problems, those of the lock: nothing names what it has
 
     @property
     def own_images(self) -> tuple[Reference, ...]:
@@ -129,8 +134,13 @@ def _read(settings: Settings) -> Repository:
     edges.refuse_circle({name: service.edges for name, service in services.items()})
     problems += (problem for service in services.values() for problem in service.wrong_tags)
     problems += context_remarks.remarks(map(_use, services.values()), settings)
+    locked = lock.read(settings.project_root)
+    not_fitting = tuple(lock.not_named(locked, _named(services.values(), composed.images, named.images, settings)))
+    problems += not_fitting
     return Repository(
-        services=services,
+        services={name: links.with_lock(service, locked) for name, service in services.items()},
+        lock=locked,
+        not_fitting=not_fitting,
         run_images=tuple(image for image in composed.images if image.active),
         named_images=named.images,
         problems=tuple(problems),
@@ -138,6 +148,25 @@ def _read(settings: Settings) -> Repository:
         variants=tuple(file for file in files if file.variant),
         compose_files=composed.files,
     )
+
+
+def _named(
+    services: Iterable[Service],
+    run_images: Iterable[compose.ImageEntry],
+    named_images: Iterable[NamedImage],
+    settings: Settings,
+) -> dict[Reference, str]:
+    """All external images that anything names, also for profiles that are not active, each with one of the places."""
+    found = dict.fromkeys(settings.extra_images, "EXTRA_IMAGES")
+    found |= {item.image: f"{dockerfiles.below(item.path, settings)}:{item.line}" for item in named_images}
+    for entry in run_images:
+        with suppress(InvalidReference):
+            found[Reference.parse(entry.image)] = f"{dockerfiles.below(entry.path, settings)}:{entry.line}"
+    for service in services:
+        for use in service.external:
+            path = service.origin if use.kind == "context" else service.dockerfile
+            found[Reference.parse(use.name)] = f"{dockerfiles.below(path, settings)}:{use.line}"
+    return found
 
 
 def _uncovered(settings: Settings, composed: Collection[compose.BuildEntry]) -> list[Found]:

@@ -165,6 +165,13 @@ PULL_THROUGH = Key(
     parse=parsers.one_of("auto", "content", "engine"),
     help="how images are pulled: content (downloaded by this program, then loaded), engine (by the engine), or auto",
 )
+FROZEN = Key(
+    name="FROZEN",
+    default="no",
+    parse=parsers.yes,
+    flag="frozen",
+    help="whether images that images.lock does not have are refused: yes or no",
+)
 KEEP_BLOBS = Key(
     name="KEEP_BLOBS",
     default="no",

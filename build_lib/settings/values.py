@@ -76,6 +76,7 @@ class Settings:
     jobs = Setting(keys.JOBS)
     pull_jobs = Setting(keys.PULL_JOBS)
     pull_through = Setting(keys.PULL_THROUGH)
+    frozen = Setting(keys.FROZEN)
     keep_blobs = Setting(keys.KEEP_BLOBS)
     push_jobs = Setting(keys.PUSH_JOBS)
     builder_backend = Setting(keys.BUILDER_BACKEND)

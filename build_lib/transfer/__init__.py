@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from build_lib.transfer import bootstrap as bootstrap
     from build_lib.transfer import deps_push as deps_push
     from build_lib.transfer import downloads_artifact as downloads_artifact
+    from build_lib.transfer import locking as locking
     from build_lib.transfer import mirrors as mirrors
     from build_lib.transfer import prefetch as prefetch
     from build_lib.transfer import push_from_registry as push_from_registry
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from build_lib.transfer.fetch import Listener as Listener
     from build_lib.transfer.image_pull import IN_REGISTRY as IN_REGISTRY
     from build_lib.transfer.image_pull import Fetched as Fetched
+    from build_lib.transfer.locking import Change as Change
+    from build_lib.transfer.locking import Moved as Moved
     from build_lib.transfer.mirrors import Probe as Probe
     from build_lib.transfer.mirrors import Written as Written
     from build_lib.transfer.push_services import PushedService as PushedService

@@ -46,7 +46,8 @@ def prefetch(
     """Pull the images that the engine lacks, under their own names; the outcomes in the order of `wanted`.
 
     An image pinned by its digest gets the name that `reference.pinned` gives, unless the engine itself pulled it from
-    its own registry. Failures are recorded for `reasons`: a later build can say why it lacks an image.
+    its own registry. A locked one gets its tag, too, whatever that stood for. Failures are recorded for `reasons`: a
+    later build can say why it lacks an image.
     """
     began = datetime.now(UTC)
     present = engine.images.by_name()
@@ -56,6 +57,7 @@ def prefetch(
         fetched = fetch(absent, engine, settings, listener, fail_fast=fail_fast)
         outcomes |= {outcome.name: outcome for outcome in fetched}
     ordered = [outcomes[str(item.image)] for item in wanted]
+    _name_locked([item for item, outcome in zip(wanted, ordered, strict=True) if outcome.done], engine)
     remember(ordered, wanted, began, settings)
     return ordered
 
@@ -175,6 +177,17 @@ def reasons(image: Reference, settings: Settings) -> str:
         if item["image"] == str(image) and item["source"] is None:
             return "; ".join(f"{refusal['source']}: {refusal['reason']}" for refusal in item["refusals"])
     return ""
+
+
+def _name_locked(pulled: Sequence[Dependency], engine: Engine) -> None:
+    """Let the tags of locked images stand for these in the engine: compose and front ends look for them there."""
+    present = engine.images.by_name()
+    for item in pulled:
+        name = next((name for name in local_names(item.image) if name.identity in present), None)
+        if item.locked and name is not None:
+            tagged = present.get(item.named.identity)
+            if tagged is None or tagged.id != present[name.identity].id:
+                engine.images.tag(str(name), item.named)
 
 
 def _there(item: Dependency) -> Outcome[Fetched]:
