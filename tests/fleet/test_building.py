@@ -1,9 +1,12 @@
 """A graph built on several daemons: in order, by digest, and the same as on one."""
 
 import json
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
+from build_lib.reference import Reference
+from build_lib.repository import Locked, lock
 from build_lib.settings import Settings
 from tests.support.fleet_sites import Site, four_levels, write_tiny
 from tests.support.fleets import Daemon, StartDaemon
@@ -105,6 +108,33 @@ def test_all_images_of_a_dockerfile_come_from_the_registry_by_digest(
     assert made == {name: f"{name}\n" for name in ("copied", "mounted", "context", "base")} | {
         "mark": "from\n",
         "text": "here\n",
+    }
+
+
+def test_locked_images_are_built_on_though_their_tags_moved(
+    site: Site, pair: tuple[Daemon, Daemon], machine: Settings, busybox: bytes
+) -> None:
+    def write_all(which: str) -> dict[str, str]:
+        return {
+            name: write_tiny(machine, site.registry, busybox, f"{name}:1", which=f"{name} {which}\n")
+            for name in ("from", "copied", "context")
+        }
+
+    site.service("web", "COPY --from=copied:1 /which /copied", "COPY --from=image /which /context", on="from:1")
+    contexts = "{image: 'docker-image://context:1'}"
+    web = f"services:\n  web: {{build: {{context: src/web, additional_contexts: {contexts}}}}}\n"
+    locked = [
+        Locked(image=Reference.parse(f"{name}:1"), digest=digest, platforms=(), source=name, date=date(2026, 11, 29))
+        for name, digest in write_all("old").items()
+    ]
+    write(site.project, {"compose.yaml": web, "images.lock": lock.text(locked)})
+    write_all("new")
+    said = site.done("build-all", "--frozen")
+    assert "remark: images.lock:" in said
+    assert {path: site.text("web", path) for path in ("which", "copied", "context")} == {
+        "which": "from old\n",
+        "copied": "copied old\n",
+        "context": "context old\n",
     }
 
 

@@ -157,6 +157,16 @@ def test_a_bundle_has_the_locked_image_and_gives_it_its_tag(
     assert "1 already present" in inv("prefetch", "--frozen").stdout
 
 
+def test_a_dry_run_tells_where_the_locked_image_would_come_from(
+    project: Path, inv: Inv, image: str, registries: Registries
+) -> None:
+    old = write(registries, image, make([layer(which="old")]))
+    needs(project, "web", image)
+    lock_it(inv)
+    write(registries, image, make([layer(which="new")]))
+    assert f"{image}@{old}: would come from" in inv("--dry", "prefetch").stdout
+
+
 def test_update_moves_what_is_named_and_says_from_where_to_where(
     project: Path, inv: Inv, registry: Registry, registries: Registries
 ) -> None:
