@@ -44,6 +44,15 @@ class Ran:
     memory: int
     seconds: float
 
+    def check_refused(self, reason: str) -> None:
+        """It has failed for this reason, in few words, and has taken neither much memory nor much time."""
+        assert self.code == 1, self.said
+        assert reason in self.said, self.said
+        assert "Traceback" not in self.said
+        assert len(self.said) < 2000
+        assert self.memory < MEMORY_LIMIT
+        assert self.seconds < _SECONDS
+
 
 def run(project: Path, *arguments: str, **environment: str) -> Ran:
     """Run the command line in a project, under a process that counts what it takes."""

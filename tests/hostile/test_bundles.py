@@ -223,13 +223,7 @@ LARGE: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_what_is_large_costs_little(attack: str, project: Path) -> None:
     make, reason = LARGE[attack]
     make(project / "f.tar")
-    ran = run(project, "deps-verify", "-f", "f.tar", DOCKER_HOST=NOWHERE)
-    assert ran.code == 1, ran.said
-    assert reason in ran.said
-    assert "Traceback" not in ran.said
-    assert len(ran.said) < 2000
-    assert ran.memory < MEMORY_LIMIT
-    assert ran.seconds < 30
+    run(project, "deps-verify", "-f", "f.tar", DOCKER_HOST=NOWHERE).check_refused(reason)
 
 
 @pytest.mark.parametrize("content", [b"{" + b" " * (64 * MB), b'{"a":' + b"[]," * (21 * MB)], ids=["space", "lists"])

@@ -182,13 +182,7 @@ LARGE: dict[str, tuple[Callable[[], bytes], str]] = {
 def test_what_is_large_costs_little(attack: str, project: Path) -> None:
     body, reason = LARGE[attack]
     (project / "f.tar").write_bytes(carrying(recording=body(), listing=the("recordings", downloads=7)))
-    ran = run(project, "deps-verify", "-f", "f.tar", DOCKER_HOST=NOWHERE)
-    assert ran.code == 1, ran.said
-    assert reason in ran.said
-    assert "Traceback" not in ran.said
-    assert len(ran.said) < 2000
-    assert ran.memory < MEMORY_LIMIT
-    assert ran.seconds < 30
+    run(project, "deps-verify", "-f", "f.tar", DOCKER_HOST=NOWHERE).check_refused(reason)
 
 
 def large(count: int) -> Recording:
