@@ -93,10 +93,9 @@ class Repositories:
         directory = self._directory / str(next(self._numbers))
         if recorded is None:
             return directory, await self._record(url, upstream, directory)
-        bundle = self._store.path(recorded.sha256)
-        if not bundle.is_file():
-            raise BuildError(f"its content, sha256:{recorded.sha256}, is missing")
-        await self._git("clone", "--quiet", "--mirror", str(bundle), str(directory))
+        if recorded.blob and (fault := await asyncio.to_thread(self._store.fault, recorded.blob)):
+            raise BuildError(f"its content, sha256:{recorded.sha256}, is {fault}")
+        await self._git("clone", "--quiet", "--mirror", str(self._store.path(recorded.sha256)), str(directory))
         return directory, recorded
 
     async def _record(self, url: str, upstream: str, directory: Path) -> Download:

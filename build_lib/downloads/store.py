@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from build_lib import state
 from build_lib.downloads import recording
@@ -148,6 +148,12 @@ class Store:
                     pass
             except BuildError as error:
                 yield blob, error.message
+
+    def fault(self, blob: Descriptor) -> Literal["", "missing", "damaged"]:
+        """What is wrong with this content, after reading all of it; an empty text if nothing is."""
+        if not any(self.wrong([blob])):
+            return ""
+        return "damaged" if self.blobs.path(blob).is_file() else "missing"
 
     def _path(self, release: str, service: str) -> Path:
         return self._recordings / release / f"{service}.json"

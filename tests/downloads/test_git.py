@@ -93,6 +93,20 @@ def test_a_repository_is_recorded_whole_and_replayed(tmp_path: Path, repository:
         assert told(again.seen()) == []
 
 
+def test_a_repository_whose_bundle_is_damaged_is_refused(tmp_path: Path, repository: tuple[str, str, str]) -> None:
+    url, _, _ = repository
+    site = Site(tmp_path / "site")
+    with site.client() as client:
+        git(tmp_path, "clone", "--quiet", through(client, url), "new")
+        seen = client.seen()
+    [item] = items(seen)
+    kept = site.store.path(item.sha256)
+    kept.write_bytes(kept.read_bytes().replace(b"refs/tags/v1", b"refs/tags/v2"))  # git reads that as well
+    with site.replayed(seen) as again:
+        git(tmp_path, "clone", "--quiet", through(again, url), "none", fails=True)
+        assert told(again.seen()) == [("refused", url, f"its content, sha256:{item.sha256}, is damaged")]
+
+
 def test_a_repository_that_is_not_there_and_one_that_is_not_recorded(
     tmp_path: Path, repository: tuple[str, str, str]
 ) -> None:

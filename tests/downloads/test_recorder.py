@@ -396,6 +396,26 @@ def test_a_replay_gives_what_was_recorded_and_nothing_else(site: Site, client: C
     assert events[0] == ("refused", f"{upstream.url}/y", "not recorded")
 
 
+def test_a_replay_gives_nothing_of_what_is_damaged(site: Site, client: Client, upstream: Upstream) -> None:
+    upstream.pages["/x"] = Page(body=CONTENT, headers=ETAG)
+    upstream.pages["/y"] = Page(body=b"y")
+    for path in ("/x", "/y"):
+        client.proxied(f"{upstream.url}{path}")
+    seen = client.seen()
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    site.store.path(sha256).write_bytes(b"X" + CONTENT[1:])  # of the same size
+    why = f"its content, sha256:{sha256}, is damaged"
+    with site.replayed(seen) as again:
+        refusal = again.proxied(f"{upstream.url}/x")
+        assert (refusal.status, refusal.reason) == (403, f"build-lib: {why}")
+        assert again.proxied(f"{upstream.url}/x", Range="bytes=-10").status == 403
+        assert again.proxied(f"{upstream.url}/x", "HEAD").status == 403
+        assert again.proxied(f"{upstream.url}/y").body == b"y"
+        site.store.path(sha256).write_bytes(CONTENT)  # loaded again, such as by deps-load
+        assert again.proxied(f"{upstream.url}/x").body == CONTENT
+        assert told(again.seen()) == [("refused", f"{upstream.url}/x", why)] * 3
+
+
 def test_a_replay_gives_a_service_only_its_own(site: Site, client: Client, upstream: Upstream) -> None:
     upstream.pages["/x"] = Page(body=CONTENT)
     client.proxied(f"{upstream.url}/x")
