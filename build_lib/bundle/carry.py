@@ -10,8 +10,6 @@ from build_lib.errors import BuildError
 from build_lib.registry import Check, Descriptor
 from build_lib.units import some
 
-_RECORD = "./inv build-all --record records them"
-
 
 class Carry:
     """What is to be carried, from the store. `carried` is its entry in the listing, `blobs` what is written."""
@@ -47,7 +45,10 @@ class Carry:
         }
         without = sorted(set(services) - found.keys())
         if without or not services:
-            raise BuildError(f"downloads of {release} are not recorded: {some(without) or 'no service'}", hint=_RECORD)
+            raise BuildError(
+                f"downloads of {release} are not recorded: {some(without) or 'no service'}",
+                hint=f"./inv build-all --record -t {release} records them",
+            )
         made = cls(store, [found[name] for name in sorted(services)], held)
         made._check_present()
         return made
@@ -76,4 +77,5 @@ class Carry:
 
     def _wrong(self, digests: Collection[str]) -> BuildError:
         where, named = self._store.directory, some(carried.users(self._recordings, frozenset(digests)))
-        return BuildError(f"downloads are missing or damaged in {where}: {named}", hint=f"{_RECORD} again")
+        again = f"./inv build-all --record --force -t {self._recordings[0].release} records them again"
+        return BuildError(f"downloads are missing or damaged in {where}: {named}", hint=again)

@@ -32,7 +32,7 @@ def listed(console: Console, listing: Listing, exported: Exported | None = None)
     if wrong:
         raise Incomplete(
             f"{len(wrong)} of {contents} in the store missing or damaged: {', '.join(item.urls[0] for item in wrong)}",
-            hint=f"./inv build-all --record -t {listing.release}",
+            hint=f"./inv build-all --record --force -t {listing.release}",
         )
     if exported and exported.left_out:
         left_out = number(len(exported.left_out), "download")

@@ -111,6 +111,8 @@ def lacking(checks: Mapping[str, Check], settings: Settings) -> dict[str, str]:
             found[name] = "its downloads are not recorded"
         elif recording.fingerprint != hashed(fingerprint.as_label(check.parts)):
             found[name] = "its downloads were recorded for another image"
+        elif not all(map(store.blobs.has, recording.blobs().values())):
+            found[name] = "the content of recorded downloads is missing"
     return found
 
 

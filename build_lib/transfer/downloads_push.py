@@ -198,7 +198,8 @@ class _Push:
                 yield from Check(blob).passing(self.store.blobs.chunks(blob))
             except BuildError as error:
                 raise BuildError(
-                    f"the content of {self._named(blob)} is damaged: {error.message}", hint=AGAIN
+                    f"the content of {self._named(blob)} is damaged: {error.message}",
+                    hint="./inv build-all --record --force records it again",
                 ) from None
 
     def _recording(self, blob: Descriptor) -> bytes:

@@ -139,7 +139,8 @@ def test_what_is_not_recorded_is_an_error_before_anything_is_fetched(outside: Ou
         assert (done.returncode, done.stdout) == (1, "")
         services = "web" if names else "api, web"
         assert done.stderr == (
-            f"error: downloads of v1 are not recorded: {services}\n  next: ./inv build-all --record records them\n"
+            f"error: downloads of v1 are not recorded: {services}\n"
+            "  next: ./inv build-all --record -t v1 records them\n"
         )
     assert list(outside.disk.iterdir()) == []
     assert not (outside.project / ".build/blobs").exists()
