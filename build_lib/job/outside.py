@@ -1,7 +1,7 @@
 """Builds whose downloads are recorded or replayed: `DOWNLOADS`, `build-all --record` and `--replay`."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -68,16 +68,16 @@ def room(
     backend: Backend,
     settings: Settings,
     tell: Callable[[str], None],
-) -> Iterator[tuple[Outside, Callable[[], Summary | None]]]:
+) -> Iterator[tuple[Outside, Callable[[Collection[str]], Summary | None]]]:
     """What stands between the builds and everything outside, as DOWNLOADS says, and what was seen there so far.
 
-    `tell` gets remarks.
+    That is to be told which services failed. `tell` gets remarks.
 
     Raises:
         BuildError: there is nothing to replay, or the recorder cannot be reached by builds.
     """
     if settings.downloads == "direct" or isinstance(builder, builders.Idle):
-        yield Open(), lambda: None
+        yield Open(), lambda _: None
         return
     from build_lib.downloads import Recorder  # noqa: PLC0415  # with its HTTP server, which no other build needs
 
@@ -97,7 +97,10 @@ def room(
         made = Room(recorder, store, settings, network)
         enclosed = bool(network) or enclosure.by_machine(backend.engine)
         replay, release = replayed is not None, settings.image_tag
-        yield made, lambda: Summary(replay=replay, release=release, enclosed=enclosed, seen=made.seen)
+        yield (
+            made,
+            lambda failed: Summary(replay=replay, release=release, enclosed=enclosed, seen=made.seen, failed=failed),
+        )
 
 
 def lacking(checks: Mapping[str, Check], settings: Settings) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What the builds of a run downloaded, in sum: for users, and for the record of the run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +10,28 @@ from build_lib.units import number, size, some
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """What the builds of a run asked for, by service; `enclosed` is whether they could reach no other network."""
+    """What the builds of a run asked for, by service; `enclosed` is whether they could reach no other network.
+
+    Nothing is recorded of the services in `failed`.
+    """
 
     replay: bool
     release: str
     enclosed: bool
     seen: Mapping[str, Sequence[Seen]]
+    failed: Collection[str]
 
     @property
     def downloads(self) -> list[Download]:
-        """All downloads, each once."""
-        found = {(item.url, item.accept): item for _, each in self._each() for item, _ in each.downloads}
+        """All downloads that were recorded or replayed, each once."""
+        counted = (each for name, each in self._each() if name in self.services)
+        found = {(item.url, item.accept): item for each in counted for item, _ in each.downloads}
         return list(found.values())
+
+    @property
+    def services(self) -> set[str]:
+        """The services whose downloads these are."""
+        return set(self.seen) - (set() if self.replay else set(self.failed))
 
     @property
     def hosts(self) -> list[str]:
@@ -64,23 +74,24 @@ class Summary:
             },
         }
 
-    def lines(self, failed: Mapping[str, object]) -> Iterator[str]:
-        """Lines for users. What was refused to services that `failed` is told with their failures."""
-        hosts, services = number(len(self.hosts), "host"), number(len(self.seen), "service")
+    def lines(self) -> Iterator[str]:
+        """Lines for users. What was refused to services that failed is told with their failures."""
+        hosts, services = number(len(self.hosts), "host"), number(len(self.services), "service")
+        not_built = f"{number(len(self.failed), 'service')} not built"
         what = f"{number(len(self.downloads), 'download')}, {size(self.size)}, from {hosts}, by {services}"
         if not self.replay:
-            yield f"recorded for {self.release}: {what}"
-            passed = [f"{name}: {event.what}" for name, event in self.events("passed")]
+            yield f"recorded for {self.release}: {what}" + (f"; {not_built}" if self.failed else "")
+            passed = [f"{name}: {event.what}" for name, event in self.events("passed") if name in self.services]
             if passed:
                 yield f"not recorded: {some(passed)} (./inv downloads shows the lines)"
             return
         served = f"{number(self.requests, 'request')}, {what}"
-        if failed:
-            yield f"closed room: not proved: {number(len(failed), 'service')} not built; {served}"
+        if self.failed:
+            yield f"closed room: not proved: {not_built}; {served}"
         elif self.enclosed:
             yield f"closed room: proved: {served}"
         else:
             yield f"closed room: not proved, because builds had another way out (./inv doctor): {served}"
-        refused = [f"{name}: {event.what}" for name, event in self.events("refused") if name not in failed]
+        refused = [f"{name}: {event.what}" for name, event in self.events("refused") if name not in self.failed]
         if refused:
             yield f"refused, and done without: {some(refused)}"

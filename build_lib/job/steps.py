@@ -268,8 +268,8 @@ def _build(
             on_tick=listener.on_tick,
             fail_fast=fail_fast,
         )
-        downloads = summary()
-    for line in downloads.lines({item.name: item for item in outcomes if not item.done}) if downloads else ():
+        downloads = summary([item.name for item in outcomes if not item.done])
+    for line in downloads.lines() if downloads else ():
         listener.line(f"  {line}")
     failures = tuple(item.error for item in outcomes if item.error)
     return Result(outcomes=tuple(outcomes), failures=failures, downloads=downloads)

@@ -59,3 +59,12 @@ def test_content_that_is_lost_is_recorded_again(site: Site, upstream: Upstream) 
     assert (damaged.returncode, "next: ./inv build-all --record --force -t v1\n" in damaged.stderr) == (1, True)
     assert site.inv("build-all", "--record", "--force", "-t", "v1").returncode == 0
     assert path.read_bytes() == BODY
+
+
+def test_only_what_was_built_counts_as_recorded(site: Site, upstream: Upstream) -> None:
+    site.fetches("web", f"{upstream.url}/first")
+    site.fetches("bad", f"{upstream.url}/first && busybox wget -q -O /none {upstream.url}/none")
+    done = site.inv("build-all", "--record")
+    assert done.returncode == 1
+    assert "  recorded for v1: 1 download, 6 B, from 1 host, by 1 service; 1 service not built\n" in said(done)
+    assert site.store.services("v1") == ["web"]
